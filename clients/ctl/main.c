@@ -1,0 +1,74 @@
+#include "clients/ctl/ctl.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define COMMAND(name, arguments, summary) int vs_ctl_##name(int argc, char **argv);
+#include "clients/ctl/commands.def"
+#undef COMMAND
+
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *arguments, *summary;
+} commands[] = {
+#define COMMAND(name, arguments, summary) { #name, vs_ctl_##name, arguments, summary },
+#include "clients/ctl/commands.def"
+#undef COMMAND
+	{ NULL, NULL, NULL, NULL },
+};
+
+static void complain(const char *format, va_list args)
+{
+	fputs("vitalsctl: ", stderr);
+	vfprintf(stderr, format, args);
+	fputc('\n', stderr);
+}
+
+int vs_ctl_fail(const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	complain(format, args);
+	va_end(args);
+	return VS_EXIT_FAILED;
+}
+
+int vs_ctl_usage(const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	complain(format, args);
+	va_end(args);
+	fputs("Try 'vitalsctl --help'.\n", stderr);
+	return VS_EXIT_USAGE;
+}
+
+static int help(void)
+{
+	puts("vitalsctl - the bedside monitor daemon vitalsd, from a shell\n\n"
+	     "Not a certified medical device: it never replaces watching the patient.\n\n"
+	     "usage: vitalsctl COMMAND [ARGUMENTS]\n");
+	for (size_t i = 0; commands[i].name; i++)
+		printf("  %s %s\n      %s\n", commands[i].name, commands[i].arguments, commands[i].summary);
+	puts("\n  --help, --version\n\n"
+	     "Exit status: 0 done, 1 it could not be done, 2 wrong usage, 78 configuration invalid.");
+	return VS_EXIT_DONE;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2)
+		return vs_ctl_usage("a command is needed");
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+		return help();
+	if (strcmp(argv[1], "--version") == 0) {
+		puts("vitalsctl " VS_VERSION);
+		return VS_EXIT_DONE;
+	}
+	for (size_t i = 0; commands[i].name; i++)
+		if (strcmp(argv[1], commands[i].name) == 0)
+			return commands[i].run(argc - 1, argv + 1);
+	return vs_ctl_usage("there is no command '%s'", argv[1]);
+}

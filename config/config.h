@@ -1,0 +1,86 @@
+/* The configuration of one daemon, read from YAML (contract, section 2).
+ *
+ * Read and checked in one go: either a whole configuration, or a list of findings, all of them, each with file, line,
+ * what is wrong and what would be right.  A struct vs_config never changes after loading; a reload makes a new one. */
+#pragma once
+#include <stdio.h>
+
+#include "core/plugin.h"
+#include "plugins/modbus/map.h"
+
+#define VS_ID_CAP 33 /* chair and device ids: [a-z0-9][a-z0-9-]{0,31} */
+
+enum vs_link_kind {
+	VS_LINK_SERIAL, /* serial: */
+	VS_LINK_RTU,    /* rtu: Modbus RTU on a serial line; several devices may share it */
+	VS_LINK_TCP,    /* tcp: Modbus TCP, or the raw bytes of a serial device server */
+};
+
+struct vs_device_config {
+	char id[VS_ID_CAP];
+	char plugin[64];      /* "modbus", "nonin-df2", ... */
+	enum vs_link_kind link;
+	char path[256];       /* SERIAL, RTU: device node */
+	struct vs_line line;  /* SERIAL, RTU: plugin defaults filled in */
+	char host[256];       /* TCP: name or address */
+	uint16_t port;        /* TCP */
+	bool rtu_over_tcp;    /* TCP: RTU frames with CRC in the stream (`framing: rtu`) */
+
+	struct vs_plugin_setting *options; /* ends with a NULL name; NULL: none */
+
+	/* plugin: modbus */
+	uint8_t unit;
+	uint32_t poll_ms;          /* default 1000; also the poll period of other polled plugins, 0: the plugin's own */
+	uint32_t timeout_ms;       /* default 500: an answer later than this is void */
+	uint32_t pause_ms;         /* between requests on the line (`pause:`); default 0 on TCP, 5 on RTU */
+	uint32_t connect_pause_ms; /* after connecting, before the first request (`connect_pause:`); default 0 */
+	uint32_t retries;          /* of one request within a poll; default 1 */
+	uint32_t largest_gap;      /* unused registers read along to save a request (`largest_gap:`); default 8, 0: off */
+	struct vs_register_map *map;
+
+	bool nibp_auto;    /* the engine may start cuff measurements (`start_cuff: allowed`); default false */
+	unsigned line_no;  /* in the file, for messages */
+};
+
+struct vs_chair_config {
+	char id[VS_ID_CAP];
+	char limits[64]; /* name of a limit set */
+	unsigned n_devices;
+	struct vs_device_config *devices;
+	unsigned line_no;
+};
+
+struct vs_config {
+	char *file;
+	char site[64];
+	char *log_path;
+	uint32_t custody_bytes; /* size of the custody ring (`log: custody: 8MiB`); default 8 MiB */
+	char *control;          /* Unix socket of vitalsctl */
+	unsigned n_events, n_queries;
+	char **events, **queries; /* nanomsg URLs to bind */
+	unsigned n_limit_files;
+	char **limit_files; /* resolved against the folder of the file */
+	unsigned n_chairs;
+	struct vs_chair_config *chairs;
+	char hash[65]; /* SHA-256 of the file's bytes and of the limit files', hex: goes into every session's record */
+};
+
+struct vs_findings {
+	unsigned len, cap;
+	struct vs_finding {
+		char *file;
+		unsigned line;
+		char *text;
+	} *at;
+};
+
+/* Reads and checks FILE and the limit files it names.  0: *ret is the configuration, the caller frees it.
+ * -EINVAL: `findings` says why, one entry a finding; *ret untouched. */
+int vs_config_load(const char *file, struct vs_config **ret, struct vs_findings *findings);
+void vs_config_free(struct vs_config *c);
+
+void vs_findings_add(struct vs_findings *f, const char *file, unsigned line, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+/* `FILE:LINE: text` a line. */
+void vs_findings_print(const struct vs_findings *f, FILE *to);
+void vs_findings_clear(struct vs_findings *f);

@@ -1,0 +1,30 @@
+/* The stream decoder between a line and a plugin: buffers, finds frames, resynchronises.
+ *
+ * However the bytes are cut into reads, the readings are the same.  After a false start it goes on one byte later,
+ * never after the claimed length: what follows a corrupted frame is not lost. */
+#pragma once
+#include "core/plugin.h"
+
+struct vs_feed {
+	const struct vs_plugin *plugin;
+	void *state;           /* plugin->state_size bytes of the caller's */
+	uint64_t offset;       /* bytes consumed so far */
+	uint64_t frames;       /* good frames, reporting units or not */
+	uint64_t units;        /* reporting units */
+	uint64_t dropped;      /* bytes that belonged to no frame */
+	uint64_t rejected;     /* frames with a bad checksum or impossible content */
+	size_t len;
+	uint8_t buf[2 * VS_FRAME_MAX];
+};
+
+/* Called for each reporting unit; unit: its 0-based number; feed->offset: bytes consumed up to its end. */
+typedef void vs_feed_fn(void *ctx, const struct vs_feed *feed, uint64_t unit, const struct vs_reading *r);
+/* Called after each good frame, so that the caller can send what the protocol owes (VS_TX_REPLY).  May be NULL. */
+typedef void vs_feed_frame_fn(void *ctx, struct vs_feed *feed);
+
+/* state is zeroed and put in order.  0, or what plugin->init says. */
+int vs_feed_init(struct vs_feed *f, const struct vs_plugin *p, void *state, const struct vs_plugin_setting *settings);
+void vs_feed_bytes(struct vs_feed *f, const uint8_t *bytes, size_t len, vs_feed_fn *fn, vs_feed_frame_fn *frame_fn,
+		   void *ctx);
+/* Forget what is half there: the line was closed, or was silent so long that nothing can follow. */
+void vs_feed_reset(struct vs_feed *f);
