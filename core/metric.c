@@ -51,9 +51,9 @@ enum vs_flag vs_flag_by_name(const char *name, size_t len)
 
 uint64_t vs_flags_voiding(void)
 {
-	uint64_t set = 0;
-	for (unsigned f = 0; f < VS_FLAG_COUNT; f++)
-		if (flags[f].voids)
-			set |= UINT64_C(1) << f;
-	return set;
+	return 0
+#define FLAG(id, name, voids) | (voids ? VS_FLAG(id) : 0)
+#include "core/flags.def"
+#undef FLAG
+		;
 }

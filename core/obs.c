@@ -11,12 +11,10 @@ static struct vs_obs *next(struct vs_reading *r, enum vs_metric m, uint64_t flag
 	return o;
 }
 
-void vs_reading_add(struct vs_reading *r, enum vs_metric m, double value, uint64_t flags)
+void vs_reading_add_marked(struct vs_reading *r, enum vs_metric m, double value, uint64_t flags)
 {
 	struct vs_obs *o = next(r, m, flags);
 	if (!o)
-		return;
-	if (flags & vs_flags_voiding())
 		return;
 	if (!isfinite(value)) {
 		o->flags |= VS_FLAG(INVALID);
@@ -28,6 +26,14 @@ void vs_reading_add(struct vs_reading *r, enum vs_metric m, double value, uint64
 	}
 	o->has_value = true;
 	o->value = value;
+}
+
+void vs_reading_add(struct vs_reading *r, enum vs_metric m, double value, uint64_t flags)
+{
+	if (flags & vs_flags_voiding())
+		next(r, m, flags);
+	else
+		vs_reading_add_marked(r, m, value, flags);
 }
 
 void vs_reading_add_none(struct vs_reading *r, enum vs_metric m, uint64_t flags)

@@ -26,6 +26,9 @@ struct vs_reading {
 /* Add a number.  A value that is not finite, outside the metric's plausible range, or beside a voiding flag becomes
  * "no value" with the flag that says why.  A full reading ignores it (VS_READING_MAX is above what any plugin sends). */
 void vs_reading_add(struct vs_reading *r, enum vs_metric m, double value, uint64_t flags);
+/* The same, but the number stands although a flag would void it: it was measured, and the flag says how or when (the
+ * pressure in the cuff while `measuring`, a cuff result that the monitor itself calls `stale`). */
+void vs_reading_add_marked(struct vs_reading *r, enum vs_metric m, double value, uint64_t flags);
 /* Add "no value" with its reasons (flags may be 0: the device gave none). */
 void vs_reading_add_none(struct vs_reading *r, enum vs_metric m, uint64_t flags);
 /* Add a device's event by its word. */

@@ -13,10 +13,18 @@
 #pragma once
 #include "core/obs.h"
 
-#define VS_PLUGIN_ABI 1
+/* Compared before a foreign plugin is used.  The numbers of metrics and flags are part of it: a shared object that was
+ * built against another vocabulary would name the wrong ones. */
+#define VS_PLUGIN_ABI_VERSION 1
+#define VS_PLUGIN_ABI                                                                                                  \
+	((uint32_t)VS_PLUGIN_ABI_VERSION << 16 | (uint32_t)VS_METRIC_COUNT << 8 | (uint32_t)VS_FLAG_COUNT)
 
-/* Longest frame any plugin may ask for; the stream buffer is twice this. */
-#define VS_FRAME_MAX 2048
+/* Longest frame any plugin may ask for (GE DRI: 1490 bytes, at worst all of them escaped); the stream buffer is twice
+ * this. */
+#define VS_FRAME_MAX 4096
+
+/* Room that transmit is given. */
+#define VS_TX_MAX 256
 
 enum vs_maturity {
 	VS_DOCUMENTED, /* from its manual alone */
@@ -60,6 +68,7 @@ struct vs_plugin {
 	const char *name, *summary;
 	const char *manual;  /* which document the facts are from */
 	const char *devices; /* models it is for */
+	const char *tested;  /* on what it was tried, in words: "synthesised vectors", "one captured packet" */
 	enum vs_maturity maturity;
 	struct vs_line line;
 	uint32_t silence_ms; /* without a frame for so long the device is silent */
@@ -71,14 +80,16 @@ struct vs_plugin {
 	/* Put the zeroed state in order.  settings ends with a NULL name, or is NULL.  0, or -EINVAL: a setting is wrong
 	 * (names and listed values have been checked by the caller). */
 	int (*init)(void *state, const struct vs_plugin_setting *settings);
-	/* > 0: a frame of so many bytes starts at buf[0]; 0: not enough bytes to tell (len < VS_FRAME_MAX);
-	 * < 0: the first -n bytes start no frame. */
+	/* len > 0.  > 0: a frame of so many bytes (<= len) starts at buf[0]; 0: not enough bytes to tell (never with
+	 * len >= VS_FRAME_MAX); < 0: at none of the first -n bytes starts a frame.  Asked again with the same bytes
+	 * and more behind them, so it keeps nothing in the state. */
 	int (*frame)(void *state, const uint8_t *buf, size_t len);
 	/* ret has been emptied.  Filled only together with VS_UNIT. */
 	enum vs_decoded (*decode)(void *state, const uint8_t *frame, size_t len, struct vs_reading *ret);
 	/* The bytes that came before are lost or were not a frame: forget half-assembled units.  May be NULL. */
 	void (*broken)(void *state);
-	/* Bytes to send, at most cap; 0: nothing to send. */
+	/* Bytes to send, at most cap (>= VS_TX_MAX); 0: nothing to send, or not something this device can do.  NULL: a
+	 * device that only talks. */
 	size_t (*transmit)(void *state, enum vs_transmit_why why, uint8_t *buf, size_t cap);
 };
 

@@ -5,7 +5,8 @@
 int vs_feed_init(struct vs_feed *f, const struct vs_plugin *p, void *state, const struct vs_plugin_setting *settings)
 {
 	memset(f, 0, sizeof *f);
-	memset(state, 0, p->state_size);
+	if (p->state_size)
+		memset(state, 0, p->state_size);
 	f->plugin = p;
 	f->state = state;
 	return p->init ? p->init(state, settings) : 0;
@@ -13,8 +14,7 @@ int vs_feed_init(struct vs_feed *f, const struct vs_plugin *p, void *state, cons
 
 static void consume(struct vs_feed *f, size_t n)
 {
-	memmove(f->buf, f->buf + n, f->len - n);
-	f->len -= n;
+	f->head += n;
 	f->offset += n;
 }
 
@@ -26,31 +26,42 @@ static void drop(struct vs_feed *f, size_t n)
 		f->plugin->broken(f->state);
 }
 
-/* One frame, or one false start, at the front of the buffer.  False: more bytes are needed. */
-static bool advance(struct vs_feed *f, vs_feed_fn *fn, vs_feed_frame_fn *frame_fn, void *ctx)
+/* The whole frame at the head of the buffer. */
+static void take(struct vs_feed *f, size_t len, vs_feed_fn *fn, vs_feed_frame_fn *frame_fn, void *ctx)
 {
-	int n = f->plugin->frame(f->state, f->buf, f->len);
-	if (n == 0 && f->len < VS_FRAME_MAX)
-		return false;
-	if (n == 0) /* a plugin that waits for more than it may */
-		n = -1;
-	if (n < 0) {
-		drop(f, (size_t)-n < f->len ? (size_t)-n : f->len);
-		return true;
-	}
-	struct vs_reading r = { .len = 0 };
-	enum vs_decoded d = f->plugin->decode(f->state, f->buf, (size_t)n, &r);
+	struct vs_reading r; /* not zeroed as a whole: at full speed that would cost more than the decoding */
+	r.len = 0;
+	r.flags = 0;
+	r.own_flags = NULL;
+	f->frame = f->buf + f->head;
+	f->frame_len = len;
+	enum vs_decoded d = f->plugin->decode(f->state, f->frame, len, &r);
 	if (d == VS_REJECTED) {
 		f->rejected++;
 		drop(f, 1);
-		return true;
+		return;
 	}
-	consume(f, (size_t)n);
+	consume(f, len);
 	f->frames++;
 	if (d == VS_UNIT)
 		fn(ctx, f, f->units++, &r);
 	if (frame_fn)
 		frame_fn(ctx, f);
+}
+
+/* One frame, or one false start, at the head of the buffer.  False: more bytes are needed. */
+static bool advance(struct vs_feed *f, vs_feed_fn *fn, vs_feed_frame_fn *frame_fn, void *ctx)
+{
+	size_t waiting = f->tail - f->head;
+	int n = f->plugin->frame(f->state, f->buf + f->head, waiting);
+	if (n == 0 && waiting < VS_FRAME_MAX)
+		return false;
+	if (n == 0 || (n > 0 && (size_t)n > waiting)) /* a plugin that waits for more than it may, or sees too much */
+		n = -1;
+	if (n > 0)
+		take(f, (size_t)n, fn, frame_fn, ctx);
+	else
+		drop(f, (size_t)-n < waiting ? (size_t)-n : waiting);
 	return true;
 }
 
@@ -58,21 +69,33 @@ void vs_feed_bytes(struct vs_feed *f, const uint8_t *bytes, size_t len, vs_feed_
 		   void *ctx)
 {
 	while (len) {
-		size_t room = sizeof f->buf - f->len, take = len < room ? len : room;
-		memcpy(f->buf + f->len, bytes, take);
-		f->len += take;
-		bytes += take;
-		len -= take;
-		while (f->len && advance(f, fn, frame_fn, ctx))
+		if (sizeof f->buf - f->tail < len) { /* only now: moving bytes for every frame would be slow */
+			memmove(f->buf, f->buf + f->head, f->tail - f->head);
+			f->tail -= f->head;
+			f->head = 0;
+		}
+		size_t room = sizeof f->buf - f->tail, n = len < room ? len : room;
+		memcpy(f->buf + f->tail, bytes, n);
+		f->tail += n;
+		bytes += n;
+		len -= n;
+		while (f->head < f->tail && advance(f, fn, frame_fn, ctx))
 			;
+		if (f->head == f->tail)
+			f->head = f->tail = 0;
 	}
 }
 
 void vs_feed_reset(struct vs_feed *f)
 {
-	f->dropped += f->len;
-	f->offset += f->len;
-	f->len = 0;
+	f->dropped += vs_feed_waiting(f);
+	f->offset += vs_feed_waiting(f);
+	f->head = f->tail = 0;
 	if (f->plugin->broken)
 		f->plugin->broken(f->state);
+}
+
+size_t vs_feed_waiting(const struct vs_feed *f)
+{
+	return f->tail - f->head;
 }

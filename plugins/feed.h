@@ -1,19 +1,25 @@
 /* The stream decoder between a line and a plugin: buffers, finds frames, resynchronises.
  *
  * However the bytes are cut into reads, the readings are the same.  After a false start it goes on one byte later,
- * never after the claimed length: what follows a corrupted frame is not lost. */
+ * never after the claimed length: what follows a corrupted frame is not lost.
+ *
+ *	bytes consumed (offset)        frame        not looked at yet
+ *	-----------------------|------------------|------------------>
+ *	                                          ^ offset while the callbacks run */
 #pragma once
 #include "core/plugin.h"
 
 struct vs_feed {
 	const struct vs_plugin *plugin;
-	void *state;           /* plugin->state_size bytes of the caller's */
-	uint64_t offset;       /* bytes consumed so far */
-	uint64_t frames;       /* good frames, reporting units or not */
-	uint64_t units;        /* reporting units */
-	uint64_t dropped;      /* bytes that belonged to no frame */
-	uint64_t rejected;     /* frames with a bad checksum or impossible content */
-	size_t len;
+	void *state;          /* plugin->state_size bytes of the caller's; may be NULL where that is 0 */
+	uint64_t offset;      /* bytes consumed so far: up to the end of the frame while a callback runs */
+	uint64_t frames;      /* good frames, reporting units or not */
+	uint64_t units;       /* reporting units */
+	uint64_t dropped;     /* bytes that belonged to no frame */
+	uint64_t rejected;    /* frames with a bad checksum or impossible content */
+	const uint8_t *frame; /* the frame, while a callback runs */
+	size_t frame_len;
+	size_t head, tail; /* what waits is buf[head..tail) */
 	uint8_t buf[2 * VS_FRAME_MAX];
 };
 
@@ -28,3 +34,5 @@ void vs_feed_bytes(struct vs_feed *f, const uint8_t *bytes, size_t len, vs_feed_
 		   void *ctx);
 /* Forget what is half there: the line was closed, or was silent so long that nothing can follow. */
 void vs_feed_reset(struct vs_feed *f);
+/* Bytes that wait for the rest of their frame. */
+size_t vs_feed_waiting(const struct vs_feed *f);
