@@ -1,0 +1,233 @@
+#include "clients/ctl/ask.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "config/config.h"
+
+#define DEFAULT_CONTROL "/run/vitalsd/control.sock"
+#define ANSWER_TIMEOUT_S 10
+
+static const char *login_name(void)
+{
+	const struct passwd *p = getpwuid(getuid());
+	return p ? p->pw_name : "unknown";
+}
+
+/* The place for the value of option `name`, or NULL.  *is_switch: it takes no value. */
+static const char **place_of(struct vs_ask *a, const char *name, const char *const *own, bool *is_switch)
+{
+	const struct {
+		const char *name;
+		const char **place;
+	} common[] = { { "control", &a->control }, { "config", &a->config }, { "chair", &a->chair },
+		       { "operator", &a->operator_name } };
+	size_t len = strcspn(name, "=");
+	*is_switch = false;
+	for (size_t i = 0; i < sizeof common / sizeof *common; i++)
+		if (strlen(common[i].name) == len && strncmp(common[i].name, name, len) == 0)
+			return common[i].place;
+	for (size_t i = 0; own && own[i]; i++) {
+		size_t own_len = strcspn(own[i], "!");
+		if (own_len != len || strncmp(own[i], name, len) != 0)
+			continue;
+		*is_switch = own[i][own_len] == '!';
+		return &a->values[i];
+	}
+	return NULL;
+}
+
+static int take_option(struct vs_ask *a, int argc, char **argv, int *i, const char *const *own)
+{
+	const char *name = argv[*i] + 2, *equals = strchr(name, '=');
+	if (strcmp(name, "json") == 0) {
+		a->json = true;
+		return VS_EXIT_DONE;
+	}
+	bool is_switch;
+	const char **place = place_of(a, name, own, &is_switch);
+	if (!place)
+		return vs_ctl_usage("%s: there is no option %s", argv[0], argv[*i]);
+	if (is_switch)
+		*place = "yes";
+	else if (equals)
+		*place = equals + 1;
+	else if (*i + 1 < argc)
+		*place = argv[++*i];
+	else
+		return vs_ctl_usage("%s: %s wants a value", argv[0], argv[*i]);
+	return VS_EXIT_DONE;
+}
+
+int vs_ask_options(struct vs_ask *a, int argc, char **argv, const char *const *own)
+{
+	memset(a, 0, sizeof *a);
+	bool options = true;
+	for (int i = 1; i < argc; i++) {
+		if (options && strcmp(argv[i], "--") == 0) {
+			options = false;
+		} else if (options && strncmp(argv[i], "--", 2) == 0) {
+			int r = take_option(a, argc, argv, &i, own);
+			if (r != VS_EXIT_DONE)
+				return r;
+		} else if (a->n_words < (int)(sizeof a->words / sizeof *a->words)) {
+			a->words[a->n_words++] = argv[i];
+		} else {
+			return vs_ctl_usage("%s: too many words", argv[0]);
+		}
+	}
+	if (!a->operator_name)
+		a->operator_name = login_name();
+	return VS_EXIT_DONE;
+}
+
+/* Fills path; false after saying why. */
+static bool find_socket(const struct vs_ask *a, struct sockaddr_un *sa)
+{
+	const char *path = a->control;
+	struct vs_config *config = NULL;
+	if (!path && a->config) {
+		struct vs_findings findings = { 0 };
+		if (vs_config_load(a->config, &config, &findings) < 0) {
+			vs_findings_print(&findings, stderr);
+			vs_findings_clear(&findings);
+			return false;
+		}
+		path = config->control;
+	}
+	if (!path)
+		path = getenv("VITALSD_CONTROL");
+	if (!path)
+		path = DEFAULT_CONTROL;
+	bool fits = strlen(path) < sizeof sa->sun_path;
+	if (fits)
+		strcpy(sa->sun_path, path);
+	else
+		vs_ctl_fail("control socket %s: the path is too long", path);
+	vs_config_free(config);
+	return fits;
+}
+
+static int connect_daemon(const struct vs_ask *a)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	if (!find_socket(a, &sa))
+		return -1;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct timeval patience = { .tv_sec = ANSWER_TIMEOUT_S };
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) < 0 ||
+	    connect(fd, (struct sockaddr *)&sa, sizeof sa) < 0) {
+		const char *hint = errno == EACCES ? " (you must be in the group vitalsd)"
+				   : errno == ENOENT || errno == ECONNREFUSED
+					   ? " (is vitalsd running? --control names another socket)"
+					   : "";
+		vs_ctl_fail("cannot reach vitalsd at %s: %s%s", sa.sun_path, strerror(errno), hint);
+		if (fd >= 0)
+			close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static bool send_all(int fd, const char *text, size_t len)
+{
+	while (len) {
+		ssize_t n = send(fd, text, len, MSG_NOSIGNAL);
+		if (n <= 0)
+			return false;
+		text += n;
+		len -= (size_t)n;
+	}
+	return true;
+}
+
+/* One line of any length; NULL: the daemon went away or took too long. */
+static char *receive_line(int fd)
+{
+	size_t len = 0, cap = 64 * 1024;
+	char *line = malloc(cap);
+	while (line) {
+		if (len == cap) {
+			char *more = realloc(line, cap *= 2);
+			if (!more)
+				break;
+			line = more;
+		}
+		ssize_t n = recv(fd, line + len, cap - len, 0);
+		if (n <= 0)
+			break;
+		char *end = memchr(line + len, '\n', (size_t)n);
+		len += (size_t)n;
+		if (end) {
+			*end = '\0';
+			return line;
+		}
+	}
+	free(line);
+	return NULL;
+}
+
+json_t *vs_ask_daemon(const struct vs_ask *a, json_t *request)
+{
+	char *text = json_dumps(request, JSON_COMPACT);
+	json_decref(request);
+	int fd = text ? connect_daemon(a) : -1;
+	if (fd < 0) {
+		free(text);
+		return NULL;
+	}
+	char *line = send_all(fd, text, strlen(text)) && send_all(fd, "\n", 1) ? receive_line(fd) : NULL;
+	free(text);
+	close(fd);
+	json_error_t e;
+	json_t *answer = line ? json_loads(line, JSON_DECODE_ANY, &e) : NULL;
+	free(line);
+	if (!answer)
+		vs_ctl_fail("vitalsd gave no answer");
+	return answer;
+}
+
+static void tell_refusal(const json_t *answer)
+{
+	const char *error = vs_json_text(answer, "error");
+	const json_t *codes = json_object_get(answer, "codes");
+	fputs("vitalsctl: ", stderr);
+	size_t i;
+	const json_t *code;
+	json_array_foreach(codes, i, code)
+		fprintf(stderr, "%s%s", i ? " " : "", json_string_value(code) ? json_string_value(code) : "?");
+	fprintf(stderr, "%s%s\n", json_array_size(codes) ? ": " : "", *error ? error : "refused");
+}
+
+int vs_ask_and_tell(const struct vs_ask *a, json_t *request, json_t **ret)
+{
+	json_t *answer = vs_ask_daemon(a, request);
+	if (!answer)
+		return VS_EXIT_FAILED;
+	bool ok = json_is_true(json_object_get(answer, "ok"));
+	if (a->json) {
+		json_dumpf(answer, stdout, JSON_COMPACT);
+		putchar('\n');
+	}
+	if (!ok)
+		tell_refusal(answer);
+	if (ok && ret)
+		*ret = answer;
+	else
+		json_decref(answer);
+	return ok ? VS_EXIT_DONE : VS_EXIT_FAILED;
+}
+
+const char *vs_json_text(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+	return text ? text : "";
+}
