@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The house rule: includes point downwards only, and each foreign library has its one home.
 
-core <- alarms, plugins <- config <- daemon, clients.  core, alarms and plugins are pure: no clock, no I/O.
+core <- alarms, plugins <- config <- record <- daemon, clients.  core, alarms and plugins are pure: no clock, no I/O.
 """
 import pathlib
 import re
@@ -13,8 +13,9 @@ MAY_INCLUDE = {
     "plugins": {"core", "plugins"},
     "alarms": {"core", "alarms"},
     "config": {"core", "plugins", "alarms", "config"},
-    "daemon": {"core", "plugins", "alarms", "config", "schema", "daemon"},
-    "clients": {"core", "plugins", "alarms", "config", "schema", "clients"},
+    "record": {"core", "config", "record"},
+    "daemon": {"core", "plugins", "alarms", "config", "record", "daemon"},
+    "clients": {"core", "plugins", "alarms", "config", "record", "clients"},
 }
 PURE = {"core", "plugins", "alarms"}
 # What a pure folder may use of the C library: <stdio.h> for snprintf only (checked below).
@@ -29,7 +30,8 @@ IMPURE_CALL = re.compile(
 HOMES = {
     "uv.h": {"daemon"},
     "modbus.h": {"daemon", "clients"}, "modbus/modbus.h": {"daemon", "clients"},
-    "sqlite3.h": {"daemon", "clients"},
+    "sqlite3.h": {"record", "daemon", "clients"},
+    "sodium.h": {"record", "config"},
     "nanomsg/nn.h": {"daemon", "clients"},
     "cyaml/cyaml.h": {"config"}, "yaml.h": {"config"},
     "systemd/sd-daemon.h": {"daemon"},

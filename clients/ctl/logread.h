@@ -1,0 +1,35 @@
+/* Reading the log (SQLite) in the clients: read-only, also without the right to write, while the daemon runs, and from
+ * a copy of database and WAL. */
+#pragma once
+#include "core/event.h"
+
+struct vs_log;
+
+/* Where the log is: `given` (--log), else the `log: path:` of the configuration file `config` (--config), else
+ * /var/lib/vitalsd/vitals.db.  The text is static or the caller's. */
+const char *vs_log_path(const char *given, const char *config);
+
+/* Opens the log.  Says what is wrong on stderr; -ENOENT, -EINVAL (not a log of vitalsd), -EPROTO (written by a newer
+ * version), ... */
+int vs_log_open(const char *path, struct vs_log **ret);
+void vs_log_close(struct vs_log *l);
+
+/* Whether the log knows the session, and its chair.  1: yes; 0: no; negative: -errno, said on stderr. */
+int vs_log_session(struct vs_log *l, const char *session, char chair[64]);
+
+/* What happened on a chair while a session was open, in the order in which it was recorded: its readings, and every
+ * event (alarm, session, entry, device, request) with its body.  From `before_ms` ahead of the session's start, so that
+ * an engine knows what it knew.
+ * Strings and the reading are good until take returns; take returns non-zero to end it. */
+struct vs_log_item {
+	enum vs_kind kind;
+	uint64_t epoch, seq;
+	int64_t wall_ms;
+	const char *session; /* NULL: none was open */
+	const char *device;               /* VITALS */
+	const struct vs_reading *reading; /* VITALS: values and flags as they were published */
+	const char *json;                 /* other kinds: the whole JSON object as published */
+	size_t json_len;
+};
+int vs_log_items(struct vs_log *l, const char *session, int64_t before_ms,
+		 int (*take)(void *arg, const struct vs_log_item *item), void *arg);
