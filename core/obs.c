@@ -36,6 +36,21 @@ void vs_reading_add(struct vs_reading *r, enum vs_metric m, double value, uint64
 		vs_reading_add_marked(r, m, value, flags);
 }
 
+void vs_reading_add_nonzero(struct vs_reading *r, enum vs_metric m, double value, uint64_t flags)
+{
+	if (value == 0)
+		next(r, m, flags);
+	else
+		vs_reading_add(r, m, value, flags);
+}
+
+void vs_reading_add_error(struct vs_reading *r, enum vs_metric m, uint64_t flags, uint16_t device_error)
+{
+	struct vs_obs *o = next(r, m, flags | VS_FLAG(DEVICE_ERROR));
+	if (o)
+		o->device_error = device_error;
+}
+
 void vs_reading_add_none(struct vs_reading *r, enum vs_metric m, uint64_t flags)
 {
 	next(r, m, flags);

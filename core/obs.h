@@ -29,8 +29,12 @@ void vs_reading_add(struct vs_reading *r, enum vs_metric m, double value, uint64
 /* The same, but the number stands although a flag would void it: it was measured, and the flag says how or when (the
  * pressure in the cuff while `measuring`, a cuff result that the monitor itself calls `stale`). */
 void vs_reading_add_marked(struct vs_reading *r, enum vs_metric m, double value, uint64_t flags);
+/* The same as vs_reading_add, for a device or a metric where 0 is its way to say "nothing": 0 becomes "no value". */
+void vs_reading_add_nonzero(struct vs_reading *r, enum vs_metric m, double value, uint64_t flags);
 /* Add "no value" with its reasons (flags may be 0: the device gave none). */
 void vs_reading_add_none(struct vs_reading *r, enum vs_metric m, uint64_t flags);
+/* Add "no value" because of an error, with the device's own number of it: device_error:87. */
+void vs_reading_add_error(struct vs_reading *r, enum vs_metric m, uint64_t flags, uint16_t device_error);
 /* Add a device's event by its word. */
 void vs_reading_add_word(struct vs_reading *r, enum vs_metric m, const char *word);
 /* The observation of a metric, or NULL. */

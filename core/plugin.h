@@ -13,6 +13,8 @@
 #pragma once
 #include "core/obs.h"
 
+#include <string.h>
+
 /* Compared before a foreign plugin is used.  The numbers of metrics and flags are part of it: a shared object that was
  * built against another vocabulary would name the wrong ones. */
 #define VS_PLUGIN_ABI_VERSION 1
@@ -62,6 +64,22 @@ struct vs_plugin_option {
 struct vs_plugin_setting {
 	const char *name, *value;
 };
+
+/* The value of a setting, or NULL where the configuration does not give it. */
+static inline const char *vs_plugin_setting(const struct vs_plugin_setting *settings, const char *name)
+{
+	for (; settings && settings->name; settings++)
+		if (strcmp(settings->name, name) == 0)
+			return settings->value;
+	return NULL;
+}
+
+/* True: the configuration gives this value (for options with listed values). */
+static inline bool vs_plugin_is_set(const struct vs_plugin_setting *settings, const char *name, const char *value)
+{
+	const char *given = vs_plugin_setting(settings, name);
+	return given && strcmp(given, value) == 0;
+}
 
 struct vs_plugin {
 	uint32_t abi; /* VS_PLUGIN_ABI */

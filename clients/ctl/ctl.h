@@ -12,3 +12,7 @@ enum vs_exit { VS_EXIT_DONE = 0, VS_EXIT_FAILED = 1, VS_EXIT_USAGE = 2, VS_EXIT_
 int vs_ctl_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* "vitalsctl: ..." and a pointer to --help on stderr; returns VS_EXIT_USAGE. */
 int vs_ctl_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#define COMMAND(name, arguments, summary) int vs_ctl_##name(int argc, char **argv);
+#include "clients/ctl/commands.def"
+#undef COMMAND

@@ -4,10 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define COMMAND(name, arguments, summary) int vs_ctl_##name(int argc, char **argv);
-#include "clients/ctl/commands.def"
-#undef COMMAND
-
 static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv);

@@ -1,0 +1,295 @@
+/* vitalsctl decode: the bytes of a device through its plugin, what they mean on stdout. */
+#include "clients/ctl/ctl.h"
+#include "core/event.h"
+#include "plugins/feed.h"
+#include "plugins/registry.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SETTINGS_MAX 16
+
+static const char help[] =
+	"usage: vitalsctl decode --plugin NAME [FILE] [--json] [--hex] [--chunk N] [--option NAME=VALUE]...\n\n"
+	"The bytes of a device, from a file, a serial line or (no FILE, or -) standard input, through its plugin.\n\n"
+	"  --plugin NAME          see 'vitalsctl plugins'\n"
+	"  --option NAME=VALUE    a setting of the plugin, as under `options:` in the configuration\n"
+	"  --hex                  FILE is text: pairs of hex digits, anything from # to the end of the line is skipped\n"
+	"  --chunk N              feed N bytes at a time; the result is the same\n"
+	"  --json                 one observation a line\n";
+
+struct decode {
+	struct vs_plugin_setting settings[SETTINGS_MAX + 1];
+	size_t settings_len, chunk;
+	const struct vs_plugin *plugin;
+	const char *name, *path;
+	bool json, hex;
+	/* --hex: half a byte that waits for its second digit, and whether a comment is open */
+	int nibble;
+	bool comment;
+	uint64_t frames; /* frames shown so far, for the person's form */
+	uint64_t end;    /* offset of the end of the last frame */
+};
+
+static void print_json(const struct vs_feed *f, uint64_t unit, const struct vs_reading *r, const struct vs_obs *o)
+{
+	char text[1024], name[64];
+	struct vs_json j = vs_json_into(text, sizeof text);
+	vs_json_open(&j, '{');
+	vs_json_key(&j, "offset"), vs_json_uint(&j, f->offset);
+	vs_json_key(&j, "frame"), vs_json_uint(&j, unit);
+	vs_json_key(&j, "metric"), vs_json_string(&j, vs_metrics[o->metric].name);
+	vs_json_key(&j, "value");
+	if (o->word)
+		vs_json_string(&j, o->word);
+	else if (o->has_value)
+		vs_json_number(&j, o->value);
+	else
+		vs_json_null(&j);
+	vs_json_key(&j, "unit"), vs_json_string(&j, *vs_metrics[o->metric].unit ? vs_metrics[o->metric].unit : NULL);
+	vs_json_key(&j, "flags");
+	vs_json_open(&j, '[');
+	for (uint64_t set = o->flags | r->flags; set; set &= set - 1)
+		if (vs_obs_flag_text(r, o, (unsigned)__builtin_ctzll(set), name))
+			vs_json_string(&j, name);
+	vs_json_close(&j, ']');
+	vs_json_close(&j, '}');
+	puts(text);
+}
+
+/* Up to 20 bytes of a frame; a longer one is cut with dots. */
+static void print_bytes(const struct vs_feed *f)
+{
+	size_t shown = f->frame_len > 20 ? 19 : f->frame_len;
+	printf("%8" PRIu64 "  ", f->offset - f->frame_len);
+	for (size_t i = 0; i < shown; i++)
+		printf("%02x ", f->frame[i]);
+	printf("%*s", (int)(3 * (20 - shown)), f->frame_len > 20 ? ".. " : "");
+}
+
+static void print_obs(const struct vs_reading *r, const struct vs_obs *o)
+{
+	const struct vs_metric_info *m = &vs_metrics[o->metric];
+	char name[64];
+	if (o->word)
+		printf(" %s %s", m->name, o->word);
+	else if (o->has_value)
+		printf(" %s %.*f%s%s", m->name, m->decimals, o->value, *m->unit && strcmp(m->unit, "1") ? " " : "",
+		       strcmp(m->unit, "1") ? m->unit : "");
+	else
+		printf(" %s -", m->name);
+	const char *before = " (";
+	for (uint64_t set = o->flags | r->flags; set; set &= set - 1)
+		if (vs_obs_flag_text(r, o, (unsigned)__builtin_ctzll(set), name)) {
+			printf("%s%s", before, name);
+			before = ", ";
+		}
+	if (before[0] == ',')
+		putchar(')');
+}
+
+static void print_gap(struct decode *d, const struct vs_feed *f)
+{
+	uint64_t start = f->offset - f->frame_len;
+	if (start > d->end)
+		printf("%8" PRIu64 "  %" PRIu64 " bytes that belong to no frame\n", d->end, start - d->end);
+	d->end = f->offset;
+}
+
+static void on_unit(void *ctx, const struct vs_feed *f, uint64_t unit, const struct vs_reading *r)
+{
+	struct decode *d = ctx;
+	if (d->json) {
+		for (unsigned i = 0; i < r->len; i++)
+			print_json(f, unit, r, &r->obs[i]);
+		return;
+	}
+	print_gap(d, f);
+	print_bytes(f);
+	printf("|");
+	for (unsigned i = 0; i < r->len; i++) {
+		fputs(i ? "," : "", stdout);
+		print_obs(r, &r->obs[i]);
+	}
+	puts(r->len ? "" : " a reading without values");
+	d->frames = f->frames;
+}
+
+static void on_frame(void *ctx, struct vs_feed *f)
+{
+	struct decode *d = ctx;
+	if (d->json || d->frames == f->frames)
+		return;
+	print_gap(d, f);
+	print_bytes(f);
+	puts("| no reading");
+	d->frames = f->frames;
+}
+
+/* Digits become bytes in place.  Negative: a character that is neither digit nor space. */
+static ssize_t from_hex(struct decode *d, uint8_t *buf, size_t len)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < len; i++) {
+		uint8_t c = buf[i];
+		if (c == '#' || c == '\n')
+			d->comment = c == '#';
+		if (d->comment || isspace(c))
+			continue;
+		if (!isxdigit(c))
+			return -EINVAL;
+		int digit = isdigit(c) ? c - '0' : tolower(c) - 'a' + 10;
+		if (d->nibble < 0) {
+			d->nibble = digit;
+			continue;
+		}
+		buf[n++] = (uint8_t)(d->nibble << 4 | digit);
+		d->nibble = -1;
+	}
+	return (ssize_t)n;
+}
+
+static void feed(struct decode *d, struct vs_feed *f, const uint8_t *buf, size_t len)
+{
+	size_t chunk = d->chunk ? d->chunk : len;
+	for (size_t at = 0; at < len; at += chunk)
+		vs_feed_bytes(f, buf + at, chunk < len - at ? chunk : len - at, on_unit, on_frame, d);
+}
+
+static int read_all(struct decode *d, struct vs_feed *f, int fd)
+{
+	uint8_t buf[65536];
+	for (;;) {
+		ssize_t n = read(fd, buf, sizeof buf);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return vs_ctl_fail("cannot read %s: %s", d->path, strerror(errno));
+		if (n == 0)
+			return VS_EXIT_DONE;
+		if (d->hex)
+			n = from_hex(d, buf, (size_t)n);
+		if (n < 0)
+			return vs_ctl_fail("%s is not hex text; leave out --hex if it holds the bytes themselves",
+					   d->path);
+		feed(d, f, buf, (size_t)n);
+		if (fflush(stdout) != 0) /* a live line is watched as it comes */
+			return vs_ctl_fail("cannot write: %s", strerror(errno));
+	}
+}
+
+static void count(const struct decode *d, const struct vs_feed *f)
+{
+	size_t waiting = vs_feed_waiting(f);
+	fprintf(stderr,
+		"vitalsctl: %s: %" PRIu64 " bytes, %" PRIu64 " frames, %" PRIu64 " readings; dropped %" PRIu64
+		" bytes, %" PRIu64 " frames rejected",
+		d->plugin->name, f->offset + waiting, f->frames, f->units, f->dropped, f->rejected);
+	if (waiting)
+		fprintf(stderr, "; %zu bytes at the end wait for the rest of their frame", waiting);
+	if (f->offset + waiting && !f->frames)
+		fputs("; nothing was understood: another plugin, or other line settings?", stderr);
+	fputc('\n', stderr);
+}
+
+static int run(struct decode *d)
+{
+	int fd = strcmp(d->path, "-") == 0 ? STDIN_FILENO : open(d->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0)
+		return vs_ctl_fail("cannot open %s: %s", d->path, strerror(errno));
+	void *state = calloc(1, d->plugin->state_size + 1);
+	struct vs_feed *f = malloc(sizeof *f);
+	int status = VS_EXIT_FAILED;
+	if (!state || !f)
+		vs_ctl_fail("out of memory");
+	else if (vs_feed_init(f, d->plugin, state, d->settings) != 0)
+		status = vs_ctl_usage("plugin %s refuses these options", d->plugin->name);
+	else if ((status = read_all(d, f, fd)) == VS_EXIT_DONE)
+		count(d, f);
+	free(f);
+	free(state);
+	if (fd != STDIN_FILENO)
+		close(fd);
+	return status;
+}
+
+static int add_setting(struct decode *d, char *text)
+{
+	char *equals = strchr(text, '=');
+	if (!equals || equals == text)
+		return vs_ctl_usage("--option wants NAME=VALUE, not '%s'", text);
+	if (d->settings_len == SETTINGS_MAX)
+		return vs_ctl_usage("more than %d options", SETTINGS_MAX);
+	*equals = '\0';
+	d->settings[d->settings_len++] = (struct vs_plugin_setting){ text, equals + 1 };
+	return VS_EXIT_DONE;
+}
+
+static int set_chunk(struct decode *d, const char *text)
+{
+	char *end;
+	errno = 0;
+	unsigned long n = strtoul(text, &end, 10);
+	if (errno || *end || !isdigit((unsigned char)text[0]) || n == 0)
+		return vs_ctl_usage("--chunk wants a number of bytes from 1 up, not '%s'", text);
+	d->chunk = n;
+	return VS_EXIT_DONE;
+}
+
+/* 0, or the exit status with its complaint said; -1: only the help was wanted. */
+static int arguments(struct decode *d, int argc, char **argv)
+{
+	static const struct option known[] = {
+		{ "plugin", required_argument, NULL, 'p' }, { "json", no_argument, NULL, 'j' },
+		{ "chunk", required_argument, NULL, 'c' },  { "option", required_argument, NULL, 'o' },
+		{ "hex", no_argument, NULL, 'x' },          { "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int c, status = 0;
+	optind = 1;
+	opterr = 0;
+	while (status == 0 && (c = getopt_long(argc, argv, ":", known, NULL)) != -1)
+		switch (c) {
+		case 'p': d->name = optarg; break;
+		case 'j': d->json = true; break;
+		case 'x': d->hex = true; break;
+		case 'c': status = set_chunk(d, optarg); break;
+		case 'o': status = add_setting(d, optarg); break;
+		case 'h': return -1;
+		case ':': return vs_ctl_usage("decode: %s needs a value", argv[optind - 1]);
+		default: return vs_ctl_usage("decode: there is no option '%s'", argv[optind - 1]);
+		}
+	if (status)
+		return status;
+	if (!d->name)
+		return vs_ctl_usage("decode needs --plugin NAME ('vitalsctl plugins' lists them)");
+	if (argc - optind > 1)
+		return vs_ctl_usage("decode takes one FILE");
+	d->path = optind < argc ? argv[optind] : "-";
+	return 0;
+}
+
+int vs_ctl_decode(int argc, char **argv)
+{
+	struct decode d = { .nibble = -1 };
+	int status = arguments(&d, argc, argv);
+	if (status == -1)
+		return fputs(help, stdout) < 0 ? VS_EXIT_FAILED : VS_EXIT_DONE;
+	if (status)
+		return status;
+	d.plugin = vs_plugin_find(d.name);
+	if (!d.plugin)
+		return vs_ctl_usage("there is no plugin '%s'; 'vitalsctl plugins' lists them", d.name);
+	char why[512];
+	for (size_t i = 0; i < d.settings_len; i++)
+		if (vs_plugin_check_setting(d.plugin, &d.settings[i], why, sizeof why) != 0)
+			return vs_ctl_usage("%s", why);
+	return run(&d);
+}
