@@ -1,5 +1,7 @@
 /* Names of phases and moves, and the table of moves. */
+#include <string.h>
 #include <strings.h>
+
 #include "alarms/session.h"
 
 static const char *const phase_names[VS_PHASE_COUNT] = {
@@ -63,10 +65,10 @@ const char *vs_phase_name(enum vs_phase p)
 	return p < VS_PHASE_COUNT ? phase_names[p] : NULL;
 }
 
-enum vs_phase vs_phase_by_name(const char *name)
+enum vs_phase vs_phase_by_name(const char *name, size_t len)
 {
 	enum vs_phase p = 0;
-	while (p < VS_PHASE_COUNT && strcasecmp(phase_names[p], name) != 0)
+	while (p < VS_PHASE_COUNT && (strlen(phase_names[p]) != len || strncasecmp(phase_names[p], name, len) != 0))
 		p++;
 	return p;
 }

@@ -12,25 +12,9 @@
  * or after a while anyway: a chair with data is always watched. */
 #pragma once
 #include "alarms/gates.h"
+#include "alarms/phase.h"
 #include "core/json.h"
 #include "core/metric.h"
-
-enum vs_phase {
-	VS_PHASE_NONE, /* no session */
-	VS_PHASE_SCREENING,
-	VS_PHASE_BASELINE,
-	VS_PHASE_INFUSION,
-	VS_PHASE_PAUSED,
-	VS_PHASE_RECOVERY,
-	VS_PHASE_DISCHARGED,
-	VS_PHASE_ABORTED, /* the infusion is over for good, the patient is watched as before */
-	VS_PHASE_COUNT
-};
-
-/* "none", "screening", ...; NULL beyond the last. */
-const char *vs_phase_name(enum vs_phase p);
-/* VS_PHASE_COUNT: there is no such phase. */
-enum vs_phase vs_phase_by_name(const char *name);
 
 /* What can happen to a session. */
 enum vs_move {
@@ -155,8 +139,8 @@ int vs_session_parse(const char *const *words, size_t n, struct vs_session_comma
 enum {
 	VS_DO_SESSION = 1 << 0,  /* publish vs_session_body */
 	VS_DO_ENTRY = 1 << 1,    /* publish vs_entry_body */
-	VS_DO_CUFF = 1 << 2,     /* the cuff interval is now cuff_ms (0: no cuff readings asked for) */
-	VS_DO_LIMITS = 1 << 3,   /* the baseline was frozen, or phase rules changed: work out limits anew */
+	VS_DO_PHASE = 1 << 2,    /* the phase changed: its rules, its cuff interval */
+	VS_DO_BASELINE = 1 << 3, /* the baseline was frozen: relative limits follow from it */
 	VS_DO_HELP = 1 << 4,     /* aborted: tell the station at once, priority high */
 	VS_DO_TREND_CUFF = 1 << 5,  /* the cuff was moved: a new trend window */
 	VS_DO_TREND_PROBE = 1 << 6,
@@ -168,7 +152,6 @@ struct vs_session_answer {
 	bool accepted;
 	enum vs_phase from, to;   /* equal for an entry */
 	unsigned todo;            /* VS_DO_ bits */
-	uint64_t cuff_ms;
 	struct vs_entry entry;    /* with VS_DO_ENTRY */
 	struct vs_gate_findings findings; /* refused: why; accepted: what was confirmed or overridden */
 	char override[VS_REASON_CAP], second[VS_WHO_CAP], operator[VS_WHO_CAP]; /* as given */
@@ -245,8 +228,6 @@ uint64_t vs_session_infused_ms(const struct vs_session *s, uint64_t now_ms);
 bool vs_session_baseline(const struct vs_session *s, enum vs_metric m, double *ret);
 /* mg that ran in until now, by what was entered. */
 struct vs_mg vs_session_given(const struct vs_session *s, uint64_t now_ms);
-/* The cuff interval of the phase; 0: none is asked for. */
-uint64_t vs_session_cuff_ms(const struct vs_session *s, const struct vs_session_data *d);
 /* The monotonic clock started anew (reboot): move all times by delta_ms (new minus old). */
 void vs_session_shift(struct vs_session *s, int64_t delta_ms);
 /* The daemon was away for gap_ms.  True: longer than may be assumed away; ret is the request to ask people. */
