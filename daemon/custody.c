@@ -1,0 +1,654 @@
+#include "daemon/custody.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon/clock.h"
+#include "daemon/record.h"
+#include "daemon/say.h"
+
+/* ---- The file: the writer's page, a page for each reader, the ring ----
+ *
+ * Pages of 64 KiB, so that the layout is the same wherever the kernel's pages are up to that size. */
+
+#define PAGE (64u << 10)
+#define DATA_AT (PAGE * (1 + VS_READER_COUNT))
+#define VERSION 1
+static const char magic[8] = "vscustod";
+
+struct head {
+	char magic[8]; /* written last: a file without it was never finished */
+	uint32_t version, spare;
+	uint64_t bytes; /* of the ring */
+	uint64_t epoch;
+	uint64_t given_up;
+	struct vs_vocabulary vocabulary;
+	_Alignas(64) _Atomic uint64_t head; /* all before it is visible */
+	_Atomic uint64_t urgent;            /* end of the last step that a reader asleep for urgent ones wants */
+	_Atomic uint64_t floor;             /* all from it to head is intact */
+};
+
+enum sleep_mode { AWAKE, ASLEEP, ASLEEP_URGENT };
+
+struct desk {
+	_Atomic uint64_t cursor;
+	_Atomic uint32_t asleep;
+};
+_Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "processes share these words");
+
+/* The mapping: the ring stands twice in a row for as long as a record may be, so that none has a seam in it. */
+struct map {
+	uint8_t *base;
+	size_t bytes;
+};
+
+struct vs_custody_reader {
+	struct map map;
+	struct desk *desk; /* NULL: a scan */
+	int wake_fd;
+	int lock_fd; /* of attach, else -1 */
+	uint64_t position;
+	uint64_t dropped; /* pages before it are out of this process's memory */
+	_Alignas(8) uint8_t copy[VS_CUSTODY_RECORD_MAX];
+};
+
+struct vs_custody {
+	int fd;
+	char *path;
+	struct map map;
+	uint64_t tail; /* head and the step that is being written */
+	uint64_t last; /* where its last record begins */
+	bool urgent;   /* that step */
+	uint64_t boot_ms;
+	int64_t wall_ms;
+	int wake_fd[VS_READER_COUNT];
+	struct vs_custody_reader *readers[VS_READER_COUNT];
+	_Alignas(8) uint8_t scratch[VS_CUSTODY_RECORD_MAX];
+};
+
+static struct head *head_of(const struct map *m)
+{
+	return (struct head *)m->base;
+}
+
+static struct desk *desk_of(const struct map *m, enum vs_reader which)
+{
+	return (struct desk *)(m->base + PAGE * (1 + (size_t)which));
+}
+
+static uint8_t *at(const struct map *m, uint64_t position)
+{
+	return m->base + DATA_AT + position % m->bytes;
+}
+
+static uint64_t cursor_of(const struct map *m, enum vs_reader which)
+{
+	return atomic_load_explicit(&desk_of(m, which)->cursor, memory_order_acquire);
+}
+
+static uint64_t head_now(const struct map *m)
+{
+	return atomic_load_explicit(&head_of(m)->head, memory_order_acquire);
+}
+
+static uint64_t floor_now(const struct map *m)
+{
+	return atomic_load_explicit(&head_of(m)->floor, memory_order_acquire);
+}
+
+static size_t map_length(size_t bytes)
+{
+	return DATA_AT + bytes + PAGE;
+}
+
+static void unmap(struct map *m)
+{
+	if (m->base)
+		munmap(m->base, map_length(m->bytes));
+	m->base = NULL;
+}
+
+/* writable: all of it; else only the page of `which`. */
+static int map_ring(struct map *m, int fd, size_t bytes, bool writable, enum vs_reader which)
+{
+	int prot = writable ? PROT_READ | PROT_WRITE : PROT_READ;
+	uint8_t *base = mmap(NULL, map_length(bytes), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (base == MAP_FAILED)
+		return -errno;
+	*m = (struct map){ base, bytes };
+	off_t page = (off_t)PAGE * (1 + (off_t)which);
+	if (mmap(base, DATA_AT + bytes, prot, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED ||
+	    mmap(base + DATA_AT + bytes, PAGE, prot, MAP_SHARED | MAP_FIXED, fd, DATA_AT) == MAP_FAILED ||
+	    mmap(base + page, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, page) == MAP_FAILED) {
+		int r = -errno;
+		unmap(m);
+		return r;
+	}
+	return 0;
+}
+
+/* ---- Taking over ---- */
+
+enum found { FOUND_RING, FOUND_NOTHING, FOUND_FOREIGN };
+
+static bool drained(int fd, const struct head *h)
+{
+	struct desk d;
+	for (int which = 0; which < VS_READER_COUNT; which++)
+		if (pread(fd, &d, sizeof d, (off_t)PAGE * (1 + which)) != sizeof d || d.cursor < h->head)
+			return false;
+	return true;
+}
+
+/* What the file is.  *bytes: wanted in, the ring's out.  A ring that nobody needs any more counts as nothing where it
+ * does not fit. */
+static enum found look(int fd, size_t *bytes, struct head *h)
+{
+	static const char never_finished[sizeof magic];
+	struct stat st = { .st_size = 0 };
+	memset(h, 0, sizeof *h);
+	fstat(fd, &st);
+	ssize_t n = pread(fd, h, sizeof *h, 0);
+	if (memcmp(h->magic, never_finished, sizeof magic) == 0) {
+		memset(h, 0, sizeof *h);
+		return FOUND_NOTHING;
+	}
+	if (n != sizeof *h || memcmp(h->magic, magic, sizeof magic) != 0 || h->version != VERSION || h->bytes < VS_CUSTODY_MIN ||
+	    h->bytes % PAGE || h->bytes > SIZE_MAX / 4 || st.st_size != (off_t)(DATA_AT + h->bytes))
+		return FOUND_FOREIGN;
+	bool empty = drained(fd, h);
+	if (!vs_record_fits(&h->vocabulary))
+		return empty ? FOUND_NOTHING : FOUND_FOREIGN;
+	if (empty && h->bytes != *bytes)
+		return FOUND_NOTHING;
+	*bytes = h->bytes;
+	return FOUND_RING;
+}
+
+/* All blocks are taken now: a full disk must be an error here, not a SIGBUS at the first write to a hole. */
+static int make(int fd, size_t bytes, const struct head *old)
+{
+	if (ftruncate(fd, 0) < 0)
+		return -errno;
+	int r = posix_fallocate(fd, 0, (off_t)(DATA_AT + bytes));
+	if (r)
+		return -r;
+	struct head h = { .version = VERSION, .bytes = bytes, .epoch = old->epoch, .given_up = old->given_up,
+			  .vocabulary = vs_record_vocabulary() };
+	if (pwrite(fd, &h, sizeof h, 0) != sizeof h || pwrite(fd, magic, sizeof magic, 0) != sizeof magic)
+		return errno ? -errno : -EIO;
+	return 0;
+}
+
+/* Words that cannot be true of a ring that only a process's death has touched (a power cut wrote some pages of the file
+ * and not others) are brought back to the nearest that can. */
+static void reconcile(struct map *m)
+{
+	struct head *h = head_of(m);
+	uint64_t head = h->head, log = cursor_of(m, VS_READER_LOG), publisher = cursor_of(m, VS_READER_PUBLISHER);
+	if (log > head)
+		head = log;
+	if (publisher > head)
+		head = publisher;
+	if (head - log > m->bytes)
+		log = head;
+	if (h->floor > log || head - h->floor > m->bytes)
+		h->floor = log;
+	if (publisher < h->floor)
+		publisher = h->floor;
+	h->head = head;
+	desk_of(m, VS_READER_LOG)->cursor = log;
+	desk_of(m, VS_READER_PUBLISHER)->cursor = publisher;
+}
+
+/* Walks the records from `from` to head.  Returns where the last complete step ends. */
+static uint64_t walk(const struct map *m, uint64_t from, uint64_t head)
+{
+	uint64_t good = from;
+	for (uint64_t p = from; p < head;) {
+		size_t avail = head - p < VS_CUSTODY_RECORD_MAX ? head - p : VS_CUSTODY_RECORD_MAX;
+		size_t len = vs_record_check(at(m, p), avail, p);
+		if (len == 0)
+			break;
+		bool last = ((struct vs_record_head *)at(m, p))->flags & VS_RECORD_LAST;
+		p += len;
+		if (last)
+			good = p;
+	}
+	return good;
+}
+
+static void recover(struct vs_custody *c)
+{
+	struct map *m = &c->map;
+	reconcile(m);
+	uint64_t head = head_now(m), log = cursor_of(m, VS_READER_LOG), publisher = cursor_of(m, VS_READER_PUBLISHER);
+	if (publisher < log && walk(m, publisher, log) != log)
+		publisher = log; /* the log has them: subscribers can ask */
+	uint64_t good = walk(m, log, head);
+	if (good != head)
+		vs_say(VS_SAY_WARNING, "custody '%s': the newest %llu bytes were not completely written (power cut?): dropped",
+		       c->path, (unsigned long long)(head - good));
+	if (publisher > good)
+		publisher = good;
+	desk_of(m, VS_READER_PUBLISHER)->cursor = publisher;
+	for (int which = 0; which < VS_READER_COUNT; which++)
+		desk_of(m, which)->asleep = AWAKE;
+	head_of(m)->urgent = good;
+	head_of(m)->head = c->tail = good;
+	head_of(m)->vocabulary = vs_record_vocabulary();
+}
+
+static int set_aside(const char *path)
+{
+	char bad[4096];
+	if ((size_t)snprintf(bad, sizeof bad, "%s.bad", path) >= sizeof bad)
+		return -ENAMETOOLONG;
+	if (rename(path, bad) < 0)
+		return -errno;
+	vs_say(VS_SAY_ERROR, "custody '%s' is not a ring of this version: kept as '%s', beginning a new one. What it holds "
+	       "is not in the log; the version that wrote it can put it there", path, bad);
+	return 0;
+}
+
+static int open_locked(const char *path, int *ret)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return -errno;
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		int r = errno == EWOULDBLOCK ? -EBUSY : -errno;
+		close(fd);
+		return r;
+	}
+	*ret = fd;
+	return 0;
+}
+
+static int open_file(struct vs_custody *c, size_t *bytes)
+{
+	struct head old;
+	int r = open_locked(c->path, &c->fd);
+	if (r < 0)
+		return r;
+	enum found found = look(c->fd, bytes, &old);
+	if (found == FOUND_FOREIGN) {
+		r = set_aside(c->path);
+		close(c->fd);
+		c->fd = -1;
+		if (r == 0)
+			r = open_locked(c->path, &c->fd);
+		if (r < 0)
+			return r;
+		memset(&old, 0, sizeof old);
+	}
+	return found == FOUND_RING ? 0 : make(c->fd, *bytes, &old);
+}
+
+static void say_why(const char *path, size_t bytes, int r)
+{
+	if (r == -EBUSY)
+		vs_say(VS_SAY_ERROR, "custody '%s' is in use: another vitalsd runs with this log. Stop it first", path);
+	else if (r == -ENOSPC)
+		vs_say(VS_SAY_ERROR, "custody '%s': no room on the disk for its %zu KiB", path, (bytes + DATA_AT) >> 10);
+	else
+		vs_say(VS_SAY_ERROR, "custody '%s' cannot be opened: %s", path, strerror(-r));
+}
+
+static int open_readers(struct vs_custody *c)
+{
+	for (int which = 0; which < VS_READER_COUNT; which++) {
+		c->wake_fd[which] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+		if (c->wake_fd[which] < 0)
+			return -errno;
+		struct vs_custody_reader *r = calloc(1, sizeof *r);
+		if (!r)
+			return -ENOMEM;
+		r->map = c->map;
+		r->desk = desk_of(&c->map, which);
+		r->wake_fd = c->wake_fd[which];
+		r->lock_fd = -1;
+		vs_custody_rewind(r);
+		r->dropped = r->position;
+		c->readers[which] = r;
+	}
+	return 0;
+}
+
+int vs_custody_open(const char *path, size_t bytes, struct vs_custody **ret)
+{
+	struct vs_custody *c = calloc(1, sizeof *c);
+	if (!c)
+		return -ENOMEM;
+	c->fd = c->wake_fd[0] = c->wake_fd[1] = -1;
+	bytes = (bytes < VS_CUSTODY_MIN ? VS_CUSTODY_MIN : bytes) + PAGE - 1;
+	bytes -= bytes % PAGE;
+	c->path = strdup(path);
+	int r = c->path ? open_file(c, &bytes) : -ENOMEM;
+	if (r == 0)
+		r = map_ring(&c->map, c->fd, bytes, true, 0);
+	if (r == 0) {
+		recover(c);
+		r = open_readers(c);
+	}
+	if (r < 0) {
+		say_why(path, bytes, r);
+		vs_custody_close(c);
+		return r;
+	}
+	*ret = c;
+	return 0;
+}
+
+void vs_custody_close(struct vs_custody *c)
+{
+	if (!c)
+		return;
+	for (int which = 0; which < VS_READER_COUNT; which++) {
+		free(c->readers[which]);
+		if (c->wake_fd[which] >= 0)
+			close(c->wake_fd[which]);
+	}
+	unmap(&c->map);
+	if (c->fd >= 0)
+		close(c->fd);
+	free(c->path);
+	free(c);
+}
+
+uint64_t vs_custody_epoch(const struct vs_custody *c)
+{
+	return head_of(&c->map)->epoch;
+}
+
+void vs_custody_set_epoch(struct vs_custody *c, uint64_t epoch)
+{
+	head_of(&c->map)->epoch = epoch;
+}
+
+/* ---- Writing ---- */
+
+void vs_custody_begin(struct vs_custody *c)
+{
+	c->boot_ms = vs_boottime_ms();
+	c->tail = head_now(&c->map);
+	c->urgent = false;
+}
+
+/* Raises the floor where the next len bytes would overwrite what is intact.  The log's place is holy; a publisher that
+ * hangs is overtaken, its subscribers ask the log. */
+static bool make_room(struct vs_custody *c, size_t len, size_t limit)
+{
+	struct map *m = &c->map;
+	uint64_t end = c->tail + len, log = cursor_of(m, VS_READER_LOG);
+	if (end - log > limit)
+		return false;
+	if (end - floor_now(m) <= m->bytes)
+		return true;
+	uint64_t publisher = cursor_of(m, VS_READER_PUBLISHER);
+	uint64_t floor = publisher < log && end - publisher <= m->bytes ? publisher : log;
+	atomic_store_explicit(&head_of(m)->floor, floor, memory_order_relaxed);
+	atomic_thread_fence(memory_order_release); /* readers that copy what comes next see the floor above them */
+	return true;
+}
+
+static int append(struct vs_custody *c, size_t len, size_t limit)
+{
+	if (len == 0)
+		return -E2BIG;
+	if (!make_room(c, len, limit))
+		return -ENOSPC;
+	vs_record_seal(c->scratch, c->tail, false);
+	memcpy(at(&c->map, c->tail), c->scratch, len);
+	c->last = c->tail;
+	c->tail += len;
+	return 0;
+}
+
+int vs_custody_add(struct vs_custody *c, const struct vs_event *e)
+{
+	bool vitals = e->kind == VS_KIND_VITALS;
+	size_t limit = vitals ? c->map.bytes / 4 * 3 : c->map.bytes;
+	int r = append(c, vs_record_event(c->scratch, e, c->boot_ms), limit);
+	if (r == -ENOSPC && vitals)
+		head_of(&c->map)->given_up++;
+	if (r == 0 && !vitals && e->kind != VS_KIND_ALIVE)
+		c->urgent = true;
+	return r;
+}
+
+int vs_custody_state(struct vs_custody *c, const char *chair, const void *bytes, size_t len)
+{
+	size_t all = vs_record_state(c->scratch, chair, bytes, len, vs_wall_ms(), c->boot_ms);
+	return append(c, all, c->map.bytes);
+}
+
+static void wake(int wake_fd)
+{
+	uint64_t one = 1;
+	if (write(wake_fd, &one, sizeof one) < 0)
+		return; /* the counter is full: the reader has not looked for a long time, and will find it set */
+}
+
+void vs_custody_commit(struct vs_custody *c)
+{
+	struct head *h = head_of(&c->map);
+	if (c->tail == h->head)
+		return;
+	vs_record_seal(at(&c->map, c->last), c->last, true);
+	if (c->urgent)
+		atomic_store_explicit(&h->urgent, c->tail, memory_order_relaxed);
+	atomic_store_explicit(&h->head, c->tail, memory_order_release);
+	/* A reader says "asleep", then looks at head; we write head, then look whether it sleeps: one of us sees. */
+	atomic_thread_fence(memory_order_seq_cst);
+	for (int which = 0; which < VS_READER_COUNT; which++) {
+		struct desk *d = desk_of(&c->map, which);
+		uint32_t mode = atomic_load_explicit(&d->asleep, memory_order_relaxed);
+		if (mode == ASLEEP || (mode == ASLEEP_URGENT && c->urgent))
+			if (atomic_exchange(&d->asleep, AWAKE) != AWAKE)
+				wake(c->wake_fd[which]);
+	}
+}
+
+uint64_t vs_custody_given_up(const struct vs_custody *c)
+{
+	return head_of(&c->map)->given_up;
+}
+
+size_t vs_custody_backlog(const struct vs_custody *c, enum vs_reader which)
+{
+	return head_now(&c->map) - cursor_of(&c->map, which);
+}
+
+size_t vs_custody_size(const struct vs_custody *c)
+{
+	return c->map.bytes;
+}
+
+/* ---- Reading ---- */
+
+struct vs_custody_reader *vs_custody_reader(struct vs_custody *c, enum vs_reader which)
+{
+	return c->readers[which];
+}
+
+int vs_custody_dup(const struct vs_custody *c)
+{
+	/* Opened anew: a descriptor that is only duplicated would keep the daemon's lock alive in its heir. */
+	char path[64];
+	snprintf(path, sizeof path, "/proc/self/fd/%d", c->fd);
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+int vs_custody_wake_fd(const struct vs_custody *c, enum vs_reader which)
+{
+	return c->wake_fd[which];
+}
+
+/* Locks of fcntl(2) belong to the process: they end with it, however it ends. */
+static int lock_desk(int fd, enum vs_reader which)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET,
+			      .l_start = (off_t)PAGE * (1 + (off_t)which), .l_len = PAGE };
+	for (int tries = 0; fcntl(fd, F_SETLK, &lock) < 0; tries++) {
+		if (errno != EAGAIN && errno != EACCES)
+			return -errno;
+		if (tries == 200)
+			return -EBUSY;
+		poll(NULL, 0, 5);
+	}
+	return 0;
+}
+
+int vs_custody_attach(int fd, int wake_fd, enum vs_reader which, struct vs_custody_reader **ret)
+{
+	struct head h;
+	int r = lock_desk(fd, which);
+	if (r < 0)
+		return r;
+	if (pread(fd, &h, sizeof h, 0) != sizeof h || memcmp(h.magic, magic, sizeof magic) != 0 || h.version != VERSION)
+		return -EBADMSG;
+	struct vs_custody_reader *reader = calloc(1, sizeof *reader);
+	if (!reader)
+		return -ENOMEM;
+	r = map_ring(&reader->map, fd, h.bytes, false, which);
+	if (r < 0) {
+		free(reader);
+		return r;
+	}
+	reader->desk = desk_of(&reader->map, which);
+	reader->wake_fd = wake_fd;
+	reader->lock_fd = fd;
+	vs_custody_rewind(reader);
+	reader->dropped = reader->position;
+	*ret = reader;
+	return 0;
+}
+
+void vs_custody_detach(struct vs_custody_reader *r)
+{
+	if (!r)
+		return;
+	if (r->lock_fd >= 0) {
+		unmap(&r->map);
+		close(r->lock_fd);
+	}
+	free(r);
+}
+
+/* Copies the record at r->position.  1, or -ESTALE, -EBADMSG as vs_custody_next. */
+static int copy(struct vs_custody_reader *r, uint64_t head)
+{
+	const uint8_t *from = at(&r->map, r->position);
+	size_t avail = head - r->position < VS_CUSTODY_RECORD_MAX ? head - r->position : VS_CUSTODY_RECORD_MAX;
+	uint32_t len = ((const struct vs_record_head *)from)->len;
+	if (len <= avail)
+		memcpy(r->copy, from, len);
+	atomic_thread_fence(memory_order_acquire);
+	uint64_t floor = floor_now(&r->map);
+	if (r->position < floor) {
+		r->position = floor;
+		return -ESTALE;
+	}
+	return len <= avail && vs_record_check(r->copy, len, r->position) ? 1 : -EBADMSG;
+}
+
+int vs_custody_next(struct vs_custody_reader *r, struct vs_custody_record *ret)
+{
+	uint64_t head = head_now(&r->map);
+	if (r->position == head)
+		return 0;
+	int done = copy(r, head);
+	if (done == 1 && !vs_record_decode(r->copy, ret))
+		done = -EBADMSG;
+	if (done == 1)
+		r->position += ((struct vs_record_head *)r->copy)->len;
+	else if (done == -EBADMSG)
+		r->position = head;
+	return done;
+}
+
+/* What a reader has behind it need not count as this process's memory; the file keeps it. */
+static void drop_behind(struct vs_custody_reader *r, uint64_t cursor)
+{
+	const uint64_t chunk = 16 * PAGE;
+	for (; r->map.bytes > chunk && cursor - r->dropped >= chunk; r->dropped += chunk) {
+		size_t from = r->dropped % r->map.bytes / PAGE * PAGE;
+		size_t len = from + chunk > r->map.bytes ? r->map.bytes - from : chunk;
+		madvise(r->map.base + DATA_AT + from, len, MADV_DONTNEED);
+	}
+}
+
+void vs_custody_done(struct vs_custody_reader *r)
+{
+	if (!r->desk)
+		return;
+	atomic_store_explicit(&r->desk->cursor, r->position, memory_order_release);
+	drop_behind(r, r->position);
+}
+
+void vs_custody_rewind(struct vs_custody_reader *r)
+{
+	if (!r->desk)
+		return;
+	uint64_t cursor = atomic_load_explicit(&r->desk->cursor, memory_order_relaxed), floor = floor_now(&r->map);
+	r->position = cursor > floor ? cursor : floor;
+}
+
+int vs_custody_scan(const struct vs_custody_reader *of, struct vs_custody_reader **ret)
+{
+	struct vs_custody_reader *r = calloc(1, sizeof *r);
+	if (!r)
+		return -ENOMEM;
+	r->map = of->map;
+	r->wake_fd = r->lock_fd = -1;
+	r->position = cursor_of(&r->map, VS_READER_LOG);
+	*ret = r;
+	return 0;
+}
+
+bool vs_custody_arm(struct vs_custody_reader *r, bool urgent_only)
+{
+	atomic_store_explicit(&r->desk->asleep, urgent_only ? ASLEEP_URGENT : ASLEEP, memory_order_relaxed);
+	atomic_thread_fence(memory_order_seq_cst);
+	uint64_t head = head_now(&r->map);
+	uint64_t urgent = atomic_load_explicit(&head_of(&r->map)->urgent, memory_order_relaxed);
+	if (urgent_only ? urgent <= r->position : head == r->position)
+		return true;
+	atomic_store_explicit(&r->desk->asleep, AWAKE, memory_order_relaxed);
+	return false;
+}
+
+void vs_custody_disarm(struct vs_custody_reader *r)
+{
+	uint64_t count;
+	atomic_store_explicit(&r->desk->asleep, AWAKE, memory_order_relaxed);
+	if (read(r->wake_fd, &count, sizeof count) < 0)
+		return; /* nobody has woken it: the time is over */
+}
+
+bool vs_custody_wait(struct vs_custody_reader *r, bool urgent_only, int timeout_ms)
+{
+	if (vs_custody_arm(r, urgent_only)) {
+		struct pollfd p = { .fd = r->wake_fd, .events = POLLIN };
+		poll(&p, 1, timeout_ms);
+		vs_custody_disarm(r);
+	}
+	return head_now(&r->map) != r->position;
+}
+
+void vs_custody_wake(struct vs_custody_reader *r)
+{
+	wake(r->wake_fd);
+}
