@@ -1,0 +1,98 @@
+/* The inside of an engine: plain data without pointers into itself, so that it may be copied, kept and compared.
+ * Nobody outside alarms/ reads or writes it. */
+#pragma once
+
+enum vs_channel { VS_CH_HR, VS_CH_PR, VS_CH_SPO2, VS_CH_RR, VS_CH_TEMP, VS_CH_PI, VS_CH_COUNT };
+
+#define VS_SAMPLES 32      /* of a signal; nearer together than a 32nd of 10 s they share a place */
+#define VS_BLOCKS 18       /* medians for trends */
+#define VS_HISTORY 181     /* seconds of heart rate for the drop rule */
+#define VS_CUFFS 16        /* accepted cuff readings */
+#define VS_DRIFTS 2
+
+/* One signal of the chair. */
+struct vs_track {
+	double value[VS_SAMPLES];
+	uint32_t at[VS_SAMPLES];   /* low 32 bits of the time in ms */
+	uint64_t valid_ms;         /* newest valid sample; 0: never */
+	uint64_t undefined_ms;     /* no median since; 0: there is one */
+	uint64_t gap_ms;           /* without a median just before this instant */
+	uint64_t block;            /* number of the block that fills */
+	double median;             /* at this instant; NAN: none */
+	double blocks[VS_BLOCKS];  /* NAN: missing; index: block number modulo VS_BLOCKS */
+	uint8_t len, head, device;
+};
+
+/* An accepted cuff reading, or the suspect one that waits for its repeat. */
+struct vs_cuff {
+	uint64_t at_ms;
+	double sys, dia, map, pr; /* NAN: not given */
+	double hr;                /* m5 at that time; NAN: none */
+	uint8_t device;
+	bool jump_only;           /* suspect: the only doubt */
+};
+
+struct vs_standing {
+	uint64_t number;      /* 0: free */
+	uint64_t raised_ms;   /* or raised again */
+	uint64_t said_ms;     /* last announced */
+	uint64_t paused_ms;   /* until */
+	int64_t onset_wall_ms;
+	double value, limit;
+	struct vs_because because;
+	uint8_t rule, device, priority, life, change, source;
+	bool called;          /* a second person */
+	char by[VS_BY_CAP];
+};
+
+struct vs_rule_state {
+	double limit;      /* in force; NAN: rests */
+	double own;        /* for this patient; NAN: none */
+	uint64_t since_ms; /* violated since, condition since; 0: not */
+	uint64_t safe_ms;  /* on the safe side since; 0: not */
+	uint64_t raised_ms; /* the last time; 0: never */
+	uint32_t frozen_ms;
+	uint8_t count;     /* readings or evaluations in a row */
+	bool holds;        /* its condition */
+};
+
+struct vs_engine {
+	const struct vs_engine_config *config;
+	const struct vs_limit_set *set;
+	uint64_t now_ms, wake_ms;
+	int64_t wall_ms;
+	uint8_t phase;
+	uint64_t phase_ms;
+	struct vs_baseline baseline;
+	uint64_t paused_ms;        /* audio paused until */
+	uint32_t own_interval_ms, interval_ms;
+	uint64_t asked_ms;         /* when this interval was asked for */
+	uint64_t inflating_ms;     /* the cuff works since; 0: not */
+	uint64_t deflated_ms;      /* it worked until */
+	uint64_t trend_cuff_ms, trend_probe_ms; /* new trend window since */
+	uint8_t fails;             /* cuff attempts in a row */
+	bool cuff_seen, has_ecg;
+	struct vs_track track[VS_CH_COUNT];
+	double history[VS_HISTORY];
+	uint64_t history_s;        /* second of the newest */
+	uint8_t n_cuffs;
+	struct vs_cuff cuffs[VS_CUFFS]; /* oldest first */
+	bool has_suspect;
+	struct vs_cuff suspect;
+	struct {
+		uint64_t heard_ms;
+		double last[4];    /* raw cuff values: sys, dia, map, pr */
+		bool offline;
+	} devices[VS_ENGINE_DEVICES];
+	struct {
+		uint64_t since_ms; /* 0: not */
+		double value;
+	} faults[VS_FAULT_COUNT];
+	struct {
+		double mean, up, down, scale;
+		uint64_t block;
+	} drifts[VS_DRIFTS];
+	struct vs_rule_state rules[VS_RULES_MAX];
+	struct vs_standing alarms[VS_ENGINE_ALARMS];
+};
+_Static_assert(sizeof(struct vs_engine) <= 16384, "a thousand chairs fit into 40 MB");
