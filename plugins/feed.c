@@ -86,6 +86,13 @@ void vs_feed_bytes(struct vs_feed *f, const uint8_t *bytes, size_t len, vs_feed_
 	}
 }
 
+void vs_feed_flush(struct vs_feed *f, vs_feed_fn *fn, vs_feed_frame_fn *frame_fn, void *ctx)
+{
+	while (f->head < f->tail)
+		if (!advance(f, fn, frame_fn, ctx))
+			drop(f, 1);
+}
+
 void vs_feed_reset(struct vs_feed *f)
 {
 	f->dropped += vs_feed_waiting(f);

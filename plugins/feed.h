@@ -32,7 +32,10 @@ typedef void vs_feed_frame_fn(void *ctx, struct vs_feed *feed);
 int vs_feed_init(struct vs_feed *f, const struct vs_plugin *p, void *state, const struct vs_plugin_setting *settings);
 void vs_feed_bytes(struct vs_feed *f, const uint8_t *bytes, size_t len, vs_feed_fn *fn, vs_feed_frame_fn *frame_fn,
 		   void *ctx);
-/* Forget what is half there: the line was closed, or was silent so long that nothing can follow. */
+/* The line has been silent for so long that what waits cannot be completed any more: a frame that may stand behind a
+ * false start is still found. */
+void vs_feed_flush(struct vs_feed *f, vs_feed_fn *fn, vs_feed_frame_fn *frame_fn, void *ctx);
+/* Forget what is half there: the line was closed. */
 void vs_feed_reset(struct vs_feed *f);
 /* Bytes that wait for the rest of their frame. */
 size_t vs_feed_waiting(const struct vs_feed *f);

@@ -187,14 +187,11 @@ static int read_all(struct decode *d, struct vs_feed *f, int fd)
 
 static void count(const struct decode *d, const struct vs_feed *f)
 {
-	size_t waiting = vs_feed_waiting(f);
 	fprintf(stderr,
 		"vitalsctl: %s: %" PRIu64 " bytes, %" PRIu64 " frames, %" PRIu64 " readings; dropped %" PRIu64
 		" bytes, %" PRIu64 " frames rejected",
-		d->plugin->name, f->offset + waiting, f->frames, f->units, f->dropped, f->rejected);
-	if (waiting)
-		fprintf(stderr, "; %zu bytes at the end wait for the rest of their frame", waiting);
-	if (f->offset + waiting && !f->frames)
+		d->plugin->name, f->offset, f->frames, f->units, f->dropped, f->rejected);
+	if (f->offset && !f->frames)
 		fputs("; nothing was understood: another plugin, or other line settings?", stderr);
 	fputc('\n', stderr);
 }
@@ -211,8 +208,10 @@ static int run(struct decode *d)
 		vs_ctl_fail("out of memory");
 	else if (vs_feed_init(f, d->plugin, state, d->settings) != 0)
 		status = vs_ctl_usage("plugin %s refuses these options", d->plugin->name);
-	else if ((status = read_all(d, f, fd)) == VS_EXIT_DONE)
+	else if ((status = read_all(d, f, fd)) == VS_EXIT_DONE) {
+		vs_feed_flush(f, on_unit, on_frame, d);
 		count(d, f);
+	}
 	free(f);
 	free(state);
 	if (fd != STDIN_FILENO)
