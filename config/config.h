@@ -3,8 +3,7 @@
  * Read and checked in one go: either a whole configuration, or a list of findings, all of them, each with file, line,
  * what is wrong and what would be right.  A struct vs_config never changes after loading; a reload makes a new one. */
 #pragma once
-#include <stdio.h>
-
+#include "config/findings.h"
 #include "core/plugin.h"
 #include "plugins/modbus/map.h"
 
@@ -65,22 +64,10 @@ struct vs_config {
 	char hash[65]; /* SHA-256 of the file's bytes and of the limit files', hex: goes into every session's record */
 };
 
-struct vs_findings {
-	unsigned len, cap;
-	struct vs_finding {
-		char *file;
-		unsigned line;
-		char *text;
-	} *at;
-};
-
 /* Reads and checks FILE and the limit files it names.  0: *ret is the configuration, the caller frees it.
  * -EINVAL: `findings` says why, one entry a finding; *ret untouched. */
 int vs_config_load(const char *file, struct vs_config **ret, struct vs_findings *findings);
 void vs_config_free(struct vs_config *c);
 
-void vs_findings_add(struct vs_findings *f, const char *file, unsigned line, const char *format, ...)
-	__attribute__((format(printf, 4, 5)));
-/* `FILE:LINE: text` a line. */
-void vs_findings_print(const struct vs_findings *f, FILE *to);
-void vs_findings_clear(struct vs_findings *f);
+/* `--check`: findings on stderr.  Returns the exit status: 0, 78 (there are findings), 1 (out of memory). */
+int vs_config_check_main(const char *file);

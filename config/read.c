@@ -1,0 +1,252 @@
+#include "config/config.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/arena.h"
+#include "config/device.h"
+#include "config/format.h"
+#include "config/hash.h"
+#include "config/words.h"
+
+#define CUSTODY_DEFAULT (8u << 20)
+#define CUSTODY_LEAST (256u << 10)
+#define CUSTODY_MOST (1u << 30)
+#define CONTROL_DEFAULT "/run/vitalsd/control.sock"
+
+struct whole { /* what vs_config_free gets back */
+	struct vs_config config;
+	struct vs_arena arena;
+};
+
+/* ---- the station ---- */
+
+static void take_log(struct vs_reader *l, const struct raw_log *log, vs_place at)
+{
+	uint64_t bytes = CUSTODY_DEFAULT;
+	if (!log)
+		return;
+	if (log->path)
+		l->config->log_path = vs_arena_text(l->arena, log->path);
+	if (log->custody && (!vs_word_size(log->custody, &bytes) || bytes < CUSTODY_LEAST || bytes > CUSTODY_MOST))
+		vs_yaml_find(l->y, vs_yaml_key(l->y, at, "custody"),
+			     "`custody` is \"%s\"; it must be a size from 256KiB to 1GiB, like 8MiB", log->custody);
+	l->config->custody_bytes = (uint32_t)bytes;
+}
+
+/* NULL: a URL that nanomsg can bind; else what is wrong. */
+static const char *url_fault(const char *url)
+{
+	if (!strncmp(url, "ipc://", 6))
+		return !url[6]		       ? "names no file after ipc://" :
+		       strlen(url + 6) > 107 ? "is too long for a socket: at most 107 bytes after ipc://" :
+					       NULL;
+	if (strncmp(url, "tcp://", 6))
+		return "begins neither with ipc:// nor with tcp://";
+	const char *colon = strrchr(url + 6, ':');
+	if (!colon || colon == url + 6)
+		return "must be tcp://ADDRESS:PORT";
+	size_t digits = strspn(colon + 1, "0123456789");
+	long port = digits && digits <= 5 && !colon[1 + digits] ? strtol(colon + 1, NULL, 10) : 0;
+	return port < 1 || port > 65535 ? "has no port from 1 to 65535 at its end" : NULL;
+}
+
+static char **take_urls(struct vs_reader *l, char *const *urls, unsigned n, vs_place at)
+{
+	char **list = vs_arena_take(l->arena, n + 1, sizeof *list);
+	for (unsigned i = 0; i < n && list; i++) {
+		vs_place item = vs_yaml_item(l->y, at, i);
+		const char *fault = url_fault(urls[i]);
+		if (fault)
+			vs_yaml_find(l->y, item,
+				     "\"%s\" %s; write ipc:///run/vitalsd/events.ipc or tcp://127.0.0.1:7700", urls[i],
+				     fault);
+		list[i] = vs_arena_text(l->arena, urls[i]);
+	}
+	return list;
+}
+
+static void same_url(struct vs_reader *l, const char *url, vs_place at, char *const *others, unsigned n, vs_place them)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (!strcmp(url, others[i])) {
+			vs_yaml_find(l->y, at, "\"%s\" is bound twice (also in line %u); give each list its own", url,
+				     vs_yaml_line(l->y, vs_yaml_item(l->y, them, i)));
+			return;
+		}
+}
+
+static void take_publish(struct vs_reader *l, const struct raw_publish *p, vs_place at)
+{
+	struct vs_config *c = l->config;
+	if (!p)
+		return;
+	vs_place events = vs_yaml_key(l->y, at, "events"), query = vs_yaml_key(l->y, at, "query");
+	c->events = take_urls(l, p->events, p->events_count, events);
+	c->queries = take_urls(l, p->query, p->query_count, query);
+	c->n_events = p->events_count;
+	c->n_queries = p->query_count;
+	for (unsigned i = 0; i < p->events_count; i++)
+		same_url(l, p->events[i], vs_yaml_item(l->y, events, i), p->events, i, events);
+	for (unsigned i = 0; i < p->query_count; i++) {
+		vs_place item = vs_yaml_item(l->y, query, i);
+		same_url(l, p->query[i], item, p->query, i, query);
+		same_url(l, p->query[i], item, p->events, p->events_count, events);
+	}
+}
+
+static void take_limit_files(struct vs_reader *l, const struct raw_config *raw)
+{
+	unsigned n = raw->limit_files_count;
+	char **list = vs_arena_take(l->arena, n + 1, sizeof *list);
+	for (unsigned i = 0; i < n && list; i++)
+		list[i] = vs_beside(l, raw->limit_files[i]);
+	l->config->limit_files = list;
+	l->config->n_limit_files = list ? n : 0;
+}
+
+static void take_site(struct vs_reader *l, const char *site)
+{
+	for (const char *p = site; *p; p++)
+		if ((unsigned char)*p < 0x20) {
+			vs_yaml_find(l->y, vs_yaml_key(l->y, l->top, "site"),
+				     "`site` has a line break or tab in it; it must be one short name, like north-clinic");
+			return;
+		}
+	snprintf(l->config->site, sizeof l->config->site, "%s", site);
+}
+
+/* ---- chairs ---- */
+
+static void take_id(struct vs_reader *l, const char *id, vs_place at, char ret[VS_ID_CAP])
+{
+	if (!id)
+		return;
+	if (vs_word_id(id))
+		snprintf(ret, VS_ID_CAP, "%s", id);
+	else
+		vs_yaml_find(l->y, vs_yaml_key(l->y, at, "id"),
+			     "`id` is \"%.60s\"; it must be 1 to 32 of a-z, 0-9 and -, and not begin with -", id);
+}
+
+static void take_devices(struct vs_reader *l, const struct raw_chair *raw, vs_place at, struct vs_chair_config *ret)
+{
+	vs_place list = vs_yaml_key(l->y, at, "devices");
+	ret->devices = vs_arena_take(l->arena, raw->devices_count, sizeof *ret->devices);
+	ret->n_devices = ret->devices ? raw->devices_count : 0;
+	for (unsigned i = 0; i < ret->n_devices; i++) {
+		struct vs_device_config *d = &ret->devices[i];
+		vs_place place = vs_yaml_item(l->y, list, i);
+		take_id(l, raw->devices[i].id, place, d->id);
+		vs_device_read(l, &raw->devices[i], place, d);
+		for (unsigned k = 0; k < i && *d->id; k++)
+			if (!strcmp(d->id, ret->devices[k].id)) {
+				vs_yaml_find(l->y, vs_yaml_key(l->y, place, "id"),
+					     "device \"%s\" is there already (line %u); ids of one chair must differ", d->id,
+					     ret->devices[k].line_no);
+				break;
+			}
+	}
+}
+
+static void take_chairs(struct vs_reader *l, const struct raw_config *raw)
+{
+	struct vs_config *c = l->config;
+	vs_place list = vs_yaml_key(l->y, l->top, "chairs");
+	c->chairs = vs_arena_take(l->arena, raw->chairs_count, sizeof *c->chairs);
+	c->n_chairs = c->chairs ? raw->chairs_count : 0;
+	for (unsigned i = 0; i < c->n_chairs; i++) {
+		struct vs_chair_config *chair = &c->chairs[i];
+		vs_place place = vs_yaml_item(l->y, list, i);
+		chair->line_no = vs_yaml_line(l->y, place);
+		take_id(l, raw->chairs[i].id, place, chair->id);
+		if (raw->chairs[i].limits)
+			snprintf(chair->limits, sizeof chair->limits, "%s", raw->chairs[i].limits);
+		for (unsigned k = 0; k < i && *chair->id; k++)
+			if (!strcmp(chair->id, c->chairs[k].id)) {
+				vs_yaml_find(l->y, vs_yaml_key(l->y, place, "id"),
+					     "chair \"%s\" is there already (line %u); every chair needs its own id",
+					     chair->id, c->chairs[k].line_no);
+				break;
+			}
+		take_devices(l, &raw->chairs[i], place, chair);
+	}
+}
+
+/* ---- the whole ---- */
+
+static void take_all(struct vs_reader *l, const struct raw_config *raw)
+{
+	l->top = vs_yaml_top(l->y);
+	if (raw->site)
+		take_site(l, raw->site);
+	take_log(l, raw->log, vs_yaml_key(l->y, l->top, "log"));
+	take_publish(l, raw->publish, vs_yaml_key(l->y, l->top, "publish"));
+	l->config->control = vs_arena_text(l->arena, raw->control ? raw->control : CONTROL_DEFAULT);
+	take_limit_files(l, raw);
+	take_chairs(l, raw);
+	vs_lines_check(l);
+}
+
+static int read_into(struct whole *w, const char *file, struct vs_findings *findings)
+{
+	struct vs_reader l = { .file = file, .config = &w->config, .arena = &w->arena, .findings = findings };
+	char *bytes = NULL;
+	size_t len;
+	void *raw = NULL;
+	unsigned before = findings->len;
+	int r = vs_yaml_read(file, &bytes, &len, findings);
+	if (!r)
+		r = vs_reader_piece(&l, bytes, len);
+	if (!r)
+		r = vs_yaml_load(file, bytes, len, &vs_config_format, findings, &l.y, &raw);
+	if (!r && raw)
+		take_all(&l, raw);
+	if (!r)
+		vs_hash_hex(l.pieces, l.n_pieces, w->config.hash);
+	vs_reader_finish(&l);
+	if (!r && (w->arena.failed || findings->failed))
+		r = -ENOMEM;
+	return r ? r : findings->len > before ? -EINVAL : 0;
+}
+
+int vs_config_load(const char *file, struct vs_config **ret, struct vs_findings *findings)
+{
+	struct whole *w = calloc(1, sizeof *w);
+	if (!w)
+		return -ENOMEM;
+	w->config.file = vs_arena_text(&w->arena, file);
+	w->config.custody_bytes = CUSTODY_DEFAULT;
+	int r = read_into(w, file, findings);
+	if (r) {
+		vs_findings_sort(findings);
+		vs_config_free(&w->config);
+		return r;
+	}
+	*ret = &w->config;
+	return 0;
+}
+
+void vs_config_free(struct vs_config *c)
+{
+	if (!c)
+		return;
+	struct whole *w = (struct whole *)c; /* its first member */
+	vs_arena_finish(&w->arena);
+	free(w);
+}
+
+int vs_config_check_main(const char *file)
+{
+	struct vs_findings findings = { 0 };
+	struct vs_config *c = NULL;
+	int r = vs_config_load(file, &c, &findings);
+	vs_findings_print(&findings, stderr);
+	if (r == -ENOMEM)
+		fprintf(stderr, "%s: out of memory\n", file);
+	vs_findings_clear(&findings);
+	vs_config_free(c);
+	return !r ? 0 : r == -EINVAL ? 78 : 1;
+}
