@@ -1,0 +1,62 @@
+/* A chair: one patient's place, its devices, and the engine that watches over them.
+ *
+ *	reading, status, command, time --> engine --> effects --> one step in custody
+ *
+ * Every input is one step: the observation, the alarms and requests that follow from it, and the engine's durable state
+ * become visible together or not at all.  Nothing here waits. */
+#pragma once
+#include "daemon/daemon.h"
+
+struct vs_chair_device;
+
+/* The newest word of a metric, as a snapshot shows it. */
+struct vs_chair_value {
+	bool known;
+	struct vs_obs obs;
+	int64_t wall_ms; /* when it was measured; for a missing value: when it was found missing */
+	uint64_t at_ms;
+	unsigned device; /* index */
+};
+
+struct vs_chair {
+	struct vs_daemon *daemon;
+	char id[VS_ID_CAP];
+	char limits[64];
+	uint64_t seq[VS_KIND_COUNT]; /* the last number of each topic */
+	uint64_t given_up_vitals;    /* readings that found no room in custody */
+	unsigned n_devices;
+	struct vs_chair_device *devices;
+	struct vs_chair_value values[VS_METRIC_COUNT];
+	uv_timer_t wake;
+	bool closing;
+	struct vs_engine engine;
+};
+
+struct vs_chair_device {
+	struct vs_chair *chair;
+	struct vs_device *device;
+	struct vs_device_config config; /* what it runs with; options and map belong to the daemon's configuration */
+	bool cuff_allowed;
+	enum vs_device_status status;
+	char detail[160];
+	char own_flags[VS_FLAG_OWN_COUNT][VS_FLAG_NAME_CAP];
+};
+
+/* NULL: no memory. */
+struct vs_chair *vs_chair_create(struct vs_daemon *d, const struct vs_chair_config *cfg, const struct vs_limit_set *set);
+/* Puts back what the engine knew before the restart, and starts the devices. */
+void vs_chair_start(struct vs_chair *c, const struct vs_chair_config *cfg, const void *state, size_t len);
+/* Stops devices and timer; the memory is released by the loop. */
+void vs_chair_close(struct vs_chair *c);
+
+/* A stimulus from outside (a command, a fault); effects go to custody as one step.  ret: what the engine said; may be
+ * NULL. */
+void vs_chair_step(struct vs_chair *c, struct vs_stimulus *s, struct vs_effects *ret);
+/* The event `alive` and nothing else. */
+void vs_chair_alive(struct vs_chair *c);
+/* An event of the daemon's own (kind seal, device): members of its body. */
+void vs_chair_emit(struct vs_chair *c, enum vs_kind kind, const char *body, size_t len);
+/* Members of a chair's object in a snapshot. */
+void vs_chair_snapshot(struct vs_chair *c, struct vs_json *j);
+/* Other limits or other devices after a reload; devices that did not change go on undisturbed. */
+void vs_chair_reconfigure(struct vs_chair *c, const struct vs_chair_config *cfg, const struct vs_limit_set *set);

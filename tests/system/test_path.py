@@ -1,0 +1,338 @@
+"""The whole path on the real programs: monitor -> alarm -> log -> subscriber."""
+import json
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from house import VITALSCTL, VITALSD, ask, free_port, wait_for
+from monitors import ModbusMonitor, bp_device, oximeter_device
+
+
+@pytest.fixture
+def monitor():
+    m = ModbusMonitor(free_port())
+    m.set("input", 0, [121, 79, 93])
+    m.set("input", 9, [1])
+    m.set("holding", 0, [97, 72])
+    yield m
+    m.stop()
+
+
+def chair(monitor, name="chair-1", **more):
+    return {"id": name, "limits": "ketamine-adult",
+            "devices": [bp_device(monitor.port), oximeter_device(monitor.port)], **more}
+
+
+def cuff(monitor, sys, dia, mean, number):
+    """A finished cuff measurement: values first, then the counter that makes it new."""
+    monitor.set("input", 0, [sys, dia, mean])
+    monitor.set("input", 9, [number])
+
+
+def raise_pressure(monitor):
+    """Step by step: a jump of 40 mmHg at once would be doubted."""
+    cuff(monitor, 150, 92, 110, 2)
+    time.sleep(0.6)
+    cuff(monitor, 184, 101, 127, 3)
+
+
+def test_pressure_rises_alarm_comes_and_goes_and_is_recorded(daemon, monitor):
+    d = daemon([chair(monitor)]).start()
+    s = d.subscribe()
+    vitals = s.wait("vitals", device="bp")
+    assert vitals["values"] == {"nibp_sys": 121, "nibp_dia": 79, "nibp_map": 93}
+    assert (vitals["v"], vitals["site"], vitals["chair"], vitals["session"]) == (1, "test-clinic", "chair-1", None)
+    raise_pressure(monitor)
+    raised = s.wait("alarm", rule="sbp-hi-crit", change="raised")
+    assert raised["priority"] == "high" and raised["state"] == "active" and raised["signal"] == "on"
+    assert raised["value"] == 184 and raised["limit"] == 180 and raised["unit"] == "mm[Hg]"
+    assert raised["direction"] == "high" and raised["metric"] == "nibp_sys" and raised["text"].startswith("***")
+
+    listed = d.ctl_json("alarm", "list")
+    assert raised["alarm"] in [a["alarm"] for a in listed["alarms"]]
+    cuff(monitor, 150, 92, 110, 4)
+    latched = s.wait("alarm", rule="sbp-hi-crit", change="latched")
+    assert latched["alarm"] == raised["alarm"] and latched["state"] == "latched"
+    d.ctl("alarm", "ack", "--chair", "chair-1", raised["alarm"], "--operator", "anna")
+    cleared = s.wait("alarm", alarm=raised["alarm"], change="cleared")
+    assert cleared["state"] == "cleared"
+
+    rows = wait_for(lambda: [r for r in d.sql("select * from audit_alarm where rule='sbp-hi-crit'") if r["cleared_at"]])
+    assert rows[0]["alarm"] == raised["alarm"] and rows[0]["acknowledged_by"] == "anna"
+    assert rows[0]["value"] == 184 and rows[0]["limit_value"] == 180
+    assert d.stop() == 0, d.said()
+
+
+def test_what_is_published_is_numbered_without_gaps_and_stands_in_the_log_as_published(daemon, monitor):
+    d = daemon([chair(monitor)]).start()
+    s = d.subscribe()
+    s.wait("vitals", device="oximeter")
+    raise_pressure(monitor)
+    s.wait("alarm", rule="sbp-hi-crit")
+    time.sleep(1.5)
+    assert d.stop() == 0
+    heard = s.messages()
+    by_topic = {}
+    for topic, body in heard:
+        by_topic.setdefault(topic, []).append(body)
+    assert set(by_topic) >= {"vitals/chair-1", "alarm/chair-1", "alive/chair-1"}
+    for topic, bodies in by_topic.items():
+        numbers = [b["seq"] for b in bodies]
+        assert numbers == list(range(numbers[0], numbers[0] + len(numbers))), topic
+    logged = {(r["kind"], r["seq"]): json.loads(r["body"])
+              for r in d.sql("select kind, seq, body from audit_event where epoch = (select max(epoch) from audit_event)")}
+    for topic, bodies in by_topic.items():
+        if not topic.startswith("alive/"):
+            for b in bodies:
+                assert logged[b["kind"], b["seq"]] == b
+    # ... and everything in the log has numbers from 1 without a gap.
+    for kind in {k for k, _ in logged}:
+        numbers = sorted(n for k, n in logged if k == kind)
+        assert numbers == list(range(1, len(numbers) + 1)), kind
+
+
+def test_probe_off_is_no_value_with_its_reason_and_never_a_number(daemon, monitor):
+    d = daemon([chair(monitor)]).start()
+    s = d.subscribe("vitals/")
+    s.wait("vitals", device="oximeter", values={"spo2": 97, "pr": 72})
+    monitor.set("discrete", 3, [True])
+    assert wait_for(lambda: [v for v in s.bodies("vitals", device="oximeter") if not v["values"]])
+    last = s.bodies("vitals", device="oximeter")[-1]
+    assert "spo2:probe_off" in last["flags"] and "pr:probe_off" in last["flags"]
+    monitor.set("discrete", 3, [False])
+    monitor.set("holding", 0, [0, 72])
+    assert wait_for(lambda: s.bodies("vitals", device="oximeter")[-1]["values"] == {"pr": 72})
+    assert s.bodies("vitals", device="oximeter")[-1]["flags"] == ["spo2:no_value"]
+
+
+def test_an_old_cuff_reading_is_not_shown_as_new(daemon, monitor):
+    d = daemon([chair(monitor)]).start()
+    s = d.subscribe("vitals/")
+    s.wait("vitals", device="bp")
+    time.sleep(1.0)
+    with_values = [v for v in s.bodies("vitals", device="bp") if v["values"]]
+    assert len(with_values) <= 1
+    cuff(monitor, 121, 79, 93, 2)  # an equal one, but new
+    assert wait_for(lambda: len([v for v in s.bodies("vitals", device="bp") if v["values"]]) == len(with_values) + 1)
+
+
+def test_kill_9_at_any_moment_loses_nothing_that_was_published(daemon, monitor):
+    d = daemon([chair(monitor)])
+    heard = []
+    for n in range(6):
+        d.start()
+        s = d.subscribe()
+        s.wait("alive")
+        cuff(monitor, 150 + n, 92, 110, 2 * n + 2)
+        time.sleep(0.3 + 0.07 * n)
+        cuff(monitor, 184, 101, 127, 2 * n + 3)
+        time.sleep(0.31 + 0.13 * n)
+        d.kill()
+        time.sleep(0.2)
+        heard += s.messages()
+        s.stop()
+    d.start()
+    d.stop()
+    logged = {(r["epoch"], r["kind"], r["seq"]): json.loads(r["body"]) for r in d.sql("select * from audit_event")}
+    kept = [b for _, b in heard if b["kind"] != "alive"]
+    assert len(kept) > 50
+    for b in kept:
+        assert logged.get((b["epoch"], b["kind"], b["seq"])) == b
+    epochs = sorted({b["epoch"] for b in kept})
+    assert epochs == list(range(epochs[0], epochs[0] + 6))
+
+
+def test_an_alarm_and_its_acknowledgement_outlive_kill_9(daemon, monitor):
+    d = daemon([chair(monitor)]).start()
+    s = d.subscribe("alarm/")
+    wait_for(lambda: d.ctl_json("status")["chairs"][0]["values"].get("nibp_sys"))
+    raise_pressure(monitor)
+    alarm = s.wait("alarm", rule="sbp-hi-crit", change="raised")["alarm"]
+    d.ctl("alarm", "ack", "--chair", "chair-1", alarm, "--operator", "anna")
+    d.kill()
+    began = time.monotonic()
+    d.start()
+    standing = {a["alarm"]: a for a in d.ctl_json("alarm", "list")["alarms"]}
+    assert time.monotonic() - began < 2.0
+    assert standing[alarm]["state"] == "active" and standing[alarm]["signal"] == "acknowledged"
+    assert standing[alarm]["rule"] == "sbp-hi-crit"
+
+
+def test_a_peer_that_sends_to_the_pub_socket_costs_at_most_the_publisher_for_a_moment(daemon, monitor):
+    port = free_port()
+    d = daemon([chair(monitor)], publish={"events": [f"tcp://127.0.0.1:{port}"], "query": [f"tcp://127.0.0.1:{free_port()}"]})
+    d.events = f"tcp://127.0.0.1:{port}"
+    d.start()
+    s = d.subscribe()
+    s.wait("alive")
+    subprocess.run(["timeout", "1", "nanocat", "--pub", "--connect", d.events, "--data", "x", "--interval", "1"],
+                   capture_output=True)
+    subprocess.run(["timeout", "1", "nanocat", "--push", "--connect", d.events, "--data", "x"], capture_output=True)
+    assert d.process.poll() is None
+    before = len(s.bodies("vitals"))
+    raise_pressure(monitor)
+    s.wait("alarm", rule="sbp-hi-crit", change="raised")
+    assert len(s.bodies("vitals")) > before
+    for topic in ("vitals/chair-1", "alarm/chair-1"):
+        seqs = [b["seq"] for t, b in s.messages() if t == topic]
+        assert seqs == sorted(set(seqs))
+
+
+def test_a_silent_monitor_is_an_alarm_and_its_old_value_looks_old(daemon, monitor):
+    d = daemon([chair(monitor)]).start()
+    s = d.subscribe()
+    s.wait("vitals", device="oximeter")
+    monitor.stop()
+    monitor.stop = lambda: None
+    raised = s.wait("alarm", seconds=20, rule="device-offline", change="raised")
+    assert raised["class"] == "technical" and raised["device"] in ("bp", "oximeter") and raised["priority"] == "low"
+    snap = d.ask({"op": "snapshot"})
+    assert snap["ok"] and "spo2" in snap["chairs"][0]["values"]
+    spo2 = snap["chairs"][0]["values"]["spo2"]
+    assert spo2["value"] is None and "stale" in spo2["flags"], spo2
+    assert {x["status"] for x in snap["chairs"][0]["devices"]} <= {"offline", "no-signal"}
+
+
+def test_snapshot_and_replay_answer_and_nonsense_is_refused_in_words(daemon, monitor):
+    d = daemon([chair(monitor), {"id": "chair-2", "limits": "ketamine-adult", "devices": []}]).start()
+    s = d.subscribe()
+    last = s.wait("alive", chair="chair-1")
+    s.wait("vitals", device="bp")
+    snap = d.ask({"op": "snapshot"})
+    assert snap["ok"] and snap["site"] == "test-clinic" and [c["chair"] for c in snap["chairs"]] == ["chair-1", "chair-2"]
+    one = d.ask({"op": "snapshot", "chair": "chair-1"})["chairs"]
+    assert len(one) == 1 and one[0]["values"]["nibp_sys"]["unit"] == "mm[Hg]" and one[0]["last"]["vitals"] >= 1
+    back = d.ask({"op": "replay", "chair": "chair-1", "kind": "vitals", "epoch": snap["epoch"], "after": 0, "limit": 3})
+    assert back["ok"] and [e["seq"] for e in back["events"]] == [1, 2, 3] and back["more"] is True
+    assert last["last"]["vitals"] >= 0
+    for nonsense in ("hello", "{}", '{"op":"drop table"}', '{"op":"snapshot","chair":"chair-9"}', "[" * 5000,
+                     '{"op":"replay","chair":"chair-1","kind":"vitals","epoch":-1,"after":"x"}', "\x01\x02"):
+        answer = d.ask(nonsense)
+        assert answer["ok"] is False and isinstance(answer["error"], str) and len(answer["error"]) > 5, nonsense
+    assert d.ask({"op": "snapshot"})["ok"]
+
+
+def test_reload_touches_only_what_changed(daemon, monitor):
+    d = daemon([chair(monitor)]).start()
+    s = d.subscribe()
+    s.wait("vitals", device="oximeter")
+    changed = chair(monitor)
+    changed["devices"][0]["poll"] = "400ms"
+    second = {"id": "chair-2", "limits": "ketamine-adult", "devices": [oximeter_device(monitor.port)]}
+    d.configure([changed, second])
+    d.process.send_signal(signal.SIGHUP)
+    s.wait("vitals", chair="chair-2")
+    assert not [b for b in s.bodies("device", chair="chair-1", device="oximeter") if b["status"] in ("connecting", "offline")
+                and b["seq"] > 4], "the oximeter was not touched"
+    d.config.write_text("site: 7\nchairs: nonsense\nwhat: is this\n")
+    d.process.send_signal(signal.SIGHUP)
+    assert wait_for(lambda: f"{d.config}:3:" in d.said())
+    before = len(s.bodies("vitals", chair="chair-1"))
+    assert wait_for(lambda: len(s.bodies("vitals", chair="chair-1")) > before + 3)
+    assert d.stop() == 0
+
+
+def test_a_configuration_wrong_in_many_ways_is_refused_with_every_finding(tmp_path):
+    f = tmp_path / "bad.yaml"
+    f.write_text("""site: clinic
+log: { path: /tmp/x.db }
+publish: { events: [ "udp://1.2.3.4:5" ], query: [ "ipc:///tmp/q" ] }
+control: /tmp/c
+chairs:
+  - id: Chair_1
+    limits: no-such-set
+    devices:
+      - id: bp
+        plugin: modbus
+        tcp: { host: 127.0.0.1, port: 70000 }
+        unit: 300
+        poll: 5 parsecs
+        registers:
+          - { metric: blood, table: input, address: 0, type: u16 }
+          - { metric: spo2, table: attic, address: 0, type: u17 }
+      - id: bp
+        plugin: no-such-plugin
+        serial: { path: /dev/null }
+        colour: blue
+""")
+    p = subprocess.run([VITALSD, "--config", f, "--check"], capture_output=True, text=True)
+    assert p.returncode == 78
+    lines = {int(x.split(":")[1]) for x in p.stderr.splitlines() if x.startswith(f"{f}:")}
+    assert lines >= {3, 6, 7, 11, 12, 13, 15, 16, 18, 20}, p.stderr
+    assert subprocess.run([VITALSD], capture_output=True).returncode == 2
+    assert subprocess.run([VITALSCTL, "dance"], capture_output=True).returncode == 2
+
+
+def test_the_log_cannot_be_written_for_a_while(daemon, monitor):
+    """Somebody holds the database locked: alarms go on, it is said, nothing is missing afterwards."""
+    d = daemon([chair(monitor)]).start()
+    s = d.subscribe()
+    s.wait("vitals", device="oximeter")
+    locker = subprocess.Popen(["sqlite3", d.log], stdin=subprocess.PIPE, text=True)
+    locker.stdin.write("begin exclusive;\n")
+    locker.stdin.flush()
+    s.wait("alarm", seconds=20, rule="log-fail", change="raised")
+    raise_pressure(monitor)
+    alarm = s.wait("alarm", rule="sbp-hi-crit", change="raised")
+    locker.stdin.write("rollback;\n.quit\n")
+    locker.stdin.close()
+    locker.wait(5)
+    s.wait("alarm", seconds=15, rule="log-fail", change="cleared")
+    assert wait_for(lambda: d.sql(f"select * from audit_alarm where alarm='{alarm['alarm']}'"))
+    assert d.stop() == 0
+    numbers = [r["seq"] for r in d.sql("select seq from audit_event where kind='vitals' order by seq")]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_session_commands_and_entries_reach_log_and_subscriber(daemon, monitor):
+    d = daemon([chair(monitor)]).start()
+    s = d.subscribe()
+    d.ctl("session", "start", "--chair", "chair-1", "--patient", "P-0042", "--protocol", "P1", "--weight", "70",
+          "--operator", "anna")
+    opened = s.wait("session", phase="screening")
+    assert opened["patient"] == "P-0042" and opened["operator"] == "anna" and opened["session"]
+    d.ctl("entry", "--chair", "chair-1", "pain", "6", "--note", "left knee", "--operator", "ben")
+    entry = s.wait("entry", entry="pain")
+    assert entry["value"] == 6 and entry["operator"] == "ben" and entry["note"] == "left knee"
+    refused = d.ctl("session", "phase", "--chair", "chair-1", "infusion", "--operator", "anna", check=False)
+    assert refused.returncode == 1 and refused.stderr
+    shown = d.ctl_json("session", "show", "--chair", "chair-1")
+    assert shown["session"] == opened["session"] and shown["phase"] == "screening"
+    assert wait_for(lambda: d.sql("select * from audit_session where patient='P-0042'"))
+    show = subprocess.run([VITALSCTL, "audit", "sessions", "--log", d.log], capture_output=True, text=True)
+    assert show.returncode == 0 and "P-0042" in show.stdout
+
+
+def test_control_clients_that_misbehave_hurt_nobody(daemon, monitor):
+    import socket
+    d = daemon([chair(monitor)]).start()
+    hangers = []
+    for _ in range(80):
+        c = socket.socket(socket.AF_UNIX)
+        c.connect(str(d.control))
+        try:
+            c.send(b'{"op":"snap')
+        except OSError:
+            pass
+        hangers.append(c)
+    for c in hangers:
+        c.close()
+    with socket.socket(socket.AF_UNIX) as c:
+        c.connect(str(d.control))
+        c.settimeout(5)
+        try:
+            c.sendall(os.urandom(200_000))
+            while c.recv(65536):
+                pass
+        except OSError:
+            pass
+    assert d.ctl_json("status")["ok"]
+    with socket.socket(socket.AF_UNIX) as c:
+        c.connect(str(d.control))
+        c.sendall(b"[]\nnull\n{}\n{\"op\":5}\n")
+        f = c.makefile()
+        for _ in range(4):
+            assert json.loads(f.readline())["ok"] is False
