@@ -1,0 +1,251 @@
+#include "alarms/watch.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define BODY_MAX (VS_EVENT_TEXT_MAX - 1024) /* the envelope has to fit beside it */
+
+/* Where events go, and what became of the engine on the way. */
+struct out {
+	struct vs_watch *w;
+	struct vs_effects *effects;
+	vs_watch_emit *emit;
+	void *ctx;
+	bool durable;
+};
+
+static void emit_json(struct out *o, enum vs_kind kind, uint64_t at_ms, int64_t wall_ms, const struct vs_json *j)
+{
+	if (!vs_json_failed(j))
+		o->emit(o->ctx, kind, at_ms, wall_ms, j->buf, j->len);
+}
+
+static void emit_effects(struct out *o)
+{
+	for (unsigned i = 0; i < o->effects->len; i++) {
+		const struct vs_effect *f = &o->effects->at[i];
+		enum vs_kind kind = vs_effect_event_kind(f);
+		if (kind == VS_KIND_COUNT)
+			continue;
+		char body[BODY_MAX];
+		struct vs_json j = vs_json_into(body, sizeof body);
+		vs_effect_body(&j, f);
+		emit_json(o, kind, f->at_ms, f->wall_ms, &j);
+	}
+}
+
+static void engine_step(struct out *o, const struct vs_stimulus *s)
+{
+	vs_engine_step(&o->w->engine, s, o->effects);
+	o->durable |= o->effects->durable;
+	emit_effects(o);
+}
+
+static void facts_of(const struct vs_watch *w, uint64_t at_ms, struct vs_session_facts *f)
+{
+	vs_engine_facts(&w->engine, at_ms, f);
+	f->station_known = w->station_known;
+	f->station_up = w->station_up;
+	f->self_test_known = w->self_test_known;
+	f->self_test_ms = w->self_test_ms;
+}
+
+static void emit_session(struct out *o, const struct vs_session_answer *a, uint64_t at_ms, int64_t wall_ms)
+{
+	char body[BODY_MAX];
+	struct vs_json j = vs_json_into(body, sizeof body);
+	vs_session_body(&j, &o->w->session, a, at_ms);
+	emit_json(o, VS_KIND_SESSION, at_ms, wall_ms, &j);
+}
+
+static void emit_request(struct out *o, const struct vs_session_request *q, uint64_t at_ms, int64_t wall_ms)
+{
+	char body[BODY_MAX];
+	struct vs_json j = vs_json_into(body, sizeof body);
+	vs_session_request_body(&j, q, wall_ms + (int64_t)(q->due_ms - at_ms));
+	emit_json(o, VS_KIND_REQUEST, at_ms, wall_ms, &j);
+}
+
+/* The engine learns what the session decided: phase, baseline. */
+static void tell_phase(struct out *o, uint64_t at_ms, int64_t wall_ms, const char *by, unsigned todo)
+{
+	const struct vs_session *s = &o->w->session;
+	struct vs_stimulus st = { .at_ms = at_ms, .wall_ms = wall_ms, .operator = by };
+	if (todo & VS_DO_BASELINE) {
+		struct vs_baseline b = { .len = 0 };
+		for (unsigned i = 0; i < s->n_baseline && b.len < VS_BASELINE_MAX; i++, b.len++) {
+			b.at[b.len].metric = s->baseline[i].metric;
+			b.at[b.len].value = s->baseline[i].value;
+		}
+		st.kind = VS_ST_BASELINE;
+		st.baseline = &b;
+		engine_step(o, &st);
+		st.baseline = NULL;
+	}
+	if (todo & VS_DO_PHASE) {
+		st.kind = VS_ST_PHASE;
+		st.phase = s->phase;
+		engine_step(o, &st);
+	}
+}
+
+/* One look of the session at the time: reminders, a chair that has become empty. */
+static void session_tick(struct out *o, uint64_t at_ms, int64_t wall_ms)
+{
+	struct vs_session_facts f;
+	struct vs_session_dues dues;
+	facts_of(o->w, at_ms, &f);
+	vs_session_tick(&o->w->session, o->w->data, &f, at_ms, wall_ms, &dues);
+	o->w->session_wake_ms = dues.wake_ms;
+	for (unsigned i = 0; i < dues.len; i++)
+		emit_request(o, &dues.at[i], at_ms, wall_ms);
+	o->durable |= dues.len > 0 || dues.vacated;
+	if (!dues.vacated)
+		return;
+	emit_session(o, NULL, at_ms, wall_ms);
+	/* An empty chair has no baseline. */
+	tell_phase(o, at_ms, wall_ms, NULL, VS_DO_PHASE | VS_DO_BASELINE);
+}
+
+/* Whatever the session had to say before at_ms, each at its own time. */
+static void catch_up(struct out *o, uint64_t at_ms, int64_t wall_ms)
+{
+	while (o->w->session_wake_ms <= at_ms) {
+		uint64_t due_ms = o->w->session_wake_ms;
+		int64_t due_wall_ms = wall_ms - (int64_t)(at_ms - due_ms);
+		struct vs_stimulus time = { .kind = VS_ST_TIME, .at_ms = due_ms, .wall_ms = due_wall_ms };
+		engine_step(o, &time);
+		session_tick(o, due_ms, due_wall_ms);
+		if (o->w->session_wake_ms <= due_ms)
+			o->w->session_wake_ms = due_ms + 1;
+	}
+}
+
+static void finish(struct out *o)
+{
+	if (o->w->session_wake_ms < o->effects->wake_at_ms)
+		o->effects->wake_at_ms = o->w->session_wake_ms;
+	o->effects->durable = o->durable;
+}
+
+void vs_watch_init(struct vs_watch *w, const struct vs_engine_config *config, const struct vs_session_data *data,
+	uint64_t at_ms)
+{
+	memset(w, 0, sizeof *w);
+	vs_engine_init(&w->engine, config, at_ms);
+	vs_session_init(&w->session);
+	w->data = data;
+	w->session_wake_ms = UINT64_MAX;
+}
+
+void vs_watch_stimulus(struct vs_watch *w, const struct vs_stimulus *s, struct vs_effects *effects, vs_watch_emit *emit,
+	void *ctx)
+{
+	struct out o = { w, effects, emit, ctx, false };
+	catch_up(&o, s->at_ms, s->wall_ms);
+	engine_step(&o, s);
+	finish(&o);
+}
+
+/* What an entry means to the rules: a score that is judged, a cuff or probe that sits elsewhere now. */
+static void tell_entry(struct out *o, const struct vs_session_answer *a, uint64_t at_ms, int64_t wall_ms)
+{
+	struct vs_stimulus st = { .at_ms = at_ms, .wall_ms = wall_ms, .operator = a->operator };
+	if (a->todo & (VS_DO_TREND_CUFF | VS_DO_TREND_PROBE)) {
+		st.kind = VS_ST_MOVED;
+		st.cuff_moved = a->todo & VS_DO_TREND_CUFF;
+		st.probe_moved = a->todo & VS_DO_TREND_PROBE;
+		engine_step(o, &st);
+	}
+	if (a->todo & VS_DO_MOAAS) {
+		st.kind = VS_ST_SCORE;
+		st.metric = VS_MOAAS;
+		st.value = a->entry.number_value;
+		engine_step(o, &st);
+	}
+}
+
+static void carry_out(struct out *o, const struct vs_session_answer *a, uint64_t at_ms, int64_t wall_ms)
+{
+	o->durable = true;
+	if (a->todo & VS_DO_ENTRY) {
+		char body[BODY_MAX];
+		struct vs_json j = vs_json_into(body, sizeof body);
+		vs_entry_body(&j, &a->entry);
+		emit_json(o, VS_KIND_ENTRY, at_ms, wall_ms, &j);
+	}
+	if (a->todo & VS_DO_SESSION)
+		emit_session(o, a, at_ms, wall_ms);
+	if (a->todo & VS_DO_HELP) {
+		struct vs_session_request q = { .request = "help", .due_ms = at_ms };
+		memcpy(q.reason, o->w->session.reason, sizeof q.reason < sizeof o->w->session.reason ? sizeof q.reason
+										      : sizeof o->w->session.reason);
+		emit_request(o, &q, at_ms, wall_ms);
+	}
+	tell_phase(o, at_ms, wall_ms, a->operator, a->todo);
+	tell_entry(o, a, at_ms, wall_ms);
+	session_tick(o, at_ms, wall_ms);
+}
+
+void vs_watch_command(struct vs_watch *w, const struct vs_session_command *c, uint64_t at_ms, int64_t wall_ms,
+	struct vs_session_answer *answer, struct vs_effects *effects, vs_watch_emit *emit, void *ctx)
+{
+	struct out o = { w, effects, emit, ctx, false };
+	struct vs_stimulus time = { .kind = VS_ST_TIME, .at_ms = at_ms, .wall_ms = wall_ms };
+	struct vs_session_facts f;
+	catch_up(&o, at_ms, wall_ms);
+	engine_step(&o, &time);
+	facts_of(w, at_ms, &f);
+	vs_session_command(&w->session, w->data, &f, c, at_ms, wall_ms, answer);
+	if (answer->accepted)
+		carry_out(&o, answer, at_ms, wall_ms);
+	finish(&o);
+}
+
+/* ---- over a restart: a head, the session as it is, the engine's own bytes ---- */
+
+struct saved {
+	uint32_t magic, session_size;
+	uint64_t at_ms;
+	int64_t wall_ms;
+};
+#define SAVED_MAGIC (0x56530000u | 1u) /* counts up when struct vs_session changes its meaning without its size */
+
+size_t vs_watch_save(const struct vs_watch *w, uint64_t at_ms, int64_t wall_ms, uint8_t *buf, size_t cap)
+{
+	struct saved head = { SAVED_MAGIC, sizeof w->session, at_ms, wall_ms };
+	size_t fixed = sizeof head + sizeof w->session;
+	if (cap < fixed)
+		return 0;
+	memcpy(buf, &head, sizeof head);
+	memcpy(buf + sizeof head, &w->session, sizeof w->session);
+	size_t engine = vs_engine_save(&w->engine, wall_ms, buf + fixed, cap - fixed);
+	return engine ? fixed + engine : 0;
+}
+
+int vs_watch_restore(struct vs_watch *w, const uint8_t *buf, size_t len, uint64_t at_ms, int64_t wall_ms,
+	vs_watch_emit *emit, void *ctx)
+{
+	struct saved head;
+	size_t fixed = sizeof head + sizeof w->session;
+	if (len < fixed)
+		return -EINVAL;
+	memcpy(&head, buf, sizeof head);
+	if (head.magic != SAVED_MAGIC || head.session_size != sizeof w->session)
+		return -EINVAL;
+	int r = vs_engine_restore(&w->engine, buf + fixed, len - fixed, wall_ms);
+	if (r < 0)
+		return r;
+	memcpy(&w->session, buf + sizeof head, sizeof w->session);
+	/* Within one boot the monotonic clock went on; after a reboot it began anew, and the wall clock tells the gap. */
+	bool same_boot = head.at_ms <= at_ms;
+	uint64_t gap_ms = same_boot ? at_ms - head.at_ms : wall_ms > head.wall_ms ? (uint64_t)(wall_ms - head.wall_ms) : 0;
+	if (!same_boot)
+		vs_session_shift(&w->session, (int64_t)(at_ms - gap_ms) - (int64_t)head.at_ms);
+	w->session_wake_ms = at_ms;
+	struct out o = { w, NULL, emit, ctx, false };
+	struct vs_session_request q;
+	if (vs_session_after_gap(&w->session, w->data, gap_ms, &q))
+		emit_request(&o, &q, at_ms, wall_ms);
+	return 0;
+}
