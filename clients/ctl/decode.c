@@ -67,6 +67,10 @@ static void print_json(const struct vs_feed *f, uint64_t unit, const struct vs_r
 /* Up to 20 bytes of a frame; a longer one is cut with dots. */
 static void print_bytes(const struct vs_feed *f)
 {
+	if (f->plugin->identifies) {
+		printf("%8" PRIu64 "  %-60s", f->offset - f->frame_len, "(bytes not shown: they can name a patient)");
+		return;
+	}
 	size_t shown = f->frame_len > 20 ? 19 : f->frame_len;
 	printf("%8" PRIu64 "  ", f->offset - f->frame_len);
 	for (size_t i = 0; i < shown; i++)

@@ -69,17 +69,27 @@ static size_t from_hex(const char *hex, uint8_t *bytes)
 	return n;
 }
 
+#define SETTINGS_MAX 8
+
+/* "dialect": "oem3", and "options": {"spo2": "yes"} */
 static void settings_of(const json_t *v, struct vs_plugin_setting *settings)
 {
-	const char *dialect = json_string_value(json_object_get(v, "dialect"));
-	*settings = (struct vs_plugin_setting){ dialect ? "dialect" : NULL, dialect };
+	const char *dialect = json_string_value(json_object_get(v, "dialect")), *name;
+	json_t *value;
+	size_t n = 0;
+	if (dialect)
+		settings[n++] = (struct vs_plugin_setting){ "dialect", dialect };
+	json_object_foreach(json_object_get(v, "options"), name, value)
+		if (n < SETTINGS_MAX)
+			settings[n++] = (struct vs_plugin_setting){ name, json_string_value(value) };
+	settings[n] = (struct vs_plugin_setting){ NULL, NULL };
 }
 
 /* chunk 0: the vector's own chunks. */
 static bool feed(const struct vs_plugin *p, const json_t *v, const uint8_t *bytes, size_t len, size_t chunk,
 		 struct run *run)
 {
-	struct vs_plugin_setting settings[2] = { { NULL } };
+	struct vs_plugin_setting settings[SETTINGS_MAX + 1];
 	settings_of(v, settings);
 	void *state = calloc(1, p->state_size + 1);
 	struct vs_feed *f = malloc(sizeof *f);

@@ -1,0 +1,15 @@
+/* What every cuff plugin does alike: a result is published whole, or as "no value" with one reason. */
+#pragma once
+#include "core/obs.h"
+
+struct vs_nibp {
+	bool has_map, has_rate; /* sent by this device at all */
+	double sys, dia, map, rate;
+};
+
+/* Add the result.  Zeros are no measurement; pressures in an impossible order (systolic < mean, mean < diastolic) void
+ * the whole result with `invalid`. */
+void vs_nibp_add(struct vs_reading *ret, const struct vs_nibp *v, uint64_t flags);
+/* The same metrics without values: the numbers beside an error, or during a measurement, are old. */
+void vs_nibp_add_none(struct vs_reading *ret, const struct vs_nibp *v, uint64_t flags);
+void vs_nibp_add_error(struct vs_reading *ret, const struct vs_nibp *v, uint64_t flags, uint16_t device_error);
