@@ -80,6 +80,15 @@ static uint16_t shown(struct vs_shown s)
 	return s.has ? (uint16_t)s.value : NO_VALUE;
 }
 
+/* The two words of an f32, the high one first.  Not modbus_set_float_abcd(): in 3.1.6 it swaps the bytes of each. */
+static void put_float(uint16_t *high, uint16_t *low, float f)
+{
+	uint32_t bits;
+	memcpy(&bits, &f, sizeof bits);
+	*high = (uint16_t)(bits >> 16);
+	*low = (uint16_t)bits;
+}
+
 static void put_cuff(uint16_t *reg, const struct vs_cuff *c)
 {
 	static const struct vs_shown none = { true, 0 };
@@ -94,17 +103,15 @@ static void put_cuff(uint16_t *reg, const struct vs_cuff *c)
 void vs_registers_show(struct vs_registers *r, const struct vs_second *s)
 {
 	const struct vs_display *d = &s->display;
-	uint16_t *reg = r->map->tab_input_registers, pair[2];
+	uint16_t *reg = r->map->tab_input_registers;
 	put_cuff(reg, &s->cuff);
 	reg[HR] = shown(d->hr);
 	reg[SPO2] = shown(d->spo2);
 	reg[PR] = shown(d->pr);
 	reg[RR] = shown(d->rr);
-	modbus_set_float_abcd((float)d->temp, pair);
-	memcpy(reg + TEMP, pair, sizeof pair);
+	put_float(reg + TEMP, reg + TEMP + 1, (float)d->temp);
 	reg[PI] = d->spo2.has ? (uint16_t)lround(100 * d->pi) : NO_VALUE;
-	modbus_set_float_cdab(d->spo2.has ? (float)d->spo2.value : NAN, pair);
-	memcpy(reg + SPO2_F32, pair, sizeof pair);
+	put_float(reg + SPO2_F32 + 1, reg + SPO2_F32, d->spo2.has ? (float)d->spo2.value : NAN);
 
 	uint8_t *bit = r->map->tab_input_bits;
 	bit[BIT_INFLATING] = d->inflating;
