@@ -43,6 +43,7 @@ enum sleep_mode { AWAKE, ASLEEP, ASLEEP_URGENT };
 struct desk {
 	_Atomic uint64_t cursor;
 	_Atomic uint32_t asleep;
+	_Atomic uint32_t note;
 };
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "processes share these words");
 
@@ -590,12 +591,32 @@ static void drop_behind(struct vs_custody_reader *r, uint64_t cursor)
 	}
 }
 
+void vs_custody_done_until(struct vs_custody_reader *r, uint64_t position)
+{
+	if (!r->desk || position <= atomic_load_explicit(&r->desk->cursor, memory_order_relaxed))
+		return;
+	atomic_store_explicit(&r->desk->cursor, position, memory_order_release);
+	drop_behind(r, position);
+}
+
 void vs_custody_done(struct vs_custody_reader *r)
 {
-	if (!r->desk)
-		return;
-	atomic_store_explicit(&r->desk->cursor, r->position, memory_order_release);
-	drop_behind(r, r->position);
+	vs_custody_done_until(r, r->position);
+}
+
+uint64_t vs_custody_position(const struct vs_custody_reader *r)
+{
+	return r->position;
+}
+
+void vs_custody_leave_note(struct vs_custody_reader *r, uint32_t note)
+{
+	atomic_store_explicit(&r->desk->note, note, memory_order_relaxed);
+}
+
+uint32_t vs_custody_note(const struct vs_custody_reader *r)
+{
+	return atomic_load_explicit(&r->desk->note, memory_order_relaxed);
 }
 
 void vs_custody_rewind(struct vs_custody_reader *r)

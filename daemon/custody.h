@@ -82,10 +82,17 @@ void vs_custody_detach(struct vs_custody_reader *r);
 int vs_custody_next(struct vs_custody_reader *r, struct vs_custody_record *ret);
 /* All records that next has given are done: they are never given again, and their room may be used. */
 void vs_custody_done(struct vs_custody_reader *r);
+/* The same, but only up to where vs_custody_position once was. */
+void vs_custody_done_until(struct vs_custody_reader *r, uint64_t position);
+uint64_t vs_custody_position(const struct vs_custody_reader *r);
 /* Those that are not done are given once more. */
 void vs_custody_rewind(struct vs_custody_reader *r);
 /* A reader without a cursor, from what is not in the log yet onwards; -ESTALE tells that the log has caught up. */
 int vs_custody_scan(const struct vs_custody_reader *of, struct vs_custody_reader **ret);
+
+/* A number that a reader leaves for its successor, also in another process; 0 at first. */
+void vs_custody_leave_note(struct vs_custody_reader *r, uint32_t note);
+uint32_t vs_custody_note(const struct vs_custody_reader *r);
 
 /* Sleeping: arm, then poll(2) wake_fd, then disarm.  arm says false where there is something to read already.
  * With urgent_only, steps of nothing but `vitals` and `alive` let it sleep. */
