@@ -63,7 +63,7 @@ struct vs_preset {
 struct vs_dose_order {
 	struct vs_mg_kg dose;
 	struct vs_minutes over;
-	unsigned step; /* day of a staircase, from 1 */
+	unsigned step; /* day of a staircase, from 1; 0: the first */
 };
 
 /* The order worked out.  A quantity of 0 cannot be known (no weight, no duration, no concentration). */
@@ -78,6 +78,8 @@ struct vs_dose_plan {
 	bool capped;     /* cap_rate or cap_day took the rate down */
 	bool fixed_rate; /* not scaled by weight: the mg/h limit applies */
 };
+
+bool vs_preset_needs_weight(const struct vs_preset *p);
 
 /* Limits on doses (presets.yaml, gates: G7). */
 struct vs_dose_limits {
@@ -95,6 +97,8 @@ enum vs_dose_verdict vs_dose_judge(const struct vs_dose_limits *l, const struct 
 	const struct vs_dose_order *o, struct vs_kg weight);
 /* A rate that was entered while the pump runs, against the same limits. */
 enum vs_dose_verdict vs_rate_judge(const struct vs_dose_limits *l, struct vs_mg_h rate, struct vs_kg weight);
-/* "0.35 mg/kg/h x 70 kg = 24.5 mg/h; x 4 h = 98 mg = 1.4 mg/kg": for people.  Returns its length. */
+/* The rate with which the pump begins; 0: cannot be known. */
+struct vs_mg_h vs_dose_first_rate(const struct vs_preset *p, const struct vs_dose_order *o, struct vs_kg weight);
+/* "0.35 mg/kg/h x 70 kg = 24.5 mg/h; over 4 h = 98 mg = 1.4 mg/kg": for people.  Returns its length. */
 size_t vs_dose_arithmetic(const struct vs_preset *p, const struct vs_dose_order *o, struct vs_kg weight,
 	char *buf, size_t cap);

@@ -44,14 +44,14 @@ struct vs_gate_findings {
 struct vs_fact {
 	bool known;
 	double value;
-	uint64_t at_ms; /* of the newest sample behind it */
+	int64_t at_ms; /* of the newest sample behind it */
 };
 
 #define VS_FACT_NIBP 16
 struct vs_session_facts {
 	unsigned n_nibp; /* accepted readings, oldest first, the newest VS_FACT_NIBP */
 	struct vs_fact_nibp {
-		uint64_t at_ms;
+		int64_t at_ms;
 		double sys, dia, map; /* map 0: the cuff gave none */
 	} nibp[VS_FACT_NIBP];
 	struct vs_fact hr;          /* m5, from ECG or oximeter (contract: `hr` of a rule) */
@@ -62,7 +62,7 @@ struct vs_session_facts {
 	unsigned high_unacknowledged;
 	bool station_known, station_up;     /* the nursing station answers; not known: none is configured */
 	bool self_test_known;               /* of the alarm signals, at power-up and on demand */
-	uint64_t self_test_ms;
+	int64_t self_test_ms;
 };
 
 /* Thresholds: fields from gate_rules.def, all doubles, times in minutes or seconds as named there. */
@@ -82,16 +82,33 @@ extern const struct vs_gate_rule_info vs_gate_rule_infos[];
 extern const size_t vs_gate_rule_count;
 
 struct vs_session;
+struct vs_checklist;
 /* Findings are added; nothing is added for a gate that passes. */
-void vs_gates_screening(const struct vs_session *s, const struct vs_gate_rules *r, struct vs_gate_findings *out);
+void vs_gates_screening(const struct vs_session *s, const struct vs_checklist *c, struct vs_gate_findings *out);
 void vs_gates_infusion(const struct vs_session *s, const struct vs_gate_rules *r, const struct vs_session_facts *f,
-	uint64_t now_ms, struct vs_gate_findings *out);
+	int64_t now_ms, struct vs_gate_findings *out);
 void vs_gates_resume(const struct vs_session *s, const struct vs_gate_rules *r, const struct vs_session_facts *f,
-	uint64_t now_ms, struct vs_gate_findings *out);
+	int64_t now_ms, struct vs_gate_findings *out);
 void vs_gates_stable(const struct vs_session *s, const struct vs_gate_rules *r, const struct vs_session_facts *f,
-	uint64_t now_ms, struct vs_gate_findings *out);
+	int64_t now_ms, struct vs_gate_findings *out);
 void vs_gates_discharge(const struct vs_session *s, const struct vs_gate_rules *r, const struct vs_session_facts *f,
-	uint64_t now_ms, struct vs_gate_findings *out);
+	int64_t now_ms, struct vs_gate_findings *out);
+
+/* G7 alone, also before there is a session. */
+void vs_gate_dose(const struct vs_preset *p, const struct vs_dose_order *o, struct vs_kg weight,
+	const struct vs_gate_rules *r, struct vs_gate_findings *out);
+struct vs_dose_limits vs_gate_dose_limits(const struct vs_gate_rules *r);
+
+/* Medians of the accepted readings that G1 counts: what becomes the baseline. */
+struct vs_nibp_summary {
+	unsigned readings;
+	double sys, dia, map; /* map 0: the cuff gave none */
+	double spread;        /* systolic, highest less lowest */
+};
+void vs_nibp_summarise(const struct vs_session_facts *f, const struct vs_gate_rules *r, int64_t now_ms,
+	struct vs_nibp_summary *ret);
+/* D1: the stay that is needed, in minutes. */
+double vs_session_recovery_min(const struct vs_session *s, const struct vs_gate_rules *r, int64_t now_ms);
 
 void vs_gate_add(struct vs_gate_findings *out, enum vs_gate g, enum vs_verdict v, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));

@@ -6,8 +6,8 @@
  *	                          |                              |
  *	     discharged <---------+------------discharge---------+      aborted: from anywhere, still watched
  *
- * Pure: a command and what was measured go in, an answer comes out; time is monotonic ms in every call, wall time is
- * carried as data for the record.  One declared table (vs_session_moves) says which move leads where under which
+ * Pure: a command and what was measured go in, an answer comes out; time is monotonic ms in every call (signed: what
+ * happened before a reboot lies before zero), wall time is carried as data for the record.  One declared table (vs_session_moves) says which move leads where under which
  * guards.  A refused command changes nothing.  A chair whose session is over becomes `none` when the patient has left,
  * or after a while anyway: a chair with data is always watched. */
 #pragma once
@@ -93,6 +93,7 @@ struct vs_entry {
 	enum vs_entry_kind kind;
 	bool has_number;
 	double number_value;
+	int severity;      /* of a symptom: 0 none, 1 mild, 2 moderate, 3 severe */
 	char word[64];     /* the value where it is no number; also the item of a check, the code of an event */
 	char detail[24];   /* its second word: answer of a check, severity of an event, route of a drug */
 	char unit[12];
@@ -103,6 +104,10 @@ struct vs_entry {
 
 enum vs_verb { VS_VERB_NONE, VS_VERB_OPEN, VS_VERB_PHASE, VS_VERB_TRANSFER, VS_VERB_ENTRY };
 
+/* A daemon is strict.  A replay has recordings without a session: phases happen as written, or are asked the gates of
+ * the phase they lead to; with a session open, the table of moves holds under VS_STRICT_GATES as well. */
+enum vs_strictness { VS_STRICT_FULL, VS_STRICT_GATES, VS_STRICT_NOT };
+
 /* A command of a person.  Zeroed and filled by hand, or by vs_session_parse from words. */
 struct vs_session_command {
 	enum vs_verb verb;
@@ -111,7 +116,7 @@ struct vs_session_command {
 	char reason[VS_REASON_CAP];    /* --reason; also the destination of a transfer */
 	char override[VS_REASON_CAP];  /* --override; not empty: override what may be overridden */
 	bool confirm;                  /* --confirm */
-	bool ungated;                  /* replay: happens as written, any phase to any phase */
+	enum vs_strictness strictness;
 	enum vs_phase phase;           /* VERB_PHASE */
 	char session[VS_WHO_CAP];      /* VERB_OPEN: the id for the new session, from the caller */
 	char patient[VS_WHO_CAP];      /* VERB_OPEN: a pseudonymous code, [A-Za-z0-9][A-Za-z0-9._-]{0,31} */
@@ -158,6 +163,7 @@ struct vs_session_answer {
 };
 
 #define VS_SESSION_BASELINE 6
+enum { VS_REMIND_SCORE, VS_REMIND_RESUME, VS_REMIND_STOP, VS_REMIND_CUFF, VS_REMIND_SYMPTOMS, VS_REMINDERS };
 struct vs_session {
 	enum vs_phase phase;
 	char id[VS_WHO_CAP];       /* "": no session */
@@ -170,9 +176,10 @@ struct vs_session {
 	struct vs_dose_order order;
 	struct vs_kg weight, last_weight;
 
-	uint64_t phase_ms, opened_ms, infusion_ms, stopped_ms, closed_ms; /* 0: not yet; monotonic */
+	bool begun, ended, closed; /* the infusion began; it is over for good; the session is over */
+	int64_t phase_ms, opened_ms, infusion_ms, stopped_ms, closed_ms; /* monotonic; of what has happened */
 	int64_t phase_wall_ms, opened_wall_ms, infusion_wall_ms, stopped_wall_ms, closed_wall_ms;
-	uint64_t paused_for_ms;    /* sum of all pauses that are over */
+	int64_t paused_for_ms;    /* sum of all pauses that are over */
 
 	bool has_baseline;         /* frozen */
 	struct vs_baseline_value {
@@ -184,35 +191,39 @@ struct vs_session {
 	uint32_t entries;                    /* numbers given out */
 	uint8_t check[VS_CHECKS];            /* enum vs_answer */
 	struct vs_entry_last {               /* the newest of each kind */
-		uint64_t at_ms;              /* 0: none */
+		uint32_t number;             /* 0: none */
+		int64_t at_ms;
 		double value;                /* number, or severity 0..3, or yes = 1 / no = 0 */
-		uint32_t number;
 	} last[VS_ENTRY_COUNT];
 	uint64_t overridden;                 /* gate bits, over the whole session */
 
 	struct vs_mg given;                  /* by the rates and boluses entered */
-	struct vs_mg_h rate;                 /* now, as entered or planned; 0 while it does not run */
-	struct vs_mg_h rate_before_pause;
-	uint64_t rate_ms;
+	struct vs_mg_h rate;                 /* as planned or entered; it runs in the infusion phase */
+	int64_t rate_ms;                    /* `given` is right up to here */
+	bool rate_known;
 
-	uint64_t reminded_ms[4];             /* last reminder of each sort; 0: none yet in this phase */
-	uint8_t asked;                       /* once-a-phase requests already made, bits */
+	struct vs_reminder {                 /* of each sort: made so often, the last one when */
+		unsigned count;
+		int64_t at_ms;
+	} reminder[VS_REMINDERS];
 };
 _Static_assert(sizeof(struct vs_session) <= 3072, "a session is part of the durable state of a chair");
 
 void vs_session_init(struct vs_session *s);
+/* The id for envelopes: NULL while there is no session, and after it is over. */
+const char *vs_session_id(const struct vs_session *s);
 
 /* One command.  A refusal leaves *s as it was. */
 void vs_session_command(struct vs_session *s, const struct vs_session_data *d, const struct vs_session_facts *f,
-	const struct vs_session_command *c, uint64_t now_ms, int64_t wall_ms, struct vs_session_answer *ret);
+	const struct vs_session_command *c, int64_t now_ms, int64_t wall_ms, struct vs_session_answer *ret);
 
 /* What the session asks of people while time passes. */
 struct vs_session_request {
 	const char *request; /* entry-due, resume-due, stop-due, nibp-now */
 	char reason[120];
-	uint64_t due_ms;     /* since when, or until when */
+	int64_t due_ms;     /* since when, or until when */
 };
-#define VS_SESSION_REQUESTS 4
+#define VS_SESSION_REQUESTS VS_REMINDERS
 struct vs_session_dues {
 	unsigned len;
 	struct vs_session_request at[VS_SESSION_REQUESTS];
@@ -220,14 +231,14 @@ struct vs_session_dues {
 	uint64_t wake_ms; /* UINT64_MAX: nothing is due later */
 };
 void vs_session_tick(struct vs_session *s, const struct vs_session_data *d, const struct vs_session_facts *f,
-	uint64_t now_ms, int64_t wall_ms, struct vs_session_dues *ret);
+	int64_t now_ms, int64_t wall_ms, struct vs_session_dues *ret);
 
 /* Clocks.  Infusion: time the pump ran, pauses not counted.  0 before it begins. */
-uint64_t vs_session_infused_ms(const struct vs_session *s, uint64_t now_ms);
+int64_t vs_session_infused_ms(const struct vs_session *s, int64_t now_ms);
 /* The frozen baseline of a metric.  False: there is none. */
 bool vs_session_baseline(const struct vs_session *s, enum vs_metric m, double *ret);
 /* mg that ran in until now, by what was entered. */
-struct vs_mg vs_session_given(const struct vs_session *s, uint64_t now_ms);
+struct vs_mg vs_session_given(const struct vs_session *s, int64_t now_ms);
 /* The monotonic clock started anew (reboot): move all times by delta_ms (new minus old). */
 void vs_session_shift(struct vs_session *s, int64_t delta_ms);
 /* The daemon was away for gap_ms.  True: longer than may be assumed away; ret is the request to ask people. */
@@ -235,7 +246,7 @@ bool vs_session_after_gap(const struct vs_session *s, const struct vs_session_da
 	struct vs_session_request *ret);
 
 /* Bodies of events: members of the open object `j` (contract, section 3).  a may be NULL (a snapshot). */
-void vs_session_body(struct vs_json *j, const struct vs_session *s, const struct vs_session_answer *a, uint64_t now_ms);
+void vs_session_body(struct vs_json *j, const struct vs_session *s, const struct vs_session_answer *a, int64_t now_ms);
 void vs_entry_body(struct vs_json *j, const struct vs_entry *e);
 void vs_session_request_body(struct vs_json *j, const struct vs_session_request *q, int64_t due_wall_ms);
 /* "codes":["G2",...],"text":"...","gates":[...] of a refused command. */
