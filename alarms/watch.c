@@ -202,6 +202,16 @@ void vs_watch_command(struct vs_watch *w, const struct vs_session_command *c, ui
 	finish(&o);
 }
 
+void vs_watch_reconfigure(struct vs_watch *w, const struct vs_engine_config *config, uint64_t at_ms, int64_t wall_ms,
+	struct vs_effects *effects, vs_watch_emit *emit, void *ctx)
+{
+	struct out o = { w, effects, emit, ctx, true };
+	catch_up(&o, at_ms, wall_ms);
+	vs_engine_reconfigure(&w->engine, config, at_ms, wall_ms, effects);
+	emit_effects(&o);
+	finish(&o);
+}
+
 /* ---- over a restart: a head, the session as it is, the engine's own bytes ---- */
 
 struct saved {

@@ -35,6 +35,10 @@ void vs_watch_stimulus(struct vs_watch *w, const struct vs_stimulus *s, struct v
 void vs_watch_command(struct vs_watch *w, const struct vs_session_command *c, uint64_t at_ms, int64_t wall_ms,
 	struct vs_session_answer *answer, struct vs_effects *effects, vs_watch_emit *emit, void *ctx);
 
+/* Another configuration from now on: other devices, another set of limits. */
+void vs_watch_reconfigure(struct vs_watch *w, const struct vs_engine_config *config, uint64_t at_ms, int64_t wall_ms,
+	struct vs_effects *effects, vs_watch_emit *emit, void *ctx);
+
 /* What outlives a restart.  Returns the length, 0: cap is too small (VS_WATCH_SAVED_MAX always suffices). */
 #define VS_WATCH_SAVED_MAX (VS_ENGINE_SAVED_MAX + 8192)
 size_t vs_watch_save(const struct vs_watch *w, uint64_t at_ms, int64_t wall_ms, uint8_t *buf, size_t cap);

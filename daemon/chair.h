@@ -5,6 +5,7 @@
  * Every input is one step: the observation, the alarms and requests that follow from it, and the engine's durable state
  * become visible together or not at all.  Nothing here waits. */
 #pragma once
+#include "alarms/watch.h"
 #include "daemon/daemon.h"
 
 struct vs_chair_device;
@@ -25,38 +26,42 @@ struct vs_chair {
 	uint64_t seq[VS_KIND_COUNT]; /* the last number of each topic */
 	uint64_t given_up_vitals;    /* readings that found no room in custody */
 	unsigned n_devices;
-	struct vs_chair_device *devices;
+	struct vs_chair_device *devices[VS_ENGINE_DEVICES];
 	struct vs_chair_value values[VS_METRIC_COUNT];
 	uv_timer_t wake;
-	bool closing;
-	struct vs_engine engine;
+	unsigned handles;
+	struct vs_engine_config engine_config;
+	struct vs_watch watch;
 };
 
 struct vs_chair_device {
 	struct vs_chair *chair;
 	struct vs_device *device;
-	struct vs_device_config config; /* what it runs with; options and map belong to the daemon's configuration */
-	bool cuff_allowed;
+	const struct vs_device_config *config; /* in the daemon's configuration */
 	enum vs_device_status status;
 	char detail[160];
-	char own_flags[VS_FLAG_OWN_COUNT][VS_FLAG_NAME_CAP];
 };
 
 /* NULL: no memory. */
 struct vs_chair *vs_chair_create(struct vs_daemon *d, const struct vs_chair_config *cfg, const struct vs_limit_set *set);
-/* Puts back what the engine knew before the restart, and starts the devices. */
-void vs_chair_start(struct vs_chair *c, const struct vs_chair_config *cfg, const void *state, size_t len);
+/* Puts back what was known before the restart (state NULL: nothing), and starts the devices. */
+void vs_chair_start(struct vs_chair *c, const void *state, size_t len);
 /* Stops devices and timer; the memory is released by the loop. */
 void vs_chair_close(struct vs_chair *c);
+/* Other limits or other devices after a reload; devices that did not change go on undisturbed.  0 or -ENOMEM. */
+int vs_chair_reconfigure(struct vs_chair *c, const struct vs_chair_config *cfg, const struct vs_limit_set *set);
 
-/* A stimulus from outside (a command, a fault); effects go to custody as one step.  ret: what the engine said; may be
- * NULL. */
-void vs_chair_step(struct vs_chair *c, struct vs_stimulus *s, struct vs_effects *ret);
+/* A stimulus from outside (acknowledge, pause, a fault); times are filled in.  The text of a refusal, good until the
+ * next call, or NULL. */
+const char *vs_chair_step(struct vs_chair *c, struct vs_stimulus *s);
+/* A command for the session. */
+void vs_chair_command(struct vs_chair *c, const struct vs_session_command *cmd, struct vs_session_answer *answer);
+
 /* The event `alive` and nothing else. */
 void vs_chair_alive(struct vs_chair *c);
-/* An event of the daemon's own (kind seal, device): members of its body. */
+/* An event of the daemon's own (kinds seal, device, request): members of its body, now. */
 void vs_chair_emit(struct vs_chair *c, enum vs_kind kind, const char *body, size_t len);
-/* Members of a chair's object in a snapshot. */
-void vs_chair_snapshot(struct vs_chair *c, struct vs_json *j);
-/* Other limits or other devices after a reload; devices that did not change go on undisturbed. */
-void vs_chair_reconfigure(struct vs_chair *c, const struct vs_chair_config *cfg, const struct vs_limit_set *set);
+/* The chair's object in a snapshot. */
+void vs_chair_snapshot(const struct vs_chair *c, struct vs_json *j);
+/* Bodies of its standing alarms, each an object in the open array; with the chair's id where with_chair. */
+void vs_chair_alarms(const struct vs_chair *c, struct vs_json *j, bool with_chair);

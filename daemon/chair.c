@@ -1,0 +1,359 @@
+#include "daemon/chair.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/clock.h"
+#include "daemon/say.h"
+#include "plugins/registry.h"
+
+/* Working space of one step.  There is one loop and one step at a time. */
+static struct vs_effects effects;
+
+/* ---- events into custody ---- */
+
+/* One event with its number.  A number is spent only when custody took the event. */
+static void add(struct vs_chair *c, struct vs_event *e)
+{
+	e->site = c->daemon->config->site;
+	e->chair = c->id;
+	e->session = c->watch.session.id[0] ? c->watch.session.id : NULL;
+	e->epoch = c->daemon->epoch;
+	e->seq = c->seq[e->kind] + 1;
+	int r = vs_custody_add(c->daemon->custody, e);
+	if (r == 0)
+		c->seq[e->kind]++;
+	else if (e->kind == VS_KIND_VITALS)
+		c->given_up_vitals++;
+	else if (e->kind != VS_KIND_ALIVE)
+		vs_say(VS_SAY_ERROR, "%s: an event of kind %s found no room (%s): %.*s", c->id, vs_kind_name(e->kind),
+		       strerror(-r), (int)e->body_len, e->body);
+}
+
+static void on_event(void *ctx, enum vs_kind kind, uint64_t at_ms, int64_t wall_ms, const char *body, size_t len)
+{
+	(void)at_ms;
+	struct vs_event e = { .kind = kind, .wall_ms = wall_ms, .body = body, .body_len = len };
+	add(ctx, &e);
+}
+
+static void save_state(struct vs_chair *c, uint64_t at_ms, int64_t wall_ms)
+{
+	static uint8_t state[VS_WATCH_SAVED_MAX];
+	size_t len = vs_watch_save(&c->watch, at_ms, wall_ms, state, sizeof state);
+	int r = len ? vs_custody_state(c->daemon->custody, c->id, state, len) : -E2BIG;
+	if (r < 0)
+		vs_say(VS_SAY_ERROR, "%s: its state could not be kept (%s); a restart would forget the newest commands", c->id,
+		       strerror(-r));
+}
+
+static void on_wake(uv_timer_t *t);
+
+/* The end of every step: durable state, commit, the next time to look. */
+static void step_done(struct vs_chair *c, uint64_t at_ms, int64_t wall_ms)
+{
+	if (effects.durable)
+		save_state(c, at_ms, wall_ms);
+	vs_custody_commit(c->daemon->custody);
+	if (effects.wake_at_ms == UINT64_MAX)
+		uv_timer_stop(&c->wake);
+	else
+		uv_timer_start(&c->wake, on_wake, effects.wake_at_ms > at_ms ? effects.wake_at_ms - at_ms : 0, 0);
+}
+
+static const char *refusal(void)
+{
+	for (unsigned i = 0; i < effects.len; i++)
+		if (effects.at[i].kind == VS_EFFECT_REFUSED)
+			return effects.at[i].u.refused;
+	return NULL;
+}
+
+const char *vs_chair_step(struct vs_chair *c, struct vs_stimulus *s)
+{
+	s->at_ms = vs_boottime_ms();
+	s->wall_ms = vs_wall_ms();
+	vs_custody_begin(c->daemon->custody);
+	vs_watch_stimulus(&c->watch, s, &effects, on_event, c);
+	step_done(c, s->at_ms, s->wall_ms);
+	return refusal();
+}
+
+void vs_chair_command(struct vs_chair *c, const struct vs_session_command *cmd, struct vs_session_answer *answer)
+{
+	uint64_t at_ms = vs_boottime_ms();
+	int64_t wall_ms = vs_wall_ms();
+	vs_custody_begin(c->daemon->custody);
+	vs_watch_command(&c->watch, cmd, at_ms, wall_ms, answer, &effects, on_event, c);
+	step_done(c, at_ms, wall_ms);
+}
+
+static void on_wake(uv_timer_t *t)
+{
+	struct vs_stimulus s = { .kind = VS_ST_TIME };
+	vs_chair_step(t->data, &s);
+}
+
+void vs_chair_emit(struct vs_chair *c, enum vs_kind kind, const char *body, size_t len)
+{
+	struct vs_event e = { .kind = kind, .wall_ms = vs_wall_ms(), .body = body, .body_len = len };
+	vs_custody_begin(c->daemon->custody);
+	add(c, &e);
+	vs_custody_commit(c->daemon->custody);
+}
+
+void vs_chair_alive(struct vs_chair *c)
+{
+	char body[512];
+	struct vs_json j = vs_json_into(body, sizeof body);
+	unsigned n[VS_PRIORITY_COUNT];
+	vs_json_key(&j, "last");
+	vs_json_open(&j, '{');
+	for (unsigned k = 0; k < VS_KIND_ALIVE; k++)
+		vs_json_key(&j, vs_kind_name(k)), vs_json_uint(&j, c->seq[k]);
+	vs_json_close(&j, '}');
+	vs_engine_count(&c->watch.engine, n);
+	vs_json_key(&j, "alarms");
+	vs_json_open(&j, '{');
+	for (int p = VS_PRIORITY_HIGH; p >= VS_PRIORITY_LOW; p--)
+		vs_json_key(&j, vs_priority_name(p)), vs_json_uint(&j, n[p]);
+	vs_json_close(&j, '}');
+	vs_json_key(&j, "phase"), vs_json_string(&j, vs_phase_name(c->watch.session.phase));
+	vs_chair_emit(c, VS_KIND_ALIVE, body, j.len);
+}
+
+/* ---- what devices say ---- */
+
+/* A number the engine did not accept is no measurement: it is published as no value, and said in words with what the
+ * device sent, so that the record has it. */
+static void say_rejected(struct vs_chair_device *d, const struct vs_reading *r)
+{
+	char raw[200] = "";
+	for (unsigned i = 0; i < r->len; i++)
+		if (effects.quality[i] == VS_Q_REJECTED && r->obs[i].has_value) {
+			size_t at = strlen(raw);
+			snprintf(raw + at, sizeof raw - at, "%s%s %.6g", at ? ", " : "", vs_metrics[r->obs[i].metric].name,
+				 r->obs[i].value);
+		}
+	if (!raw[0])
+		return;
+	char body[512];
+	struct vs_json j = vs_json_into(body, sizeof body);
+	char detail[256];
+	snprintf(detail, sizeof detail, "rejected as no measurement: %s", raw);
+	vs_json_key(&j, "device"), vs_json_string(&j, d->config->id);
+	vs_json_key(&j, "status"), vs_json_string(&j, vs_device_status_name(d->status));
+	vs_json_key(&j, "detail"), vs_json_string(&j, detail);
+	struct vs_event e = { .kind = VS_KIND_DEVICE, .wall_ms = vs_wall_ms(), .body = body, .body_len = j.len };
+	add(d->chair, &e);
+}
+
+/* The reading as it is published: marked by the engine, without cuff values that were reported before. */
+static void judged(const struct vs_reading *r, struct vs_reading *ret)
+{
+	ret->len = 0;
+	ret->flags = r->flags;
+	ret->own_flags = r->own_flags;
+	for (unsigned i = 0; i < r->len; i++) {
+		if (effects.quality[i] == VS_Q_OLD)
+			continue;
+		struct vs_obs *o = &ret->obs[ret->len++];
+		*o = r->obs[i];
+		if (effects.quality[i] == VS_Q_SUSPECT)
+			o->flags |= VS_FLAG(SUSPECT);
+		if (effects.quality[i] == VS_Q_REJECTED) {
+			o->has_value = false;
+			o->value = 0;
+			o->flags |= VS_FLAG(INVALID);
+		}
+	}
+}
+
+static void remember(struct vs_chair *c, unsigned device, const struct vs_reading *r, uint64_t at_ms, int64_t wall_ms)
+{
+	for (unsigned i = 0; i < r->len; i++) {
+		struct vs_chair_value *v = &c->values[r->obs[i].metric];
+		/* A cuff that reports an error does not make the last pressure younger or unknown. */
+		if (v->known && !r->obs[i].has_value && vs_metric_is_nibp(r->obs[i].metric))
+			continue;
+		*v = (struct vs_chair_value){ true, r->obs[i], wall_ms, at_ms, device };
+	}
+}
+
+static unsigned index_of(const struct vs_chair_device *d)
+{
+	unsigned i = 0;
+	while (i < d->chair->n_devices && d->chair->devices[i] != d)
+		i++;
+	return i;
+}
+
+/* When the link read the bytes and when we look at them is the same wall second, whatever the loop did in between. */
+static int64_t wall_of(uint64_t at_ms)
+{
+	return vs_wall_ms() - (int64_t)(vs_boottime_ms() - at_ms);
+}
+
+static void on_reading(void *ctx, const struct vs_reading *r, uint64_t at_ms)
+{
+	struct vs_chair_device *d = ctx;
+	struct vs_chair *c = d->chair;
+	int64_t wall_ms = wall_of(at_ms);
+	bool told = d->config->map && d->config->map->has_new_reading;
+	struct vs_stimulus s = { .kind = VS_ST_READING, .at_ms = at_ms, .wall_ms = wall_ms, .device = index_of(d),
+				 .reading = r, .nibp = told ? VS_NIBP_NEW : VS_NIBP_ON_CHANGE };
+	vs_custody_begin(c->daemon->custody);
+	vs_watch_stimulus(&c->watch, &s, &effects, on_event, c);
+	struct vs_reading out;
+	judged(r, &out);
+	if (effects.rpp == effects.rpp && out.len < VS_READING_MAX)
+		vs_reading_add(&out, VS_RPP, effects.rpp, 0);
+	struct vs_event e = { .kind = VS_KIND_VITALS, .wall_ms = wall_ms, .device = d->config->id, .reading = &out };
+	add(c, &e);
+	say_rejected(d, r);
+	remember(c, s.device, &out, at_ms, wall_ms);
+	step_done(c, vs_boottime_ms(), wall_ms);
+}
+
+static void on_status(void *ctx, enum vs_device_status status, const char *detail)
+{
+	struct vs_chair_device *d = ctx;
+	char body[512];
+	struct vs_json j = vs_json_into(body, sizeof body);
+	d->status = status;
+	snprintf(d->detail, sizeof d->detail, "%s", detail);
+	vs_json_key(&j, "device"), vs_json_string(&j, d->config->id);
+	vs_json_key(&j, "status"), vs_json_string(&j, vs_device_status_name(status));
+	vs_json_key(&j, "detail"), vs_json_string(&j, d->detail);
+	vs_chair_emit(d->chair, VS_KIND_DEVICE, body, j.len);
+	vs_say(status == VS_DEVICE_ONLINE || status == VS_DEVICE_CONNECTING ? VS_SAY_INFO : VS_SAY_WARNING,
+	       "%s: device %s is %s%s%s", d->chair->id, d->config->id, vs_device_status_name(status), *detail ? ": " : "",
+	       detail);
+}
+
+static const struct vs_device_ops device_ops = { .reading = on_reading, .status = on_status };
+
+/* ---- life ---- */
+
+static void configure_engine(struct vs_chair *c, const struct vs_limit_set *set)
+{
+	c->engine_config = (struct vs_engine_config){ .set = set, .n_devices = c->n_devices,
+						      .next_alarm = &c->daemon->next_alarm };
+	for (unsigned i = 0; i < c->n_devices; i++) {
+		const struct vs_device_config *cfg = c->devices[i]->config;
+		c->engine_config.devices[i].id = cfg->id;
+		/* A monitor that is asked every minute is not silent after ten seconds. */
+		c->engine_config.devices[i].quiet_ms = cfg->poll_ms > 1000 ? cfg->poll_ms : 0;
+	}
+}
+
+static struct vs_chair_device *device_new(struct vs_chair *c, const struct vs_device_config *cfg)
+{
+	struct vs_chair_device *d = calloc(1, sizeof *d);
+	if (d)
+		*d = (struct vs_chair_device){ .chair = c, .config = cfg };
+	return d;
+}
+
+static void device_start(struct vs_chair_device *d)
+{
+	int r = vs_device_create(d->chair->daemon->acquire, d->config, &device_ops, d, &d->device);
+	if (r < 0)
+		vs_say(VS_SAY_ERROR, "%s: device %s cannot be watched: %s", d->chair->id, d->config->id, strerror(-r));
+}
+
+struct vs_chair *vs_chair_create(struct vs_daemon *d, const struct vs_chair_config *cfg, const struct vs_limit_set *set)
+{
+	struct vs_chair *c = calloc(1, sizeof *c);
+	if (!c)
+		return NULL;
+	c->daemon = d;
+	snprintf(c->id, sizeof c->id, "%s", cfg->id);
+	snprintf(c->limits, sizeof c->limits, "%s", cfg->limits);
+	uv_timer_init(d->loop, &c->wake);
+	c->wake.data = c;
+	for (unsigned i = 0; i < cfg->n_devices && i < VS_ENGINE_DEVICES; i++) {
+		c->devices[i] = device_new(c, &cfg->devices[i]);
+		if (!c->devices[i]) {
+			vs_chair_close(c);
+			return NULL;
+		}
+		c->n_devices++;
+	}
+	configure_engine(c, set);
+	vs_watch_init(&c->watch, &c->engine_config, d->session_data, vs_boottime_ms());
+	c->watch.self_test_known = true;
+	c->watch.self_test_ms = vs_boottime_ms();
+	return c;
+}
+
+void vs_chair_start(struct vs_chair *c, const void *state, size_t len)
+{
+	uint64_t at_ms = vs_boottime_ms();
+	int64_t wall_ms = vs_wall_ms();
+	vs_custody_begin(c->daemon->custody);
+	if (state && vs_watch_restore(&c->watch, state, len, at_ms, wall_ms, on_event, c) < 0)
+		vs_say(VS_SAY_WARNING, "%s: what was known before the restart cannot be read (another version wrote it); "
+		       "it begins anew", c->id);
+	vs_custody_commit(c->daemon->custody);
+	struct vs_stimulus s = { .kind = VS_ST_TIME };
+	vs_chair_step(c, &s);
+	for (unsigned i = 0; i < c->n_devices; i++)
+		device_start(c->devices[i]);
+}
+
+static void chair_closed(uv_handle_t *h)
+{
+	struct vs_chair *c = h->data;
+	for (unsigned i = 0; i < c->n_devices; i++)
+		free(c->devices[i]);
+	free(c);
+}
+
+void vs_chair_close(struct vs_chair *c)
+{
+	for (unsigned i = 0; i < c->n_devices; i++)
+		vs_device_close(c->devices[i]->device);
+	uv_close((uv_handle_t *)&c->wake, chair_closed);
+}
+
+int vs_chair_reconfigure(struct vs_chair *c, const struct vs_chair_config *cfg, const struct vs_limit_set *set)
+{
+	struct vs_chair_device *now[VS_ENGINE_DEVICES] = { NULL };
+	bool fresh[VS_ENGINE_DEVICES] = { false };
+	unsigned n = cfg->n_devices < VS_ENGINE_DEVICES ? cfg->n_devices : VS_ENGINE_DEVICES;
+	for (unsigned i = 0; i < n; i++) {
+		for (unsigned k = 0; k < c->n_devices && !now[i]; k++)
+			if (c->devices[k] && vs_device_config_equal(c->devices[k]->config, &cfg->devices[i])) {
+				now[i] = c->devices[k];
+				now[i]->config = &cfg->devices[i];
+				c->devices[k] = NULL;
+			}
+		if (!now[i]) {
+			fresh[i] = true;
+			now[i] = device_new(c, &cfg->devices[i]);
+			if (!now[i])
+				return -ENOMEM;
+		}
+	}
+	for (unsigned k = 0; k < c->n_devices; k++) {
+		if (c->devices[k])
+			vs_device_close(c->devices[k]->device);
+		free(c->devices[k]);
+	}
+	/* What a device that is gone said last is nobody's word any more. */
+	memset(c->values, 0, sizeof c->values);
+	memcpy(c->devices, now, sizeof now);
+	c->n_devices = n;
+	snprintf(c->limits, sizeof c->limits, "%s", cfg->limits);
+	configure_engine(c, set);
+	vs_custody_begin(c->daemon->custody);
+	vs_watch_reconfigure(&c->watch, &c->engine_config, vs_boottime_ms(), vs_wall_ms(), &effects, on_event, c);
+	step_done(c, vs_boottime_ms(), vs_wall_ms());
+	for (unsigned i = 0; i < n; i++)
+		if (fresh[i])
+			device_start(c->devices[i]);
+	return 0;
+}

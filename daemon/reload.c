@@ -1,0 +1,107 @@
+/* SIGHUP: a new configuration, touching only what changed. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/chair.h"
+#include "daemon/say.h"
+
+static const struct vs_chair_config *config_of(const struct vs_config *c, const char *id)
+{
+	for (unsigned i = 0; i < c->n_chairs; i++)
+		if (strcmp(c->chairs[i].id, id) == 0)
+			return &c->chairs[i];
+	return NULL;
+}
+
+static bool same_list(unsigned n, char **a, unsigned m, char **b)
+{
+	if (n != m)
+		return false;
+	for (unsigned i = 0; i < n; i++)
+		if (strcmp(a[i], b[i]) != 0)
+			return false;
+	return true;
+}
+
+/* What a running daemon cannot change under its own feet. */
+static void say_what_waits(const struct vs_config *old, const struct vs_config *new)
+{
+	const struct {
+		bool changed;
+		const char *key;
+	} fixed[] = {
+		{ strcmp(old->site, new->site) != 0, "site" },
+		{ strcmp(old->log_path, new->log_path) != 0, "log: path" },
+		{ strcmp(old->control, new->control) != 0, "control" },
+		{ old->custody_bytes != new->custody_bytes, "log: custody" },
+		{ !same_list(old->n_events, old->events, new->n_events, new->events), "publish: events" },
+		{ !same_list(old->n_queries, old->queries, new->n_queries, new->queries), "publish: query" },
+	};
+	for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
+		if (fixed[i].changed)
+			vs_say(VS_SAY_WARNING, "%s: a new '%s' takes effect when vitalsd is restarted", new->file, fixed[i].key);
+}
+
+/* The things that live as long as the process keep their values. */
+static void keep_fixed(struct vs_config *old, struct vs_config *new)
+{
+	memcpy(new->site, old->site, sizeof new->site);
+}
+
+static int read_all(struct vs_daemon *d, struct vs_config **config, struct vs_limit_sets **sets)
+{
+	struct vs_findings findings = { 0 };
+	int r = vs_config_load(d->config->file, config, &findings);
+	if (r == 0)
+		r = vs_limits_load((const char *const *)(*config)->limit_files, (*config)->n_limit_files, sets, &findings);
+	if (r < 0) {
+		vs_findings_print(&findings, stderr);
+		vs_say(VS_SAY_ERROR, "%s: the new configuration is refused, the old one stays in force", d->config->file);
+		vs_config_free(*config);
+		*config = NULL;
+	}
+	vs_findings_clear(&findings);
+	return r;
+}
+
+int vs_daemon_reload(struct vs_daemon *d)
+{
+	struct vs_config *config = NULL;
+	struct vs_limit_sets *sets = NULL;
+	int r = read_all(d, &config, &sets);
+	if (r < 0)
+		return r;
+	struct vs_chair **chairs = calloc(config->n_chairs ? config->n_chairs : 1, sizeof *chairs);
+	if (!chairs)
+		return -ENOMEM;
+	say_what_waits(d->config, config);
+	keep_fixed(d->config, config);
+	for (unsigned i = 0; i < d->n_chairs; i++)
+		if (!config_of(config, d->chairs[i]->id))
+			vs_chair_close(d->chairs[i]);
+	unsigned n = 0;
+	for (unsigned i = 0; i < config->n_chairs; i++) {
+		const struct vs_chair_config *cfg = &config->chairs[i];
+		const struct vs_limit_set *set = vs_limits_find(sets, cfg->limits);
+		struct vs_chair *c = vs_daemon_chair(d, cfg->id);
+		if (c) {
+			r = vs_chair_reconfigure(c, cfg, set);
+		} else if ((c = vs_chair_create(d, cfg, set))) {
+			vs_chair_start(c, NULL, 0);
+		}
+		if (c)
+			chairs[n++] = c;
+		else
+			r = -ENOMEM;
+	}
+	free(d->chairs);
+	d->chairs = chairs;
+	d->n_chairs = n;
+	vs_config_free(d->config);
+	vs_limits_free(d->sets);
+	d->config = config;
+	d->sets = sets;
+	vs_say(VS_SAY_NOTICE, "%s: the new configuration is in force: %u chairs", config->file, n);
+	return r;
+}

@@ -1,0 +1,383 @@
+/* What people ask over the control socket (docs/control.md).  One line of JSON in, one line out. */
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/chair.h"
+#include "daemon/clock.h"
+#include "daemon/say.h"
+
+#define ANSWER_MAX 65536
+
+/* One request on its way through. */
+struct request {
+	struct vs_daemon *daemon;
+	const struct vs_peer *peer;
+	const json_t *json;
+	struct vs_chair *chair; /* where the request needs one */
+	char operator[VS_WHO_CAP];
+};
+
+static const char *text_of(const struct request *q, const char *key)
+{
+	return json_string_value(json_object_get(q->json, key));
+}
+
+/* {"ok":true,...members...} */
+struct answer {
+	struct vs_json j;
+	char *text;
+};
+
+static bool answer_open(struct answer *a)
+{
+	a->text = malloc(ANSWER_MAX);
+	if (!a->text)
+		return false;
+	a->j = vs_json_into(a->text, ANSWER_MAX);
+	vs_json_open(&a->j, '{');
+	vs_json_key(&a->j, "ok"), vs_json_bool(&a->j, true);
+	return true;
+}
+
+static char *answer_close(struct answer *a)
+{
+	vs_json_close(&a->j, '}');
+	if (!vs_json_failed(&a->j))
+		return a->text;
+	free(a->text);
+	return vs_daemon_error("the answer is too long");
+}
+
+static void put_session(struct vs_json *j, const struct vs_chair *c)
+{
+	vs_json_key(j, "chair"), vs_json_string(j, c->id);
+	vs_json_key(j, "session"), vs_json_string(j, c->watch.session.id[0] ? c->watch.session.id : NULL);
+	vs_json_key(j, "phase"), vs_json_string(j, vs_phase_name(c->watch.session.phase));
+	vs_json_key(j, "session_state");
+	vs_json_open(j, '{');
+	vs_session_body(j, &c->watch.session, NULL, vs_boottime_ms());
+	vs_json_close(j, '}');
+}
+
+/* ---- the session ---- */
+
+static char *refused(const struct vs_session_answer *a)
+{
+	char *text = malloc(ANSWER_MAX), words[1024];
+	if (!text)
+		return NULL;
+	struct vs_json j = vs_json_into(text, ANSWER_MAX);
+	vs_json_open(&j, '{');
+	vs_json_key(&j, "ok"), vs_json_bool(&j, false);
+	vs_gate_findings_text(&a->findings, words, sizeof words);
+	vs_json_key(&j, "error"), vs_json_string(&j, words);
+	vs_refusal_body(&j, a);
+	vs_json_close(&j, '}');
+	return text;
+}
+
+static char *command(struct request *q, struct vs_session_command *c)
+{
+	static struct vs_session_answer a;
+	struct answer out;
+	memcpy(c->operator, q->operator, sizeof c->operator);
+	vs_chair_command(q->chair, c, &a);
+	if (!a.accepted)
+		return refused(&a);
+	if (!answer_open(&out))
+		return NULL;
+	put_session(&out.j, q->chair);
+	if (a.findings.len) {
+		char words[1024];
+		vs_gate_findings_text(&a.findings, words, sizeof words);
+		vs_json_key(&out.j, "warning"), vs_json_string(&out.j, words);
+	}
+	return answer_close(&out);
+}
+
+/* Words as vs_session_parse takes them: the daemon and a replay understand the same commands. */
+struct words {
+	const char *at[80];
+	size_t n;
+};
+
+static void word(struct words *w, const char *text)
+{
+	if (text && w->n < sizeof w->at / sizeof *w->at)
+		w->at[w->n++] = text;
+}
+
+static void option(struct words *w, const char *name, const char *value)
+{
+	if (!value)
+		return;
+	word(w, name);
+	word(w, value);
+}
+
+static char *command_of_words(struct request *q, struct words *w)
+{
+	static const struct {
+		const char *key, *option;
+	} shared[] = { { "reason", "--reason" }, { "override", "--override" }, { "second", "--second" }, { "note", "--note" },
+		       { "corrects", "--corrects" }, { "from", "--from" }, { "to", "--to" } };
+	for (size_t i = 0; i < sizeof shared / sizeof *shared; i++)
+		option(w, shared[i].option, text_of(q, shared[i].key));
+	if (json_is_true(json_object_get(q->json, "confirm")))
+		word(w, "--confirm");
+	struct vs_session_command c;
+	char why[256];
+	if (vs_session_parse(w->at, w->n, &c, why, sizeof why) < 0)
+		return vs_daemon_error("%s", why);
+	if (c.verb == VS_VERB_OPEN)
+		vs_daemon_session_id(q->daemon, vs_wall_ms(), c.session);
+	return command(q, &c);
+}
+
+static char *session_start(struct request *q)
+{
+	struct words w = { .n = 0 };
+	char kg[32], last_kg[32], dose[32], minutes[32], step[32];
+	const struct {
+		const char *key, *option;
+		char *text;
+	} numbers[] = { { "weight_kg", "--weight", kg }, { "last_weight_kg", "--last-weight", last_kg },
+			{ "dose_mgkg", "--dose", dose }, { "over_min", "--over", minutes }, { "step", "--step", step } };
+	word(&w, "start");
+	option(&w, "--patient", text_of(q, "patient"));
+	option(&w, "--protocol", text_of(q, "protocol"));
+	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+		const json_t *n = json_object_get(q->json, numbers[i].key);
+		if (!json_is_number(n))
+			continue;
+		vs_number_text(json_number_value(n), numbers[i].text);
+		option(&w, numbers[i].option, numbers[i].text);
+	}
+	return command_of_words(q, &w);
+}
+
+static char *session_phase(struct request *q)
+{
+	struct words w = { .n = 0 };
+	if (!text_of(q, "phase"))
+		return vs_daemon_error("which phase? screening, baseline, infusion, paused, recovery, discharged or aborted");
+	word(&w, "phase");
+	word(&w, text_of(q, "phase"));
+	return command_of_words(q, &w);
+}
+
+static char *session_transfer(struct request *q)
+{
+	struct words w = { .n = 0 };
+	word(&w, "transfer");
+	word(&w, text_of(q, "destination"));
+	return command_of_words(q, &w);
+}
+
+static char *entry(struct request *q)
+{
+	struct words w = { .n = 0 };
+	size_t i;
+	const json_t *v;
+	if (!text_of(q, "entry"))
+		return vs_daemon_error("what kind of entry? moaas, pain, nausea, med, note ...");
+	word(&w, "entry");
+	word(&w, text_of(q, "entry"));
+	json_array_foreach(json_object_get(q->json, "words"), i, v)
+		word(&w, json_string_value(v));
+	return command_of_words(q, &w);
+}
+
+static char *session_show(struct request *q)
+{
+	struct answer a;
+	if (!answer_open(&a))
+		return NULL;
+	put_session(&a.j, q->chair);
+	return answer_close(&a);
+}
+
+/* ---- alarms ---- */
+
+static char *done_or(struct request *q, const char *why)
+{
+	struct answer a;
+	if (why)
+		return vs_daemon_error("%s", why);
+	if (!answer_open(&a))
+		return NULL;
+	vs_json_key(&a.j, "chair"), vs_json_string(&a.j, q->chair->id);
+	vs_json_key(&a.j, "alarms");
+	vs_json_open(&a.j, '[');
+	vs_chair_alarms(q->chair, &a.j, true);
+	vs_json_close(&a.j, ']');
+	return answer_close(&a);
+}
+
+static char *alarm_ack(struct request *q)
+{
+	struct vs_stimulus s = { .kind = VS_ST_ACK, .operator = q->operator };
+	const char *id = text_of(q, "alarm");
+	if (id && !(s.alarm = vs_alarm_id_parse(id)))
+		return vs_daemon_error("'%s' is no alarm id; 'vitalsctl alarm list' shows them", id);
+	return done_or(q, vs_chair_step(q->chair, &s));
+}
+
+static char *alarm_pause(struct request *q)
+{
+	const json_t *ms = json_object_get(q->json, "for_ms");
+	struct vs_stimulus s = { .kind = VS_ST_PAUSE, .operator = q->operator };
+	if (ms && (!json_is_integer(ms) || json_integer_value(ms) <= 0 || json_integer_value(ms) > UINT32_MAX))
+		return vs_daemon_error("for_ms is a number of milliseconds");
+	s.for_ms = (uint32_t)json_integer_value(ms);
+	return done_or(q, vs_chair_step(q->chair, &s));
+}
+
+static char *alarm_resume(struct request *q)
+{
+	struct vs_stimulus s = { .kind = VS_ST_RESUME, .operator = q->operator };
+	return done_or(q, vs_chair_step(q->chair, &s));
+}
+
+static char *alarm_list(struct request *q)
+{
+	const char *id = text_of(q, "chair");
+	struct vs_chair *only = id ? vs_daemon_chair(q->daemon, id) : NULL;
+	if (id && !only)
+		return vs_daemon_error("there is no chair '%s' here", id);
+	struct answer a;
+	if (!answer_open(&a))
+		return NULL;
+	vs_json_key(&a.j, "alarms");
+	vs_json_open(&a.j, '[');
+	for (unsigned i = 0; i < q->daemon->n_chairs; i++)
+		if (!only || only == q->daemon->chairs[i])
+			vs_chair_alarms(q->daemon->chairs[i], &a.j, true);
+	vs_json_close(&a.j, ']');
+	return answer_close(&a);
+}
+
+static char *alarm_explain(struct request *q)
+{
+	const char *id = text_of(q, "alarm");
+	uint64_t number = id ? vs_alarm_id_parse(id) : 0;
+	struct answer a;
+	if (!number)
+		return vs_daemon_error("'%s' is no alarm id; 'vitalsctl alarm list' shows them", id ? id : "");
+	for (unsigned i = 0; i < q->daemon->n_chairs; i++) {
+		if (!answer_open(&a))
+			return NULL;
+		vs_json_key(&a.j, "explanation");
+		vs_json_open(&a.j, '{');
+		if (vs_engine_explain(&q->daemon->chairs[i]->watch.engine, number, &a.j) == 0) {
+			vs_json_close(&a.j, '}');
+			return answer_close(&a);
+		}
+		free(a.text);
+	}
+	return vs_daemon_error("alarm %s does not stand now; 'vitalsctl audit alarms' shows past ones", id);
+}
+
+static char *why(struct request *q)
+{
+	struct answer a;
+	if (!answer_open(&a))
+		return NULL;
+	vs_json_key(&a.j, "chair"), vs_json_string(&a.j, q->chair->id);
+	vs_engine_why(&q->chair->watch.engine, vs_boottime_ms(), vs_wall_ms(), &a.j);
+	return answer_close(&a);
+}
+
+/* A limit for this patient; the engine holds it inside the outer bounds. */
+static char *limit_change(struct request *q)
+{
+	const json_t *value = json_object_get(q->json, "value");
+	struct vs_stimulus s = { .kind = VS_ST_LIMIT, .operator = q->operator, .rule = text_of(q, "rule"),
+				 .reason = text_of(q, "reason"), .value = json_is_number(value) ? json_number_value(value) : NAN };
+	if (!s.rule || !s.reason)
+		return vs_daemon_error("which rule, and for what reason?");
+	return done_or(q, vs_chair_step(q->chair, &s));
+}
+
+/* ---- others ---- */
+
+static char *snapshot(struct request *q)
+{
+	return vs_daemon_snapshot(q->daemon, text_of(q, "chair"));
+}
+
+static char *endpoints(struct request *q)
+{
+	struct answer a;
+	if (!answer_open(&a))
+		return NULL;
+	vs_json_key(&a.j, "site"), vs_json_string(&a.j, q->daemon->config->site);
+	vs_json_key(&a.j, "events");
+	vs_json_open(&a.j, '[');
+	for (unsigned i = 0; i < q->daemon->config->n_events; i++)
+		vs_json_string(&a.j, q->daemon->config->events[i]);
+	vs_json_close(&a.j, ']');
+	vs_json_key(&a.j, "query");
+	vs_json_open(&a.j, '[');
+	for (unsigned i = 0; i < q->daemon->config->n_queries; i++)
+		vs_json_string(&a.j, q->daemon->config->queries[i]);
+	vs_json_close(&a.j, ']');
+	vs_json_key(&a.j, "log"), vs_json_string(&a.j, q->daemon->config->log_path);
+	return answer_close(&a);
+}
+
+static const struct {
+	const char *op;
+	char *(*answer)(struct request *q);
+	bool needs_chair;
+} operations[] = {
+	{ "snapshot", snapshot, false },          { "endpoints", endpoints, false },
+	{ "session-start", session_start, true }, { "session-phase", session_phase, true },
+	{ "session-show", session_show, true },   { "session-transfer", session_transfer, true },
+	{ "entry", entry, true },                 { "alarm-list", alarm_list, false },
+	{ "alarm-ack", alarm_ack, true },         { "alarm-pause", alarm_pause, true },
+	{ "alarm-resume", alarm_resume, true },   { "alarm-explain", alarm_explain, false },
+	{ "why", why, true },                     { "limit", limit_change, true },
+};
+
+/* The name of who asks: what the client says, with the kernel's uid beside it where they are not the same person's. */
+static void name_operator(struct request *q)
+{
+	const char *said = text_of(q, "operator");
+	if (said && *said)
+		snprintf(q->operator, sizeof q->operator, "%s", said);
+	else
+		snprintf(q->operator, sizeof q->operator, "uid:%u", (unsigned)q->peer->uid);
+}
+
+static char *answer_request(struct request *q)
+{
+	const char *op = text_of(q, "op"), *chair = text_of(q, "chair");
+	if (!op)
+		return vs_daemon_error("a request is an object with a text member \"op\"");
+	name_operator(q);
+	for (size_t i = 0; i < sizeof operations / sizeof *operations; i++) {
+		if (strcmp(operations[i].op, op) != 0)
+			continue;
+		if (operations[i].needs_chair && !chair)
+			return vs_daemon_error("which chair?");
+		if (operations[i].needs_chair && !(q->chair = vs_daemon_chair(q->daemon, chair)))
+			return vs_daemon_error("there is no chair '%s' here", chair);
+		return operations[i].answer(q);
+	}
+	return vs_daemon_error("there is no operation '%.64s'", op);
+}
+
+char *vs_daemon_request(void *ctx, const struct vs_peer *peer, const char *line, size_t len)
+{
+	json_error_t e;
+	json_t *json = json_loadb(line, len, JSON_REJECT_DUPLICATES, &e);
+	if (!json)
+		return vs_daemon_error("not JSON: %s", e.text);
+	struct request q = { .daemon = ctx, .peer = peer, .json = json };
+	char *text = json_is_object(json) ? answer_request(&q)
+					  : vs_daemon_error("a request is an object with a text member \"op\"");
+	json_decref(json);
+	return text;
+}
