@@ -35,8 +35,18 @@ static void add(struct vs_chair *c, struct vs_event *e)
 static void on_event(void *ctx, enum vs_kind kind, uint64_t at_ms, int64_t wall_ms, const char *body, size_t len)
 {
 	(void)at_ms;
+	struct vs_chair *c = ctx;
 	struct vs_event e = { .kind = kind, .wall_ms = wall_ms, .body = body, .body_len = len };
-	add(ctx, &e);
+	char with_uid[VS_EVENT_TEXT_MAX];
+	if (c->daemon->peer) {
+		/* A person did this, and the kernel told who, whatever name was given. */
+		int n = snprintf(with_uid, sizeof with_uid, "%.*s,\"uid\":%u", (int)len, body, (unsigned)c->daemon->peer->uid);
+		if (n > 0 && (size_t)n < sizeof with_uid) {
+			e.body = with_uid;
+			e.body_len = (size_t)n;
+		}
+	}
+	add(c, &e);
 }
 
 static void save_state(struct vs_chair *c, uint64_t at_ms, int64_t wall_ms)

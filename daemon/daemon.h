@@ -9,7 +9,7 @@
 #pragma once
 #include <uv.h>
 
-#include "alarms/engine.h"
+#include "alarms/watch.h"
 #include "config/config.h"
 #include "config/limits.h"
 #include "daemon/control.h"
@@ -30,6 +30,7 @@ struct vs_daemon {
 	struct vs_publisher *publisher;
 	struct vs_control *control;
 	struct vs_acquire *acquire;
+	const struct vs_peer *peer; /* whose request is being carried out; NULL: nobody's */
 	unsigned n_chairs;
 	struct vs_chair **chairs;
 

@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/presets.h"
 #include "daemon/chair.h"
+#include "core/timetext.h"
 #include "daemon/clock.h"
 #include "daemon/notify.h"
 #include "daemon/say.h"
@@ -38,8 +40,9 @@ static void look_at_the_clock(struct vs_daemon *d)
 		return;
 	vs_say(VS_SAY_WARNING, "the clock was set by %+lld ms; delays and ages are not affected", (long long)step);
 	for (unsigned i = 0; i < d->n_chairs; i++) {
-		struct vs_stimulus s = { .kind = VS_STIM_CLOCK_STEP, .clock_step_ms = step };
-		vs_chair_step(d->chairs[i], &s, NULL);
+		struct vs_stimulus s = { .kind = VS_ST_FAULT, .fault = VS_FAULT_CLOCK, .on = true,
+					 .value = (double)step / 1000 };
+		vs_chair_step(d->chairs[i], &s);
 	}
 }
 
@@ -53,8 +56,8 @@ static void look_at_the_log(struct vs_daemon *d)
 		       h.failing ? "cannot be written: " : "is being written again", h.failing ? h.text : "",
 		       h.failing ? "; alarms go on, events are kept until it can" : "");
 		for (unsigned i = 0; i < d->n_chairs; i++) {
-			struct vs_stimulus s = { .kind = VS_STIM_FAULT, .fault = VS_FAULT_LOG, .on = h.failing };
-			vs_chair_step(d->chairs[i], &s, NULL);
+			struct vs_stimulus s = { .kind = VS_ST_FAULT, .fault = VS_FAULT_LOG, .on = h.failing };
+			vs_chair_step(d->chairs[i], &s);
 		}
 	}
 	struct vs_store_seal seal;
@@ -227,7 +230,7 @@ static int open_chairs(struct vs_daemon *d)
 	for (unsigned i = 0; i < d->n_chairs; i++) {
 		size_t len = 0;
 		const void *state = vs_store_state(d->store, d->chairs[i]->id, &len);
-		vs_chair_start(d->chairs[i], &d->config->chairs[i], state, len);
+		vs_chair_start(d->chairs[i], state, len);
 	}
 	return vs_store_start(d->store);
 }
@@ -274,6 +277,65 @@ static int run(struct vs_config *config, struct vs_limit_sets *sets, struct vs_s
 		vs_say(VS_SAY_WARNING, "ended with handles still open; please report this");
 	vs_limits_free(d.sets);
 	vs_config_free(d.config);
-	vs_session_data_free(d.session_data);
+	vs_presets_free(d.session_data);
 	return r < 0 ? 1 : 0;
+}
+
+static int usage(const char *what)
+{
+	fprintf(stderr, "vitalsd: %s\nTry 'vitalsd --help'.\n", what);
+	return 2;
+}
+
+/* Everything that is read before anything is opened.  Returns the exit status; findings are printed. */
+static int load_and_run(const char *file)
+{
+	struct vs_findings findings = { 0 };
+	struct vs_config *config = NULL;
+	struct vs_limit_sets *sets = NULL;
+	struct vs_session_data *session_data = NULL;
+	int r = vs_config_load(file, &config, &findings);
+	if (r == 0)
+		r = vs_limits_load((const char *const *)config->limit_files, config->n_limit_files, &sets, &findings);
+	if (r == 0)
+		r = vs_presets_load(NULL, 0, &session_data, &findings);
+	if (r == 0)
+		return run(config, sets, session_data);
+	vs_findings_print(&findings, stderr);
+	vs_findings_clear(&findings);
+	vs_limits_free(sets);
+	vs_config_free(config);
+	return r == -EINVAL ? 78 : 1;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 1 && strcmp(argv[1], VS_PUBLISHER_ARG) == 0)
+		return vs_publisher_main(argc, argv);
+	static const struct option options[] = { { "config", required_argument, NULL, 'c' },
+						 { "check", no_argument, NULL, 'k' },
+						 { "help", no_argument, NULL, 'h' },
+						 { "version", no_argument, NULL, 'v' },
+						 { NULL, 0, NULL, 0 } };
+	const char *file = NULL;
+	bool check = false;
+	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+		if (c == 'h') {
+			help();
+			return 0;
+		}
+		if (c == 'v') {
+			puts("vitalsd " VS_VERSION);
+			return 0;
+		}
+		if (c == '?')
+			return 2;
+		file = c == 'c' ? optarg : file;
+		check |= c == 'k';
+	}
+	if (optind < argc)
+		return usage("only options are expected");
+	if (!file)
+		return usage("--config FILE is needed");
+	return check ? vs_config_check_main(file) : load_and_run(file);
 }

@@ -1,5 +1,7 @@
 /* What people ask over the control socket (docs/control.md).  One line of JSON in, one line out. */
 #include <jansson.h>
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -376,8 +378,10 @@ char *vs_daemon_request(void *ctx, const struct vs_peer *peer, const char *line,
 	if (!json)
 		return vs_daemon_error("not JSON: %s", e.text);
 	struct request q = { .daemon = ctx, .peer = peer, .json = json };
+	q.daemon->peer = peer;
 	char *text = json_is_object(json) ? answer_request(&q)
 					  : vs_daemon_error("a request is an object with a text member \"op\"");
+	q.daemon->peer = NULL;
 	json_decref(json);
 	return text;
 }
