@@ -1,0 +1,89 @@
+#include "record/key.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "record/seal.h"
+
+#define SEED crypto_sign_SEEDBYTES
+
+static int read_seed(const char *path, uint8_t seed[SEED])
+{
+	char text[2 * SEED + 2];
+	struct stat st;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return -errno;
+	ssize_t n = fstat(fd, &st) < 0 ? -1 : read(fd, text, sizeof text - 1);
+	int r = n < 0 ? -errno : 0;
+	close(fd);
+	if (r < 0)
+		return r;
+	if (st.st_mode & 077)
+		return -EPERM;
+	while (n > 0 && text[n - 1] == '\n')
+		n--;
+	text[n] = '\0';
+	r = vs_unhex(text, seed, SEED) ? 0 : -EINVAL;
+	sodium_memzero(text, sizeof text);
+	return r;
+}
+
+/* A whole key or none: written under another name, then renamed. */
+static int write_seed(const char *path, const uint8_t seed[SEED])
+{
+	char text[2 * SEED + 2], temp[4096];
+	if ((size_t)snprintf(temp, sizeof temp, "%s.new", path) >= sizeof temp)
+		return -ENAMETOOLONG;
+	vs_hex(seed, SEED, text);
+	strcat(text, "\n");
+	int fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return -errno;
+	int r = 0;
+	errno = ENOSPC; /* what a short write means */
+	if (write(fd, text, 2 * SEED + 1) != 2 * SEED + 1 || fsync(fd) < 0)
+		r = -errno;
+	close(fd);
+	if (r == 0 && rename(temp, path) < 0)
+		r = -errno;
+	if (r < 0)
+		unlink(temp);
+	sodium_memzero(text, sizeof text);
+	return r;
+}
+
+int vs_key_load(const char *log_path, bool create, struct vs_key *ret)
+{
+	char path[4096];
+	uint8_t seed[SEED];
+	if (sodium_init() < 0)
+		return -ENOSYS;
+	if ((size_t)snprintf(path, sizeof path, "%s.key", log_path) >= sizeof path)
+		return -ENAMETOOLONG;
+	int r = read_seed(path, seed);
+	if (r == -ENOENT && create) {
+		randombytes_buf(seed, sizeof seed);
+		r = write_seed(path, seed);
+	}
+	if (r < 0)
+		return r;
+	crypto_sign_seed_keypair(ret->public_key, ret->secret, seed);
+	sodium_memzero(seed, sizeof seed);
+	return 0;
+}
+
+void vs_key_sign(const struct vs_key *k, const char *text, uint8_t signature[VS_KEY_SIGNATURE])
+{
+	crypto_sign_detached(signature, NULL, (const uint8_t *)text, strlen(text), k->secret);
+}
+
+bool vs_key_verify(const uint8_t public_key[VS_KEY_PUBLIC], const char *text, const uint8_t signature[VS_KEY_SIGNATURE])
+{
+	return crypto_sign_verify_detached(signature, (const uint8_t *)text, strlen(text), public_key) == 0;
+}
