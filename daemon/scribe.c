@@ -1,0 +1,1014 @@
+#include "daemon/scribe.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/clock.h"
+
+#define RUN_MS 8388608 /* t of a reading fits into three bytes: a run spans less than 2 h 20 min */
+#define RUN_EARLY_MS 60000
+#define SHAPE_KEY_MAX 1024
+#define SHAPES_MAX 4096 /* remembered; a device that shows more starts the memory anew */
+
+enum statement {
+	ORIGIN_FIND, ORIGIN_ADD, RUN_FIND, RUN_ADD, READING_ADD, SHAPE_FIND, SHAPE_ADD, SHAPE_METRIC_ADD, EVENT_ADD,
+	SESSION_ADD, ALARM_ADD, STATE_SET, EPOCH_ADD, EPOCH_END_ADD, GAP_ADD, FINDING_ADD, SEAL_ADD, PART_ADD, PART_LAST,
+	HEAD_SET, STATEMENTS
+};
+static const char *const sql[STATEMENTS] = {
+	[ORIGIN_FIND] = "SELECT origin FROM origin WHERE epoch = ?1 AND chair = ?2 AND site = ?3",
+	[ORIGIN_ADD] = "INSERT INTO origin(epoch, chair, site) VALUES(?1, ?2, ?3)",
+	[RUN_FIND] = "SELECT run, session, first_seq, start_ms, (SELECT max(id) FROM reading WHERE id BETWEEN run * 8192 AND "
+		     "run * 8192 + 8191) FROM run WHERE origin = ?1 AND first_seq <= ?2 ORDER BY first_seq DESC LIMIT 1",
+	[RUN_ADD] = "INSERT INTO run(origin, session, first_seq, start_ms) VALUES(?1, ?2, ?3, ?4)",
+	[READING_ADD] = "INSERT OR IGNORE INTO reading VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+	[SHAPE_FIND] = "SELECT shape FROM shape WHERE key = ?1",
+	[SHAPE_ADD] = "INSERT INTO shape(device, key, reading_flags, flags, k1, k2, k3, k4) VALUES(?1,?2,?3,?4,?5,?6,?7,?8)",
+	[SHAPE_METRIC_ADD] = "INSERT INTO shape_metric VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+	/* A body that is no JSON would make the views fail for everybody: it is kept as a string. */
+	[EVENT_ADD] =
+		"INSERT INTO event(origin, kind, seq, at_ms, session, operator, alarm, body) SELECT ?1, ?2, ?3, ?4, ?5,"
+		" CASE ok WHEN 1 THEN coalesce(json_extract(j, '$.operator'), json_extract(j, '$.by')) END,"
+		" CASE ok AND ?2 = 'alarm' WHEN 1 THEN json_extract(j, '$.alarm') END,"
+		" CASE ok WHEN 1 THEN ?6 ELSE '\"unreadable\":' || json_quote(?6) END"
+		" FROM (SELECT '{' || ?6 || '}' AS j, json_valid('{' || ?6 || '}') AS ok)"
+		" WHERE true ON CONFLICT(origin, kind, seq) DO NOTHING",
+	[SESSION_ADD] = "INSERT OR IGNORE INTO session VALUES(?1, ?2, ?3)",
+	[ALARM_ADD] =
+		"INSERT OR IGNORE INTO alarm SELECT event, alarm, coalesce(CAST(round((julianday(json_extract('{' || body || '}',"
+		" '$.onset')) - 2440587.5) * 86400000) AS INTEGER), at_ms) FROM event WHERE event = ?1 AND alarm IS NOT NULL",
+	[STATE_SET] = "INSERT INTO chair_state VALUES(?1, ?2, ?3) ON CONFLICT(chair) DO UPDATE SET at_ms = ?2, state = ?3",
+	[EPOCH_ADD] =
+		"INSERT OR IGNORE INTO epoch SELECT ?1, ?2, ?3, ?4, ?5, (SELECT CASE WHEN e.ended_ms IS NULL THEN"
+		" 'a start that did not end in order: epoch ' || p.epoch ELSE 'an orderly stop at ' ||"
+		" strftime('%Y-%m-%dT%H:%M:%fZ', e.ended_ms / 1000.0, 'unixepoch') END"
+		" FROM epoch p LEFT JOIN epoch_end e USING(epoch) ORDER BY p.epoch DESC LIMIT 1), ?6",
+	[EPOCH_END_ADD] = "INSERT OR IGNORE INTO epoch_end VALUES(?1, ?2)",
+	[GAP_ADD] = "INSERT INTO gap(epoch, from_ms, until_ms, readings, reason) VALUES(?1, ?2, ?3, ?4, ?5)",
+	[FINDING_ADD] = "INSERT INTO finding(at_ms, text) VALUES(?1, ?2)",
+	[SEAL_ADD] = "INSERT INTO seal VALUES(?1, ?2, ?3, ?4, ?5)",
+	[PART_ADD] = "INSERT INTO seal_part VALUES(?1, ?2, ?3, ?4, ?5)",
+	[PART_LAST] = "SELECT max(last) FROM seal_part WHERE part = ?1 AND last BETWEEN ?2 AND ?3",
+	[HEAD_SET] = "UPDATE head SET seal = ?1, rows = ?2, tail = ?3, first_run = ?4, given_up = ?5 WHERE one = 1",
+};
+
+struct chair {
+	struct chair *next;
+	char name[64], site[64], session[64];
+	uint64_t epoch;
+	int64_t origin; /* 0: not looked up for this epoch and site */
+	int64_t run;    /* 0: none; else all that follows is of this run */
+	bool has_session, listed; /* listed: stands in open_runs since the last seal */
+	uint64_t first_seq;
+	int64_t start_ms, last_id;
+	/* state that waits for commit */
+	bool state_waits;
+	int64_t state_ms;
+	size_t state_len, state_cap;
+	void *state;
+};
+
+struct shape {
+	struct shape *next;
+	int64_t shape;
+	size_t len;
+	uint8_t key[];
+};
+
+struct open_run {
+	int64_t run, after;
+};
+
+struct vs_scribe {
+	sqlite3 *db;
+	sqlite3_stmt *st[STATEMENTS], *part[VS_SEAL_TABLES];
+	struct chair *chairs[256];
+	struct shape *shapes[1024];
+	unsigned n_shapes;
+	struct open_run *open;
+	size_t n_open, cap_open;
+	int64_t sealed[VS_SEAL_TABLES]; /* last row under seal, of all but readings */
+	int64_t first_run;
+	uint8_t tail[VS_HASH];
+	struct vs_scribe_head head;
+	struct vs_row_text row;
+	uint64_t added;
+};
+
+static uint32_t hash_of(const void *bytes, size_t len)
+{
+	uint32_t h = 2166136261u; /* FNV-1a */
+	for (const uint8_t *p = bytes; len; len--)
+		h = (h ^ *p++) * 16777619u;
+	return h ^ h >> 15;
+}
+
+/* ---- Statements ---- */
+
+static int prepare(struct vs_scribe *s)
+{
+	int rc = SQLITE_OK;
+	for (int i = 0; rc == SQLITE_OK && i < STATEMENTS; i++)
+		rc = sqlite3_prepare_v3(s->db, sql[i], -1, SQLITE_PREPARE_PERSISTENT, &s->st[i], NULL);
+	for (unsigned t = 0; rc == SQLITE_OK && t < VS_SEAL_TABLES; t++)
+		rc = vs_seal_prepare(s->db, t, &s->part[t]);
+	return rc;
+}
+
+/* Steps a statement to its end: SQLITE_OK. */
+static int run(sqlite3_stmt *st)
+{
+	int rc = sqlite3_step(st);
+	sqlite3_reset(st);
+	return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : rc;
+}
+
+static void bind_text(sqlite3_stmt *st, int i, const char *text)
+{
+	if (text)
+		sqlite3_bind_text(st, i, text, -1, SQLITE_STATIC);
+	else
+		sqlite3_bind_null(st, i);
+}
+
+/* The integer in the first column: SQLITE_ROW and *ret; SQLITE_DONE: no row, or NULL. */
+static int number(sqlite3_stmt *st, int64_t *ret)
+{
+	int rc = sqlite3_step(st);
+	if (rc == SQLITE_ROW) {
+		if (sqlite3_column_type(st, 0) == SQLITE_NULL)
+			rc = SQLITE_DONE;
+		else
+			*ret = sqlite3_column_int64(st, 0);
+	}
+	sqlite3_reset(st);
+	return rc;
+}
+
+static unsigned table_of(const char *name)
+{
+	unsigned t = 0;
+	while (strcmp(vs_seal_tables[t].name, name) != 0)
+		t++;
+	return t;
+}
+
+/* Counts a row that was added to a table (not a reading) in the tail. */
+static int count_row(struct vs_scribe *s, const char *table, int64_t id)
+{
+	unsigned t = table_of(table);
+	sqlite3_stmt *st = s->part[t];
+	sqlite3_bind_int64(st, 1, id - 1);
+	sqlite3_bind_int64(st, 2, id);
+	int rc = sqlite3_step(st);
+	if (rc == SQLITE_ROW) {
+		vs_row_columns(&s->row, st, 0);
+		vs_tail_row(s->tail, table, &s->row);
+		s->head.unsealed++;
+		rc = s->row.failed ? SQLITE_NOMEM : SQLITE_OK;
+	} else if (rc == SQLITE_DONE) {
+		rc = SQLITE_CORRUPT; /* it was just written */
+	}
+	sqlite3_reset(st);
+	return rc;
+}
+
+/* Runs an insert and counts the row it made, if it made one. */
+static int add_row(struct vs_scribe *s, enum statement which, const char *table, int64_t *ret_id)
+{
+	int rc = run(s->st[which]);
+	sqlite3_clear_bindings(s->st[which]);
+	if (rc != SQLITE_OK)
+		return rc;
+	if (sqlite3_changes(s->db) == 0) {
+		*ret_id = 0;
+		return SQLITE_OK;
+	}
+	*ret_id = sqlite3_last_insert_rowid(s->db);
+	return count_row(s, table, *ret_id);
+}
+
+/* ---- Chairs, origins, runs ---- */
+
+static struct chair *chair_of(struct vs_scribe *s, const char *name)
+{
+	struct chair **at = &s->chairs[hash_of(name, strlen(name)) % 256];
+	for (struct chair *c = *at; c; c = c->next)
+		if (strcmp(c->name, name) == 0)
+			return c;
+	struct chair *c = calloc(1, sizeof *c);
+	if (!c)
+		return NULL;
+	snprintf(c->name, sizeof c->name, "%s", name);
+	c->next = *at;
+	*at = c;
+	return c;
+}
+
+static int find_origin(struct vs_scribe *s, struct chair *c, const struct vs_event *e)
+{
+	const char *site = e->site ? e->site : "";
+	if (c->origin && c->epoch == e->epoch && strcmp(c->site, site) == 0)
+		return SQLITE_OK;
+	c->origin = c->run = 0;
+	c->epoch = e->epoch;
+	snprintf(c->site, sizeof c->site, "%s", site);
+	for (int i = 0; i < 2; i++) {
+		sqlite3_stmt *st = s->st[i ? ORIGIN_ADD : ORIGIN_FIND];
+		sqlite3_bind_int64(st, 1, (int64_t)e->epoch);
+		bind_text(st, 2, c->name);
+		bind_text(st, 3, c->site);
+		if (i)
+			return add_row(s, ORIGIN_ADD, "origin", &c->origin);
+		int rc = number(st, &c->origin);
+		if (rc != SQLITE_DONE)
+			return rc == SQLITE_ROW ? SQLITE_OK : rc;
+	}
+	return SQLITE_ERROR;
+}
+
+static bool same_session(const struct chair *c, const char *session)
+{
+	return session ? c->has_session && strcmp(c->session, session) == 0 : !c->has_session;
+}
+
+static bool run_takes(const struct chair *c, const struct vs_event *e)
+{
+	int64_t t = e->wall_ms - c->start_ms;
+	return c->run && e->seq >= c->first_seq && e->seq - c->first_seq < VS_RUN_ROWS && t >= -RUN_EARLY_MS && t < RUN_MS &&
+	       same_session(c, e->session);
+}
+
+static void enter_run(struct vs_scribe *s, struct chair *c, int64_t run_no, const char *session, uint64_t first_seq,
+		      int64_t start_ms, int64_t last_id)
+{
+	c->run = run_no;
+	c->has_session = session != NULL;
+	snprintf(c->session, sizeof c->session, "%s", session ? session : "");
+	c->first_seq = first_seq;
+	c->start_ms = start_ms;
+	c->last_id = last_id;
+	c->listed = false;
+	if (run_no < s->first_run)
+		s->first_run = run_no;
+}
+
+/* The run that has the event's number, or could take it; without one, c->run is 0. */
+static int look_for_run(struct vs_scribe *s, struct chair *c, const struct vs_event *e)
+{
+	sqlite3_stmt *st = s->st[RUN_FIND];
+	c->run = 0;
+	sqlite3_bind_int64(st, 1, c->origin);
+	sqlite3_bind_int64(st, 2, (int64_t)e->seq);
+	int rc = sqlite3_step(st);
+	if (rc == SQLITE_ROW) {
+		int64_t run_no = sqlite3_column_int64(st, 0);
+		int64_t last = sqlite3_column_type(st, 4) == SQLITE_NULL ? run_no * VS_RUN_ROWS - 1 : sqlite3_column_int64(st, 4);
+		enter_run(s, c, run_no, (const char *)sqlite3_column_text(st, 1), (uint64_t)sqlite3_column_int64(st, 2),
+			  sqlite3_column_int64(st, 3), last);
+	}
+	sqlite3_reset(st);
+	return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+static int find_run(struct vs_scribe *s, struct chair *c, const struct vs_event *e)
+{
+	if (run_takes(c, e))
+		return SQLITE_OK;
+	int rc = look_for_run(s, c, e);
+	if (rc != SQLITE_OK || run_takes(c, e))
+		return rc;
+	sqlite3_stmt *st = s->st[RUN_ADD];
+	sqlite3_bind_int64(st, 1, c->origin);
+	bind_text(st, 2, e->session);
+	sqlite3_bind_int64(st, 3, (int64_t)e->seq);
+	sqlite3_bind_int64(st, 4, e->wall_ms);
+	int64_t run_no = 0;
+	rc = add_row(s, RUN_ADD, "run", &run_no);
+	if (rc == SQLITE_OK)
+		enter_run(s, c, run_no, e->session, e->seq, e->wall_ms, run_no * VS_RUN_ROWS - 1);
+	return rc;
+}
+
+/* Notes, once between two seals, that the chair's run has rows that are not sealed. */
+static int list_run(struct vs_scribe *s, struct chair *c)
+{
+	if (c->listed)
+		return SQLITE_OK;
+	if (s->n_open == s->cap_open) {
+		size_t cap = s->cap_open * 2 + 16;
+		struct open_run *more = realloc(s->open, cap * sizeof *more);
+		if (!more)
+			return SQLITE_NOMEM;
+		s->open = more;
+		s->cap_open = cap;
+	}
+	s->open[s->n_open++] = (struct open_run){ c->run, c->last_id };
+	c->listed = true;
+	return SQLITE_OK;
+}
+
+/* ---- Shapes ---- */
+
+/* All that a reading's shape depends on, as bytes.  0: it does not fit, and is not remembered. */
+static size_t shape_key(const struct vs_event *e, uint8_t key[SHAPE_KEY_MAX])
+{
+	const struct vs_reading *r = e->reading;
+	uint64_t own = r->flags;
+	size_t len = strlen(e->device) + 1;
+	if (len + 8 + r->len * 12u > SHAPE_KEY_MAX)
+		return 0;
+	memcpy(key, e->device, len);
+	memcpy(key + len, &r->flags, 8), len += 8;
+	for (unsigned i = 0; i < r->len; i++) {
+		const struct vs_obs *o = &r->obs[i];
+		own |= o->flags;
+		key[len++] = (uint8_t)o->metric;
+		key[len++] = o->has_value;
+		memcpy(key + len, &o->flags, 8), len += 8;
+		memcpy(key + len, &o->device_error, 2), len += 2;
+	}
+	/* A device's own flags go by their names, which another configuration may change. */
+	for (own >>= VS_FLAG_OWN_FIRST; r->own_flags && own; own &= own - 1) {
+		const char *name = r->own_flags[__builtin_ctzll(own)];
+		size_t n = name ? strlen(name) + 1 : 0;
+		if (len + n > SHAPE_KEY_MAX)
+			return 0;
+		if (name)
+			memcpy(key + len, name, n), len += n;
+	}
+	return len;
+}
+
+static void flags_array(struct vs_json *j, const struct vs_reading *r, const struct vs_obs *o, uint64_t set)
+{
+	char text[64];
+	for (; set; set &= set - 1)
+		if (vs_obs_flag_text(r, o, (unsigned)__builtin_ctzll(set), text))
+			vs_json_string(j, text);
+}
+
+/* The flags of one metric, or of the whole reading, as a JSON array. */
+static const char *flags_text(char *buf, size_t cap, const struct vs_reading *r, const struct vs_obs *o, uint64_t set)
+{
+	struct vs_json j = vs_json_into(buf, cap);
+	vs_json_open(&j, '[');
+	flags_array(&j, r, o, set);
+	vs_json_close(&j, ']');
+	return buf;
+}
+
+static uint64_t own_flags_of(const struct vs_obs *o)
+{
+	return o->has_value || o->flags ? o->flags : VS_FLAG(NO_VALUE);
+}
+
+/* The shape in one text: `oximeter [] spo2=[] pr-["sensor_off"]`. */
+static void shape_text(const struct vs_event *e, char *buf, size_t cap)
+{
+	const struct vs_reading *r = e->reading;
+	char flags[1024];
+	size_t len = (size_t)snprintf(buf, cap, "%s %s", e->device, flags_text(flags, sizeof flags, r, NULL, r->flags));
+	for (unsigned i = 0; i < r->len && len < cap; i++)
+		len += (size_t)snprintf(buf + len, cap - len, " %s%c%s", vs_metrics[r->obs[i].metric].name,
+					r->obs[i].has_value ? '=' : '-',
+					flags_text(flags, sizeof flags, r, &r->obs[i], r->obs[i].flags));
+}
+
+static int add_shape_metrics(struct vs_scribe *s, const struct vs_reading *r, int64_t shape)
+{
+	char all[1024], own[1024];
+	int place = 0;
+	for (unsigned i = 0; i < r->len; i++) {
+		const struct vs_obs *o = &r->obs[i];
+		sqlite3_stmt *st = s->st[SHAPE_METRIC_ADD];
+		sqlite3_bind_int64(st, 1, shape * 32 + i);
+		bind_text(st, 2, vs_metrics[o->metric].name);
+		bind_text(st, 3, vs_metrics[o->metric].unit);
+		sqlite3_bind_int(st, 4, o->has_value ? ++place : 0);
+		bind_text(st, 5, flags_text(all, sizeof all, r, o, own_flags_of(o) | r->flags));
+		bind_text(st, 6, flags_text(own, sizeof own, r, o, o->flags));
+		int64_t id;
+		int rc = add_row(s, SHAPE_METRIC_ADD, "shape_metric", &id);
+		if (rc != SQLITE_OK)
+			return rc;
+	}
+	return SQLITE_OK;
+}
+
+/* The array of flags as it is published. */
+static void published_flags(const struct vs_reading *r, char *buf, size_t cap)
+{
+	char members[VS_EVENT_TEXT_MAX];
+	struct vs_json j = vs_json_into(members, sizeof members);
+	vs_reading_json(&j, r);
+	const char *flags = NULL;
+	for (const char *p = members; (p = strstr(p, "},\"flags\":")); p++)
+		flags = p + strlen("},\"flags\":");
+	snprintf(buf, cap, "%s", flags ? flags : "[]");
+}
+
+static int add_shape(struct vs_scribe *s, const struct vs_event *e, const char *key, int64_t *ret)
+{
+	const struct vs_reading *r = e->reading;
+	char flags[4096], reading_flags[1024], k[4][64];
+	sqlite3_stmt *st = s->st[SHAPE_ADD];
+	published_flags(r, flags, sizeof flags);
+	bind_text(st, 1, e->device);
+	bind_text(st, 2, key);
+	bind_text(st, 3, flags_text(reading_flags, sizeof reading_flags, r, NULL, r->flags));
+	bind_text(st, 4, flags);
+	int place = 0;
+	for (unsigned i = 0; i < r->len && place < 4; i++) {
+		if (!r->obs[i].has_value)
+			continue;
+		snprintf(k[place], sizeof k[place], "%s\"%s\":", place ? "," : "", vs_metrics[r->obs[i].metric].name);
+		bind_text(st, 5 + place, k[place]);
+		place++;
+	}
+	int rc = add_row(s, SHAPE_ADD, "shape", ret);
+	return rc == SQLITE_OK ? add_shape_metrics(s, r, *ret) : rc;
+}
+
+static void forget_shapes(struct vs_scribe *s)
+{
+	for (size_t i = 0; i < sizeof s->shapes / sizeof *s->shapes; i++)
+		for (struct shape *sh; (sh = s->shapes[i]);) {
+			s->shapes[i] = sh->next;
+			free(sh);
+		}
+	s->n_shapes = 0;
+}
+
+static void remember_shape(struct vs_scribe *s, const uint8_t *key, size_t len, int64_t shape)
+{
+	if (s->n_shapes == SHAPES_MAX)
+		forget_shapes(s);
+	struct shape *sh = malloc(sizeof *sh + len);
+	if (!sh)
+		return; /* it will be looked up again */
+	struct shape **at = &s->shapes[hash_of(key, len) % (sizeof s->shapes / sizeof *s->shapes)];
+	*sh = (struct shape){ .next = *at, .shape = shape, .len = len };
+	memcpy(sh->key, key, len);
+	*at = sh;
+	s->n_shapes++;
+}
+
+static int find_shape(struct vs_scribe *s, const struct vs_event *e, int64_t *ret)
+{
+	uint8_t key[SHAPE_KEY_MAX];
+	char text[8192];
+	size_t len = shape_key(e, key);
+	for (struct shape *sh = len ? s->shapes[hash_of(key, len) % (sizeof s->shapes / sizeof *s->shapes)] : NULL; sh;
+	     sh = sh->next)
+		if (sh->len == len && memcmp(sh->key, key, len) == 0) {
+			*ret = sh->shape;
+			return SQLITE_OK;
+		}
+	shape_text(e, text, sizeof text);
+	bind_text(s->st[SHAPE_FIND], 1, text);
+	int rc = number(s->st[SHAPE_FIND], ret);
+	if (rc == SQLITE_DONE)
+		rc = add_shape(s, e, text, ret);
+	else if (rc == SQLITE_ROW)
+		rc = SQLITE_OK;
+	if (rc == SQLITE_OK && len)
+		remember_shape(s, key, len, *ret);
+	return rc;
+}
+
+/* ---- Readings and events ---- */
+
+/* One value into the statement and the row's text: as a whole number where it is one, else with the 12 digits that
+ * were published. */
+static void put_value(struct vs_scribe *s, sqlite3_stmt *st, int i, const struct vs_obs *o)
+{
+	if (o->word) {
+		bind_text(st, i, o->word);
+		vs_row_chars(&s->row, o->word, strlen(o->word));
+	} else if (fabs(o->value) < 1e15 && o->value == (double)(int64_t)o->value) {
+		sqlite3_bind_int64(st, i, (int64_t)o->value);
+		vs_row_int(&s->row, (int64_t)o->value);
+	} else {
+		char text[32];
+		vs_number_text(o->value, text);
+		double v = strtod(text, NULL);
+		sqlite3_bind_double(st, i, v);
+		vs_row_real(&s->row, v);
+	}
+}
+
+static void put_more(struct vs_scribe *s, sqlite3_stmt *st, const struct vs_reading *r, unsigned i)
+{
+	char text[1024];
+	struct vs_json j = vs_json_into(text, sizeof text);
+	vs_json_open(&j, '[');
+	for (; i < r->len; i++) {
+		const struct vs_obs *o = &r->obs[i];
+		if (o->has_value && o->word)
+			vs_json_string(&j, o->word);
+		else if (o->has_value)
+			vs_json_number(&j, o->value);
+	}
+	vs_json_close(&j, ']');
+	sqlite3_bind_text(st, 8, text, -1, SQLITE_TRANSIENT);
+	vs_row_chars(&s->row, text, strlen(text));
+}
+
+static void put_values(struct vs_scribe *s, sqlite3_stmt *st, const struct vs_reading *r)
+{
+	int place = 0;
+	unsigned i = 0;
+	for (; i < r->len && place < 4; i++)
+		if (r->obs[i].has_value)
+			put_value(s, st, 4 + place++, &r->obs[i]);
+	for (; place < 4; place++) {
+		sqlite3_bind_null(st, 4 + place);
+		vs_row_null(&s->row);
+	}
+	while (i < r->len && !r->obs[i].has_value)
+		i++;
+	if (i < r->len) {
+		put_more(s, st, r, i);
+	} else {
+		sqlite3_bind_null(st, 8);
+		vs_row_null(&s->row);
+	}
+}
+
+static int add_reading(struct vs_scribe *s, struct chair *c, const struct vs_event *e)
+{
+	int64_t shape = 0;
+	int rc = find_run(s, c, e);
+	if (rc == SQLITE_OK)
+		rc = find_shape(s, e, &shape);
+	if (rc != SQLITE_OK)
+		return rc;
+	sqlite3_stmt *st = s->st[READING_ADD];
+	int64_t id = c->run * VS_RUN_ROWS + (int64_t)(e->seq - c->first_seq), t = e->wall_ms - c->start_ms;
+	sqlite3_bind_int64(st, 1, id);
+	sqlite3_bind_int64(st, 2, shape);
+	sqlite3_bind_int64(st, 3, t);
+	vs_row_begin(&s->row);
+	vs_row_int(&s->row, id), vs_row_int(&s->row, shape), vs_row_int(&s->row, t);
+	put_values(s, st, e->reading);
+	vs_row_end(&s->row);
+	rc = run(st);
+	if (rc != SQLITE_OK || sqlite3_changes(s->db) == 0)
+		return rc;
+	rc = s->row.failed ? SQLITE_NOMEM : list_run(s, c);
+	vs_tail_row(s->tail, "reading", &s->row);
+	s->head.unsealed++;
+	c->last_id = id;
+	s->added++;
+	return rc;
+}
+
+static int add_event(struct vs_scribe *s, struct chair *c, const struct vs_event *e)
+{
+	sqlite3_stmt *st = s->st[EVENT_ADD];
+	int64_t id = 0, more = 0;
+	sqlite3_bind_int64(st, 1, c->origin);
+	bind_text(st, 2, vs_kind_name(e->kind));
+	sqlite3_bind_int64(st, 3, (int64_t)e->seq);
+	sqlite3_bind_int64(st, 4, e->wall_ms);
+	bind_text(st, 5, e->session);
+	sqlite3_bind_text(st, 6, e->body ? e->body : "", (int)e->body_len, SQLITE_STATIC);
+	int rc = add_row(s, EVENT_ADD, "event", &id);
+	if (rc != SQLITE_OK || id == 0)
+		return rc;
+	s->added++;
+	if (e->kind == VS_KIND_SESSION && e->session) {
+		st = s->st[SESSION_ADD];
+		sqlite3_bind_int64(st, 1, id);
+		bind_text(st, 2, e->session);
+		sqlite3_bind_int64(st, 3, e->wall_ms);
+		rc = add_row(s, SESSION_ADD, "session", &more);
+	}
+	if (e->kind == VS_KIND_ALARM) {
+		sqlite3_bind_int64(s->st[ALARM_ADD], 1, id);
+		rc = add_row(s, ALARM_ADD, "alarm", &more);
+	}
+	return rc;
+}
+
+static int keep_state(struct chair *c, const struct vs_custody_record *r)
+{
+	if (r->state_len > c->state_cap) {
+		void *more = realloc(c->state, r->state_len);
+		if (!more)
+			return SQLITE_NOMEM;
+		c->state = more;
+		c->state_cap = r->state_len;
+	}
+	if (r->state_len)
+		memcpy(c->state, r->state, r->state_len);
+	c->state_len = r->state_len;
+	c->state_ms = r->event.wall_ms;
+	c->state_waits = true;
+	return SQLITE_OK;
+}
+
+static int add(struct vs_scribe *s, const struct vs_custody_record *r)
+{
+	const struct vs_event *e = &r->event;
+	struct chair *c = chair_of(s, e->chair);
+	if (!c)
+		return SQLITE_NOMEM;
+	if (r->is_state)
+		return keep_state(c, r);
+	if (e->kind == VS_KIND_ALIVE)
+		return SQLITE_OK;
+	int rc = find_origin(s, c, e);
+	if (rc != SQLITE_OK)
+		return rc;
+	return e->kind == VS_KIND_VITALS ? add_reading(s, c, e) : add_event(s, c, e);
+}
+
+int vs_scribe_add(struct vs_scribe *s, const struct vs_custody_record *r)
+{
+	int rc = add(s, r);
+	if ((rc & 0xff) != SQLITE_CONSTRAINT && (rc & 0xff) != SQLITE_MISMATCH && (rc & 0xff) != SQLITE_TOOBIG)
+		return rc;
+	char text[256];
+	snprintf(text, sizeof text, "a message could not be recorded: %s/%s, epoch %llu, seq %llu: %s",
+		 vs_kind_name(r->event.kind), r->event.chair, (unsigned long long)r->event.epoch,
+		 (unsigned long long)r->event.seq, sqlite3_errmsg(s->db));
+	return vs_scribe_finding(s, r->event.wall_ms, text);
+}
+
+/* ---- Rows about the log itself ---- */
+
+int vs_scribe_epoch(struct vs_scribe *s, uint64_t epoch, int64_t at_ms, const char *site, const char *config_hash,
+		    const char *version, const uint8_t *public_key)
+{
+	sqlite3_stmt *st = s->st[EPOCH_ADD];
+	int64_t id;
+	sqlite3_bind_int64(st, 1, (int64_t)epoch);
+	sqlite3_bind_int64(st, 2, at_ms);
+	bind_text(st, 3, site);
+	bind_text(st, 4, config_hash);
+	bind_text(st, 5, version);
+	if (public_key)
+		sqlite3_bind_blob(st, 6, public_key, VS_KEY_PUBLIC, SQLITE_STATIC);
+	return add_row(s, EPOCH_ADD, "epoch", &id);
+}
+
+int vs_scribe_epoch_end(struct vs_scribe *s, uint64_t epoch, int64_t at_ms)
+{
+	int64_t id;
+	sqlite3_bind_int64(s->st[EPOCH_END_ADD], 1, (int64_t)epoch);
+	sqlite3_bind_int64(s->st[EPOCH_END_ADD], 2, at_ms);
+	return add_row(s, EPOCH_END_ADD, "epoch_end", &id);
+}
+
+int vs_scribe_gap(struct vs_scribe *s, uint64_t epoch, int64_t from_ms, int64_t until_ms, uint64_t given_up,
+		  const char *reason)
+{
+	sqlite3_stmt *st = s->st[GAP_ADD];
+	int64_t id;
+	sqlite3_bind_int64(st, 1, (int64_t)epoch);
+	sqlite3_bind_int64(st, 2, from_ms);
+	sqlite3_bind_int64(st, 3, until_ms);
+	sqlite3_bind_int64(st, 4, given_up > s->head.given_up ? (int64_t)(given_up - s->head.given_up) : 0);
+	bind_text(st, 5, reason);
+	int rc = add_row(s, GAP_ADD, "gap", &id);
+	s->head.given_up = given_up;
+	return rc;
+}
+
+int vs_scribe_finding(struct vs_scribe *s, int64_t at_ms, const char *text)
+{
+	int64_t id;
+	sqlite3_bind_int64(s->st[FINDING_ADD], 1, at_ms);
+	bind_text(s->st[FINDING_ADD], 2, text);
+	return add_row(s, FINDING_ADD, "finding", &id);
+}
+
+/* ---- Seals ---- */
+
+struct sealing {
+	struct vs_scribe *s;
+	struct vs_seal_hash hash;
+	int64_t seal, rows;
+};
+
+static int add_part(struct sealing *w, unsigned table, int64_t after, int64_t upto)
+{
+	struct vs_scribe *s = w->s;
+	uint8_t digest[VS_HASH];
+	int64_t rows, last;
+	int rc = vs_seal_digest(s->part[table], after, upto, &s->row, &rows, &last, digest, NULL, NULL);
+	if (rc != SQLITE_OK || rows == 0)
+		return rc;
+	w->rows += rows;
+	vs_seal_part(&w->hash, vs_seal_tables[table].name, last, rows, digest);
+	sqlite3_stmt *st = s->st[PART_ADD];
+	bind_text(st, 1, vs_seal_tables[table].name);
+	sqlite3_bind_int64(st, 2, last);
+	sqlite3_bind_int64(st, 3, w->seal);
+	sqlite3_bind_int64(st, 4, rows);
+	sqlite3_bind_blob(st, 5, digest, VS_HASH, SQLITE_STATIC);
+	rc = run(st);
+	if (table != VS_SEAL_READING)
+		s->sealed[table] = last;
+	return rc;
+}
+
+static int by_run(const void *a, const void *b)
+{
+	const struct open_run *x = a, *y = b;
+	return (x->run > y->run) - (x->run < y->run);
+}
+
+static int add_parts(struct sealing *w)
+{
+	struct vs_scribe *s = w->s;
+	int rc = SQLITE_OK;
+	for (unsigned t = 0; rc == SQLITE_OK && t < VS_SEAL_READING; t++)
+		rc = add_part(w, t, s->sealed[t], INT64_MAX);
+	if (s->n_open)
+		qsort(s->open, s->n_open, sizeof *s->open, by_run);
+	for (size_t i = 0; rc == SQLITE_OK && i < s->n_open; i++)
+		rc = add_part(w, VS_SEAL_READING, s->open[i].after, s->open[i].run * VS_RUN_ROWS + VS_RUN_ROWS - 1);
+	return rc;
+}
+
+/* All rows are under seal now: the tail begins anew. */
+static void begin_tail(struct vs_scribe *s)
+{
+	int64_t lowest = INT64_MAX;
+	for (size_t i = 0; i < 256; i++)
+		for (struct chair *c = s->chairs[i]; c; c = c->next) {
+			c->listed = false;
+			if (c->run && c->run < lowest)
+				lowest = c->run;
+		}
+	if (lowest != INT64_MAX)
+		s->first_run = lowest;
+	s->n_open = 0;
+	s->head.unsealed = 0;
+	memset(s->tail, 0, sizeof s->tail);
+}
+
+static int add_seal(struct vs_scribe *s, const struct vs_scribe_head *h)
+{
+	sqlite3_stmt *st = s->st[SEAL_ADD];
+	sqlite3_bind_int64(st, 1, h->seal);
+	sqlite3_bind_int64(st, 2, h->at_ms);
+	sqlite3_bind_int64(st, 3, h->rows);
+	sqlite3_bind_blob(st, 4, h->hash, VS_HASH, SQLITE_STATIC);
+	if (h->is_signed)
+		sqlite3_bind_blob(st, 5, h->signature, VS_KEY_SIGNATURE, SQLITE_STATIC);
+	else
+		sqlite3_bind_null(st, 5);
+	return run(st);
+}
+
+int vs_scribe_seal(struct vs_scribe *s, int64_t at_ms, const struct vs_key *key)
+{
+	if (s->head.unsealed == 0 && !key)
+		return SQLITE_OK;
+	struct vs_scribe_head h = { .seal = s->head.seal + 1, .at_ms = at_ms, .rows = s->head.rows + s->head.unsealed,
+				    .given_up = s->head.given_up };
+	struct sealing w = { .s = s, .seal = h.seal };
+	vs_seal_begin(&w.hash, s->head.hash, h.seal, at_ms, h.rows);
+	int rc = add_parts(&w);
+	vs_seal_end(&w.hash, h.hash);
+	if (rc != SQLITE_OK)
+		return rc;
+	if (w.rows != s->head.unsealed)
+		return SQLITE_CORRUPT; /* rows are not as they were written */
+	if (key) {
+		char hex[VS_HASH_HEX];
+		vs_hex(h.hash, VS_HASH, hex);
+		vs_key_sign(key, hex, h.signature);
+		h.is_signed = true;
+	}
+	rc = add_seal(s, &h);
+	s->head = h;
+	begin_tail(s);
+	return rc;
+}
+
+/* ---- Transactions ---- */
+
+int vs_scribe_begin(struct vs_scribe *s)
+{
+	return sqlite3_exec(s->db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+}
+
+static int write_states(struct vs_scribe *s)
+{
+	for (size_t i = 0; i < 256; i++)
+		for (struct chair *c = s->chairs[i]; c; c = c->next) {
+			if (!c->state_waits)
+				continue;
+			sqlite3_stmt *st = s->st[STATE_SET];
+			bind_text(st, 1, c->name);
+			sqlite3_bind_int64(st, 2, c->state_ms);
+			sqlite3_bind_blob64(st, 3, c->state_len ? c->state : "", c->state_len, SQLITE_STATIC);
+			int rc = run(st);
+			if (rc != SQLITE_OK)
+				return rc;
+			c->state_waits = false;
+		}
+	return SQLITE_OK;
+}
+
+static int write_head(struct vs_scribe *s)
+{
+	sqlite3_stmt *st = s->st[HEAD_SET];
+	sqlite3_bind_int64(st, 1, s->head.seal);
+	sqlite3_bind_int64(st, 2, s->head.unsealed);
+	sqlite3_bind_blob(st, 3, s->tail, VS_HASH, SQLITE_STATIC);
+	sqlite3_bind_int64(st, 4, s->first_run);
+	sqlite3_bind_int64(st, 5, (int64_t)s->head.given_up);
+	return run(st);
+}
+
+int vs_scribe_commit(struct vs_scribe *s)
+{
+	int rc = write_states(s);
+	if (rc == SQLITE_OK)
+		rc = write_head(s);
+	return rc == SQLITE_OK ? sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL) : rc;
+}
+
+/* ---- Beginning ---- */
+
+static int read_head(struct vs_scribe *s)
+{
+	sqlite3_stmt *st = NULL;
+	int rc = sqlite3_prepare_v2(s->db, "SELECT h.seal, h.rows, h.tail, h.first_run, h.given_up, s.at_ms, s.rows, s.hash"
+					   " FROM head h LEFT JOIN seal s ON s.seal = h.seal", -1, &st, NULL);
+	if (rc != SQLITE_OK)
+		return rc;
+	rc = sqlite3_step(st);
+	if (rc == SQLITE_ROW && sqlite3_column_bytes(st, 2) == VS_HASH) {
+		s->head = (struct vs_scribe_head){ .seal = sqlite3_column_int64(st, 0), .unsealed = sqlite3_column_int64(st, 1),
+			.given_up = (uint64_t)sqlite3_column_int64(st, 4), .at_ms = sqlite3_column_int64(st, 5),
+			.rows = sqlite3_column_int64(st, 6) };
+		memcpy(s->tail, sqlite3_column_blob(st, 2), VS_HASH);
+		s->first_run = sqlite3_column_int64(st, 3);
+		if (sqlite3_column_bytes(st, 7) == VS_HASH)
+			memcpy(s->head.hash, sqlite3_column_blob(st, 7), VS_HASH);
+		rc = s->head.seal == 0 || sqlite3_column_bytes(st, 7) == VS_HASH ? SQLITE_OK : SQLITE_CORRUPT;
+	} else if (rc == SQLITE_ROW || rc == SQLITE_DONE) {
+		rc = SQLITE_CORRUPT;
+	}
+	sqlite3_finalize(st);
+	return rc;
+}
+
+/* The last sealed row of a table, or of a run. */
+static int last_sealed(struct vs_scribe *s, unsigned table, int64_t low, int64_t high, int64_t *ret)
+{
+	sqlite3_stmt *st = s->st[PART_LAST];
+	bind_text(st, 1, vs_seal_tables[table].name);
+	sqlite3_bind_int64(st, 2, low);
+	sqlite3_bind_int64(st, 3, high);
+	int rc = number(st, ret);
+	return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+/* Finds the runs with rows behind the last seal. */
+static int find_open_runs(struct vs_scribe *s)
+{
+	sqlite3_stmt *st = NULL;
+	int rc = sqlite3_prepare_v2(s->db, "SELECT run, (SELECT max(id) FROM reading WHERE id BETWEEN run * 8192 AND run * 8192 "
+					   "+ 8191) FROM run WHERE run >= ?1 ORDER BY run", -1, &st, NULL);
+	if (rc != SQLITE_OK)
+		return rc;
+	sqlite3_bind_int64(st, 1, s->first_run);
+	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
+		int64_t run_no = sqlite3_column_int64(st, 0), low = run_no * VS_RUN_ROWS;
+		struct chair c = { .run = run_no, .last_id = low - 1 };
+		rc = last_sealed(s, VS_SEAL_READING, low, low + VS_RUN_ROWS - 1, &c.last_id);
+		if (rc == SQLITE_OK && sqlite3_column_int64(st, 1) > c.last_id)
+			rc = list_run(s, &c);
+		if (rc != SQLITE_OK)
+			break;
+	}
+	sqlite3_finalize(st);
+	return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+struct recount {
+	uint8_t tail[VS_HASH];
+	int64_t rows;
+	const char *part;
+};
+
+static void recount_row(void *arg, const struct vs_row_text *t)
+{
+	struct recount *r = arg;
+	vs_tail_row(r->tail, r->part, t);
+	r->rows++;
+}
+
+static int recount_part(struct vs_scribe *s, struct recount *r, unsigned table, int64_t after, int64_t upto)
+{
+	uint8_t digest[VS_HASH];
+	int64_t rows, last;
+	r->part = vs_seal_tables[table].name;
+	return vs_seal_digest(s->part[table], after, upto, &s->row, &rows, &last, digest, recount_row, r);
+}
+
+/* Counts what is behind the last seal again, from the rows themselves. */
+static int recount_tail(struct vs_scribe *s, struct recount *r)
+{
+	int rc = SQLITE_OK;
+	for (unsigned t = 0; rc == SQLITE_OK && t < VS_SEAL_READING; t++)
+		rc = recount_part(s, r, t, s->sealed[t], INT64_MAX);
+	for (size_t i = 0; rc == SQLITE_OK && i < s->n_open; i++)
+		rc = recount_part(s, r, VS_SEAL_READING, s->open[i].after, s->open[i].run * VS_RUN_ROWS + VS_RUN_ROWS - 1);
+	return rc;
+}
+
+static int seal_what_was_left(struct vs_scribe *s)
+{
+	struct recount r = { .rows = 0 };
+	int rc = recount_tail(s, &r);
+	if (rc != SQLITE_OK || (r.rows == 0 && s->head.unsealed == 0))
+		return rc;
+	bool differs = r.rows != s->head.unsealed || memcmp(r.tail, s->tail, VS_HASH) != 0;
+	int64_t now = vs_wall_ms();
+	int64_t expected = s->head.unsealed, first_run = s->first_run;
+	rc = vs_scribe_begin(s);
+	if (rc != SQLITE_OK)
+		return rc;
+	s->head.unsealed = r.rows;
+	if (differs) {
+		char text[256];
+		snprintf(text, sizeof text, "rows after seal %lld do not match their checksum (%lld rows, %lld expected): they "
+			 "were changed, added or removed while vitalsd did not run", (long long)s->head.seal,
+			 (long long)r.rows, (long long)expected);
+		rc = vs_scribe_finding(s, now, text);
+	}
+	if (rc == SQLITE_OK)
+		rc = vs_scribe_seal(s, now, NULL);
+	s->first_run = first_run;
+	return rc == SQLITE_OK ? vs_scribe_commit(s) : rc;
+}
+
+int vs_scribe_create(sqlite3 *db, struct vs_scribe **ret)
+{
+	struct vs_scribe *s = calloc(1, sizeof *s);
+	if (!s) {
+		sqlite3_close(db);
+		return SQLITE_NOMEM;
+	}
+	s->db = db;
+	int rc = prepare(s);
+	if (rc == SQLITE_OK)
+		rc = read_head(s);
+	for (unsigned t = 0; rc == SQLITE_OK && t < VS_SEAL_READING; t++)
+		rc = last_sealed(s, t, INT64_MIN, INT64_MAX, &s->sealed[t]);
+	if (rc == SQLITE_OK)
+		rc = find_open_runs(s);
+	if (rc == SQLITE_OK)
+		rc = seal_what_was_left(s);
+	if (rc != SQLITE_OK) {
+		vs_scribe_destroy(s);
+		return rc;
+	}
+	*ret = s;
+	return SQLITE_OK;
+}
+
+void vs_scribe_destroy(struct vs_scribe *s)
+{
+	if (!s)
+		return;
+	for (int i = 0; i < STATEMENTS; i++)
+		sqlite3_finalize(s->st[i]);
+	for (unsigned t = 0; t < VS_SEAL_TABLES; t++)
+		sqlite3_finalize(s->part[t]);
+	forget_shapes(s);
+	for (size_t i = 0; i < 256; i++)
+		for (struct chair *c; (c = s->chairs[i]);) {
+			s->chairs[i] = c->next;
+			free(c->state);
+			free(c);
+		}
+	free(s->open);
+	vs_row_finish(&s->row);
+	if (!sqlite3_get_autocommit(s->db))
+		sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+	sqlite3_close(s->db);
+	free(s);
+}
+
+const struct vs_scribe_head *vs_scribe_head(const struct vs_scribe *s)
+{
+	return &s->head;
+}
+
+uint64_t vs_scribe_added(const struct vs_scribe *s)
+{
+	return s->added;
+}

@@ -1,0 +1,49 @@
+/* The scribe: writes events into an open log as rows of history, and seals them.  Part of the store (store.h).
+ *
+ * One connection, one thread.  Between begin and commit rows are added; after any failure the caller closes the
+ * connection and opens a new scribe on a new one: what a failed COMMIT has done is then read from the file.
+ * Functions return SQLite result codes where nothing else is said. */
+#pragma once
+#include <sqlite3.h>
+
+#include "daemon/custody.h"
+#include "record/key.h"
+#include "record/seal.h"
+
+#define VS_SEAL_EVERY_MS (5 * 60 * 1000) /* so long rows wait for their seal at most, while rows come */
+#define VS_SEAL_EVERY_ROWS 65536
+
+struct vs_scribe;
+
+/* db: a log of the newest schema; the scribe owns it from here on, also when this fails.  Seals what was left unsealed, after checking it
+ * against its checksum; a mismatch becomes a row of `finding`. */
+int vs_scribe_create(sqlite3 *db, struct vs_scribe **ret);
+/* Closes the connection.  NULL is fine. */
+void vs_scribe_destroy(struct vs_scribe *s);
+
+int vs_scribe_begin(struct vs_scribe *s);
+/* Adds an event, or keeps a chair's state for commit.  A message whose number is in the log already is left out.
+ * An event that cannot be recorded as it is becomes a row of `finding` instead of standing in the way of all others. */
+int vs_scribe_add(struct vs_scribe *s, const struct vs_custody_record *r);
+int vs_scribe_epoch(struct vs_scribe *s, uint64_t epoch, int64_t at_ms, const char *site, const char *config_hash,
+		    const char *version, const uint8_t *public_key);
+int vs_scribe_epoch_end(struct vs_scribe *s, uint64_t epoch, int64_t at_ms);
+/* given_up: the ring's count; the row tells of the difference to what is recorded. */
+int vs_scribe_gap(struct vs_scribe *s, uint64_t epoch, int64_t from_ms, int64_t until_ms, uint64_t given_up,
+		  const char *reason);
+int vs_scribe_finding(struct vs_scribe *s, int64_t at_ms, const char *text);
+/* Seals every row that is not sealed; signs if there is a key.  Without any such row: nothing is done unless signing. */
+int vs_scribe_seal(struct vs_scribe *s, int64_t at_ms, const struct vs_key *key);
+int vs_scribe_commit(struct vs_scribe *s);
+
+/* The newest seal. */
+struct vs_scribe_head {
+	int64_t seal, at_ms, rows, unsealed; /* rows under seal, and not yet */
+	uint64_t given_up;                   /* of the ring, as recorded */
+	uint8_t hash[VS_HASH];
+	uint8_t signature[VS_KEY_SIGNATURE];
+	bool is_signed;
+};
+const struct vs_scribe_head *vs_scribe_head(const struct vs_scribe *s);
+/* Events added since the scribe was made. */
+uint64_t vs_scribe_added(const struct vs_scribe *s);
