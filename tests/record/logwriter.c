@@ -1,0 +1,278 @@
+/* A small daemon of nothing but custody and store, for tests of the record and the benchmark.
+ *
+ *	logwriter DIR [--readings N] [--chairs N] [--rate N] [--devices cuff] [--quiet] [--epoch-only]
+ *
+ * Writes readings and events into DIR/ring, of which the store makes DIR/vitals.db.  On stdout, one line for each
+ * message once it is in custody: what would be published then.  --rate: readings a second (0: as fast as it goes).
+ * Lines on stdin: "stop" ends in order.  Prints "epoch N state BYTES" first. */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "core/timetext.h"
+#include "daemon/clock.h"
+#include "daemon/store.h"
+
+struct writer {
+	struct vs_custody *ring;
+	struct vs_store *store;
+	uint64_t epoch, seq[512][VS_KIND_COUNT];
+	uint64_t alarm;
+	bool quiet;
+	unsigned long given_up;
+};
+
+static char chair_name[512][16];
+
+static void publish(struct writer *w, const struct vs_event *e)
+{
+	char text[VS_EVENT_TEXT_MAX];
+	if (w->quiet)
+		return;
+	size_t n = vs_event_message(e, text, sizeof text - 1);
+	text[n++] = '\n';
+	if (write(STDOUT_FILENO, text, n) < 0)
+		exit(1);
+}
+
+static void keep(struct writer *w, unsigned chair, struct vs_event *e)
+{
+	e->site = "north-clinic";
+	e->chair = chair_name[chair];
+	e->epoch = w->epoch;
+	e->seq = w->seq[chair][e->kind] + 1;
+	if (!e->wall_ms)
+		e->wall_ms = vs_wall_ms();
+	vs_custody_begin(w->ring);
+	int r = vs_custody_add(w->ring, e);
+	if (r == 0) {
+		w->seq[chair][e->kind]++;
+		char state[64];
+		int n = snprintf(state, sizeof state, "%s after %s %llu", e->chair, vs_kind_name(e->kind),
+				 (unsigned long long)e->seq);
+		if (e->kind != VS_KIND_VITALS)
+			vs_custody_state(w->ring, e->chair, state, (size_t)n);
+	}
+	vs_custody_commit(w->ring);
+	if (r == 0)
+		publish(w, e);
+	else
+		w->given_up++;
+}
+
+static void event(struct writer *w, unsigned chair, enum vs_kind kind, const char *session, const char *body)
+{
+	struct vs_event e = { .kind = kind, .session = session, .body = body, .body_len = strlen(body) };
+	keep(w, chair, &e);
+}
+
+/* Readings of every shape that devices have; most are the plain one. */
+static void reading(struct writer *w, unsigned chair, unsigned long n, const char *session, bool cuff, int64_t at)
+{
+	static const char *const own[VS_FLAG_OWN_COUNT] = { "tube_kinked", "lead \"A\" off" };
+	struct vs_reading r = { .len = 0 };
+	struct vs_event e = { .kind = VS_KIND_VITALS, .session = session, .device = cuff ? "bp" : "oximeter", .reading = &r,
+			      .wall_ms = at };
+	if (cuff) {
+		vs_reading_add(&r, VS_NIBP_SYS, 110 + (double)(n % 60), 0);
+		vs_reading_add(&r, VS_NIBP_DIA, 70 + (double)(n % 20), 0);
+		vs_reading_add(&r, VS_NIBP_MAP, 85 + (double)(n % 30), 0);
+		vs_reading_add(&r, VS_NIBP_PR, 60 + (double)(n % 50), 0);
+		keep(w, chair, &e);
+		return;
+	}
+	double spo2 = 94 + (double)(n / 7 % 6), pr = 62 + (double)(n / 3 % 40);
+	switch (w->quiet ? 0 : n % 12) {
+	case 3:
+		vs_reading_add_none(&r, VS_SPO2, VS_FLAG(SENSOR_OFF));
+		vs_reading_add_none(&r, VS_PR, 0);
+		break;
+	case 5:
+		r.flags = VS_FLAG(MOTION);
+		vs_reading_add(&r, VS_SPO2, spo2, VS_FLAG(LOW_PERFUSION));
+		vs_reading_add(&r, VS_PR, pr, 0);
+		break;
+	case 7:
+		e.device = "monitor";
+		vs_reading_add(&r, VS_HR, 71, 0), vs_reading_add(&r, VS_SPO2, spo2, 0);
+		vs_reading_add(&r, VS_RR, 14, VS_FLAG(QUESTIONABLE)), vs_reading_add(&r, VS_TEMP, 366 * 0.1, 0);
+		vs_reading_add(&r, VS_PI, 3.14159, 0), vs_reading_add_word(&r, VS_NIBP_EVENT, "done");
+		vs_reading_add(&r, VS_TEMP2, 36.0000001, 0);
+		break;
+	case 9:
+		e.device = "bp";
+		r.own_flags = own;
+		vs_reading_add(&r, VS_NIBP_SYS, 120, UINT64_C(3) << VS_FLAG_OWN_FIRST);
+		vs_reading_add_none(&r, VS_NIBP_DIA, VS_FLAG(DEVICE_ERROR));
+		r.obs[1].device_error = 87;
+		break;
+	case 11:
+		break; /* a completed poll that brought nothing */
+	default:
+		vs_reading_add(&r, VS_SPO2, spo2, 0);
+		vs_reading_add(&r, VS_PR, pr, 0);
+	}
+	keep(w, chair, &e);
+}
+
+static void alarm_event(struct writer *w, unsigned chair, const char *session, const char *change, const char *state)
+{
+	char body[512], onset[VS_TIME_TEXT_CAP + 2];
+	struct vs_json j = vs_json_into(onset, sizeof onset);
+	vs_json_time(&j, vs_wall_ms());
+	snprintf(body, sizeof body,
+		 "\"alarm\":\"a-%06llu\",\"rule\":\"sbp-hi\",\"class\":\"physiological\",\"metric\":\"nibp_sys\",\"device\":\"bp\","
+		 "\"priority\":\"%s\",\"change\":\"%s\",\"state\":\"%s\",\"signal\":\"on\",\"value\":184,\"limit\":180,"
+		 "\"unit\":\"mm[Hg]\",\"direction\":\"high\",\"onset\":%s%s,\"text\":\"*** Systolic pressure 184, limit 180\"",
+		 (unsigned long long)w->alarm, strcmp(change, "raised") ? "high" : "medium", change, state, onset,
+		 strcmp(change, "acknowledged") ? "" : ",\"by\":\"nurse O'Neil\"");
+	event(w, chair, VS_KIND_ALARM, session, body);
+}
+
+/* Once in `cycle` readings a session runs from its start to its end, with an alarm in it. */
+static const char *course(struct writer *w, unsigned chair, unsigned long n, const char *session, char buf[64])
+{
+	switch (n % 400) {
+	case 20:
+		snprintf(buf, 64, "s-20261121-%lu", n / 400 + 1 + chair * 100000ul + w->epoch * 1000);
+		event(w, chair, VS_KIND_SESSION, buf, "\"phase\":\"screening\",\"patient\":\"P-7\",\"protocol\":\"P1\","
+		      "\"operator\":\"nurse-1\",\"weight_kg\":72.5");
+		return buf;
+	case 60:
+		event(w, chair, VS_KIND_SESSION, session, "\"phase\":\"infusion\",\"patient\":\"P-7\",\"operator\":\"nurse-1\"");
+		event(w, chair, VS_KIND_ENTRY, session, "\"entry\":\"note\",\"value\":null,\"note\":\"calm \\u2603 \\\"well\\\"\","
+		      "\"operator\":\"nurse-2\"");
+		break;
+	case 80:
+		w->alarm++;
+		alarm_event(w, chair, session, "raised", "active");
+		alarm_event(w, chair, session, "escalated", "active");
+		break;
+	case 100:
+		alarm_event(w, chair, session, "acknowledged", "active");
+		alarm_event(w, chair, session, "cleared", "cleared");
+		event(w, chair, VS_KIND_REQUEST, session, "\"request\":\"nibp-repeat\",\"reason\":\"high\",\"due\":null");
+		break;
+	case 300:
+		event(w, chair, VS_KIND_SESSION, session, "\"phase\":\"recovery\",\"operator\":\"nurse-1\"");
+		break;
+	case 380:
+		event(w, chair, VS_KIND_SESSION, session, "\"phase\":\"discharged\",\"operator\":\"nurse-1\"");
+		return NULL;
+	case 390:
+		event(w, chair, VS_KIND_DEVICE, NULL, "\"device\":\"bp\",\"status\":\"offline\",\"detail\":\"no answer\"");
+		break;
+	}
+	return session;
+}
+
+static void publish_seals(struct writer *w)
+{
+	struct vs_store_seal seal;
+	while (vs_store_take_seal(w->store, &seal))
+		event(w, (unsigned)atoi(seal.chair + 6) - 1, VS_KIND_SEAL, seal.session[0] ? seal.session : NULL, seal.body);
+}
+
+static bool told_to_stop(int wait_ms)
+{
+	struct pollfd p = { .fd = STDIN_FILENO, .events = POLLIN };
+	char line[16];
+	return poll(&p, 1, wait_ms) > 0 && read(STDIN_FILENO, line, sizeof line) > 0;
+}
+
+int main(int argc, char **argv)
+{
+	unsigned long readings = 1000, rate = 0;
+	unsigned chairs = 1;
+	bool cuff = false, wait = false;
+	int64_t at = 0, step_ms = 0;
+	size_t ring_bytes = 8u << 20;
+	static struct writer w;
+	char path[512], db[512];
+	if (argc < 2)
+		return 2;
+	for (int i = 2; i < argc; i++) {
+		const char *v = i + 1 < argc ? argv[i + 1] : "0";
+		if (!strcmp(argv[i], "--readings"))
+			readings = strtoul(v, NULL, 10), i++;
+		else if (!strcmp(argv[i], "--chairs"))
+			chairs = (unsigned)strtoul(v, NULL, 10), i++;
+		else if (!strcmp(argv[i], "--rate"))
+			rate = strtoul(v, NULL, 10), i++;
+		else if (!strcmp(argv[i], "--ring"))
+			ring_bytes = strtoul(v, NULL, 10), i++;
+		else if (!strcmp(argv[i], "--step-ms")) /* wall time of the readings; default: now */
+			step_ms = (int64_t)strtoul(v, NULL, 10), i++;
+		else if (!strcmp(argv[i], "--cuff"))
+			cuff = true;
+		else if (!strcmp(argv[i], "--quiet"))
+			w.quiet = true;
+		else if (!strcmp(argv[i], "--wait"))
+			wait = true; /* for "stop" on stdin at the end */
+		else
+			return 2;
+	}
+	snprintf(path, sizeof path, "%s/ring", argv[1]);
+	snprintf(db, sizeof db, "%s/vitals.db", argv[1]);
+	for (unsigned c = 0; c < 512; c++)
+		snprintf(chair_name[c], sizeof chair_name[c], "chair-%u", c + 1);
+	if (vs_custody_open(path, ring_bytes, &w.ring) < 0)
+		return 1;
+	struct vs_store_options o = { .path = db, .site = "north-clinic", .config_hash = "0000", .version = VS_VERSION,
+				      .ring = w.ring };
+	int r = vs_store_open(&o, &w.store);
+	if (r < 0) {
+		vs_custody_close(w.ring);
+		printf("refused %d\n", r);
+		return 1;
+	}
+	w.epoch = vs_store_epoch(w.store);
+	w.alarm = vs_store_last_alarm(w.store);
+	size_t len = 0;
+	const void *state = vs_store_state(w.store, "chair-1", &len);
+	printf("epoch %llu alarm %llu session %llu state %.*s\n", (unsigned long long)w.epoch, (unsigned long long)w.alarm,
+	       (unsigned long long)vs_store_last_session(w.store, "20261121"), (int)len, state ? (const char *)state : "");
+	fflush(stdout);
+	if (vs_store_start(w.store) < 0)
+		return 1;
+	const char *session[512] = { NULL };
+	static char names[512][64];
+	uint64_t began = vs_boottime_ms();
+	at = step_ms ? vs_wall_ms() - (int64_t)readings * step_ms : 0;
+	bool stopped = false;
+	for (unsigned long n = 0; n < readings && !stopped; n++) {
+		for (unsigned c = 0; c < chairs; c++) {
+			if (!w.quiet)
+				session[c] = course(&w, c, n, session[c], names[c]);
+			reading(&w, c, n, session[c], cuff, at);
+		}
+		at += step_ms;
+		publish_seals(&w);
+		if (rate) {
+			int64_t ahead = (int64_t)(n * chairs * 1000 / rate) - (int64_t)(vs_boottime_ms() - began);
+			stopped = told_to_stop(ahead > 0 ? (int)ahead : 0);
+		} else if (w.quiet) {
+			while (vs_custody_backlog(w.ring, VS_READER_LOG) > vs_custody_size(w.ring) / 2)
+				usleep(1000);
+		}
+	}
+	while (wait && !stopped) {
+		publish_seals(&w);
+		stopped = told_to_stop(50);
+	}
+	struct vs_store_health health;
+	vs_store_health(w.store, &health);
+	vs_store_close(w.store);
+	vs_custody_close(w.ring);
+	struct rusage u;
+	getrusage(RUSAGE_SELF, &u);
+	fprintf(stderr, "given up %lu, cpu %ld ms, wall %llu ms, failing %d, failures %llu, %s\n", w.given_up,
+		(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000 + (u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1000,
+		(unsigned long long)(vs_boottime_ms() - began), health.failing, (unsigned long long)health.failures,
+		health.text);
+	return 0;
+}
