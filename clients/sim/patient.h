@@ -1,6 +1,6 @@
 /* A simulated patient under ketamine: what is true, second by second, before any monitor measures it.
  *
- * Pure: seeds in, numbers out; the same on every machine.  The effect of the drug on pressure and heart rate:
+ * Pure: seeds in, numbers out; the same seed gives the same course.  The effect of the drug on pressure and heart rate:
  *
  *	Ce' = ke0 (C - Ce), ke0 = ln2/6 min          effect site behind the blood (vs_pk)
  *	M'  = kM (Ce - M),  kM  = ln2/60 min         slow tolerance

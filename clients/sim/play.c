@@ -15,6 +15,7 @@
 
 #define HEADER "vitals-recording 1"
 #define LINGER_MS 2000 /* for a reader to take the last bytes */
+#define SETTLE_MS 100  /* the kernel moves bytes to the other end in its own time; only then do they count as unread */
 
 static volatile sig_atomic_t asked_to_end;
 
@@ -123,6 +124,7 @@ int vs_sim_play(const struct vs_sim_options *o)
 	int64_t from_ms = vs_sim_clock_ms();
 	r = play(f, &p, o);
 	fclose(f);
+	wait_until(vs_sim_clock_ms() + SETTLE_MS);
 	for (int64_t until = vs_sim_clock_ms() + LINGER_MS; vs_pty_unread(&p) > 0 && vs_sim_clock_ms() < until;)
 		wait_until(vs_sim_clock_ms() + 10);
 	if (o->for_s > 0 && r == 0)

@@ -1,4 +1,4 @@
-/* Random numbers that are the same on every machine: xoshiro256++ (Blackman and Vigna), seeded by splitmix64.
+/* Random numbers that a seed repeats: xoshiro256++ (Blackman and Vigna), seeded by splitmix64.
  *
  * Every signal of a simulated patient draws from a stream of its own, so that one more cuff measurement does not change
  * the heart rate of the rest of the hour. */
