@@ -61,7 +61,7 @@ void vs_acquire_close(struct vs_acquire *a);
  * tried again until it can. */
 int vs_device_create(struct vs_acquire *a, const struct vs_device_config *cfg, const struct vs_device_ops *ops,
 		     void *ctx, struct vs_device **ret);
-/* No callback comes after this; NULL is fine.  The other devices of the same line go on undisturbed. */
+/* No callback comes after this; NULL is fine.  Not from inside a callback of a device.  The other devices of the same line go on undisturbed. */
 void vs_device_close(struct vs_device *d);
 
 /* Ask the device for a cuff measurement now, or stop one that runs.  0: sent; -ENOTSUP: it has no such command;
