@@ -4,6 +4,7 @@
  * what is wrong and what would be right.  A struct vs_config never changes after loading; a reload makes a new one. */
 #pragma once
 #include "config/findings.h"
+#include "config/limits.h"
 #include "core/plugin.h"
 #include "plugins/modbus/map.h"
 
@@ -43,7 +44,8 @@ struct vs_device_config {
 
 struct vs_chair_config {
 	char id[VS_ID_CAP];
-	char limits[64]; /* name of a limit set */
+	char limits[64]; /* name of a limit set ... */
+	const struct vs_limit_set *set; /* ... and the set itself; lives as long as the configuration */
 	unsigned n_devices;
 	struct vs_device_config *devices;
 	unsigned line_no;
@@ -59,15 +61,20 @@ struct vs_config {
 	char **events, **queries; /* nanomsg URLs to bind */
 	unsigned n_limit_files;
 	char **limit_files; /* resolved against the folder of the file */
+	struct vs_limit_sets *limit_sets; /* those that ship and those of limit_files */
 	unsigned n_chairs;
 	struct vs_chair_config *chairs;
-	char hash[65]; /* SHA-256 of the file's bytes and of the limit files', hex: goes into every session's record */
+	char hash[65]; /* SHA-256, hex, of the file, the limit files and the profile files, in the order in which they are
+			* named (`cat FILE... | sha256sum`): goes into every session's record */
 };
 
 /* Reads and checks FILE and the limit files it names.  0: *ret is the configuration, the caller frees it.
  * -EINVAL: `findings` says why, one entry a finding; *ret untouched. */
 int vs_config_load(const char *file, struct vs_config **ret, struct vs_findings *findings);
 void vs_config_free(struct vs_config *c);
+
+/* Is it the same device in every respect that its link and plugin know of?  A reload leaves such a one alone. */
+bool vs_device_config_equal(const struct vs_device_config *a, const struct vs_device_config *b);
 
 /* `--check`: findings on stderr.  Returns the exit status: 0, 78 (there are findings), 1 (out of memory). */
 int vs_config_check_main(const char *file);

@@ -37,6 +37,22 @@ int vs_reader_piece(struct vs_reader *l, char *bytes, size_t len)
 	return 0;
 }
 
+bool vs_read_beside(struct vs_reader *l, const char *file, vs_place at, struct vs_limit_source *ret)
+{
+	struct vs_findings why = { 0 };
+	char *bytes = NULL;
+	size_t len = 0;
+	int r = vs_yaml_read(file, &bytes, &len, &why);
+	if (r == -EINVAL && why.len)
+		vs_yaml_find(l->y, at, "%s: %s", file, why.at[0].text);
+	vs_findings_clear(&why);
+	if (!r)
+		r = vs_reader_piece(l, bytes, len);
+	l->arena->failed |= r == -ENOMEM;
+	*ret = (struct vs_limit_source){ .name = file, .bytes = bytes, .len = len };
+	return !r;
+}
+
 void vs_reader_finish(struct vs_reader *l)
 {
 	for (unsigned i = 0; i < l->n_pieces; i++)
@@ -136,26 +152,12 @@ static void take_link(struct vs_reader *l, const struct raw_device *raw, vs_plac
 
 /* ---- polling ---- */
 
-static void take_duration(struct vs_yaml *y, const char *text, const char *key, vs_place at, uint32_t lowest,
-			  uint32_t highest, uint32_t *ret)
-{
-	uint32_t ms = lowest;
-	if (!text)
-		return;
-	if (vs_word_duration(text, &ms) && ms >= lowest && ms <= highest)
-		*ret = ms;
-	else
-		vs_yaml_find(y, vs_yaml_key(y, at, key),
-			     "`%s` is \"%s\"; it must be a duration from %ums to %us, like 200ms, 1s or 5min", key, text,
-			     lowest, highest / 1000);
-}
-
 static void take_polling(struct vs_yaml *y, const struct raw_polling *raw, vs_place at, struct vs_device_config *ret)
 {
-	take_duration(y, raw->poll, "poll", at, 20, 3600000, &ret->poll_ms);
-	take_duration(y, raw->timeout, "timeout", at, 10, 60000, &ret->timeout_ms);
-	take_duration(y, raw->pause, "pause", at, 0, 10000, &ret->pause_ms);
-	take_duration(y, raw->connect_pause, "connect_pause", at, 0, 60000, &ret->connect_pause_ms);
+	vs_yaml_duration(y, raw->poll, "poll", at, 20, 3600000, &ret->poll_ms);
+	vs_yaml_duration(y, raw->timeout, "timeout", at, 10, 60000, &ret->timeout_ms);
+	vs_yaml_duration(y, raw->pause, "pause", at, 0, 10000, &ret->pause_ms);
+	vs_yaml_duration(y, raw->connect_pause, "connect_pause", at, 0, 60000, &ret->connect_pause_ms);
 	if (raw->retries)
 		ret->retries = *raw->retries;
 	if (raw->largest_gap)
@@ -224,8 +226,7 @@ static void unknown_profile(struct vs_reader *l, const char *name, vs_place at)
 static void take_profile(struct vs_reader *l, const char *name, vs_place at, struct vs_device_config *ret)
 {
 	const struct vs_embedded *shipped = vs_embedded_find(vs_profile_files, name);
-	char *bytes, *file;
-	size_t len;
+	struct vs_limit_source source;
 	if (shipped) {
 		take_profile_content(l, shipped->file, shipped->bytes, shipped->len, ret);
 		return;
@@ -234,16 +235,9 @@ static void take_profile(struct vs_reader *l, const char *name, vs_place at, str
 		unknown_profile(l, name, at);
 		return;
 	}
-	file = vs_beside(l, name);
-	if (!file)
-		return;
-	int r = vs_yaml_read(file, &bytes, &len, l->findings);
-	if (r == -EINVAL)
-		vs_yaml_find(l->y, at, "`profile` names %s, which cannot be used", file);
-	if (r == -ENOMEM || (!r && vs_reader_piece(l, bytes, len) < 0))
-		l->arena->failed = true;
-	else if (!r)
-		take_profile_content(l, file, bytes, len, ret);
+	char *file = vs_beside(l, name);
+	if (file && vs_read_beside(l, file, at, &source))
+		take_profile_content(l, source.name, source.bytes, source.len, ret);
 }
 
 static void take_map(struct vs_reader *l, const struct raw_device *raw, vs_place at, struct vs_device_config *ret)
@@ -371,6 +365,27 @@ static void take_plugin(struct vs_reader *l, const struct raw_device *raw, vs_pl
 	only_modbus(l, at, p);
 }
 
+static bool same_line(const struct vs_line *a, const struct vs_line *b)
+{
+	return a->baud == b->baud && a->parity == b->parity && a->data_bits == b->data_bits && a->stop_bits == b->stop_bits;
+}
+
+bool vs_device_config_equal(const struct vs_device_config *a, const struct vs_device_config *b)
+{
+	const struct vs_plugin_setting none = { 0 }, *x = a->options ? a->options : &none, *y = b->options ? b->options : &none;
+	for (; x->name && y->name; x++, y++)
+		if (strcmp(x->name, y->name) || strcmp(x->value, y->value))
+			return false;
+	if (x->name || y->name || !a->map != !b->map || (a->map && memcmp(a->map, b->map, sizeof *a->map)))
+		return false;
+	return !strcmp(a->id, b->id) && !strcmp(a->plugin, b->plugin) && a->link == b->link && !strcmp(a->path, b->path) &&
+	       same_line(&a->line, &b->line) && !strcmp(a->host, b->host) && a->port == b->port &&
+	       a->rtu_over_tcp == b->rtu_over_tcp && a->unit == b->unit && a->poll_ms == b->poll_ms &&
+	       a->timeout_ms == b->timeout_ms && a->pause_ms == b->pause_ms &&
+	       a->connect_pause_ms == b->connect_pause_ms && a->retries == b->retries &&
+	       a->largest_gap == b->largest_gap && a->nibp_auto == b->nibp_auto;
+}
+
 void vs_device_read(struct vs_reader *l, const struct raw_device *raw, vs_place at, struct vs_device_config *ret)
 {
 	ret->line_no = vs_yaml_line(l->y, at);
@@ -388,11 +403,6 @@ void vs_device_read(struct vs_reader *l, const struct raw_device *raw, vs_place 
 }
 
 /* ---- lines that several devices share ---- */
-
-static bool same_line(const struct vs_line *a, const struct vs_line *b)
-{
-	return a->baud == b->baud && a->parity == b->parity && a->data_bits == b->data_bits && a->stop_bits == b->stop_bits;
-}
 
 static bool same_link(const struct vs_device_config *a, const struct vs_device_config *b)
 {

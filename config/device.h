@@ -20,6 +20,8 @@ struct vs_reader {
 
 /* A relative path of the configuration, as seen from its folder.  In the arena. */
 char *vs_beside(struct vs_reader *l, const char *path);
+/* Reads a file that the configuration names at that place, for use and for the hash.  False: reported. */
+bool vs_read_beside(struct vs_reader *l, const char *file, vs_place at, struct vs_limit_source *ret);
 /* Takes the bytes, for the hash. */
 int vs_reader_piece(struct vs_reader *l, char *bytes, size_t len);
 void vs_reader_finish(struct vs_reader *l);

@@ -308,6 +308,28 @@ void vs_yaml_find(struct vs_yaml *y, vs_place at, const char *format, ...)
 	vs_findings_add(y->findings, y->name, vs_yaml_line(y, at), "%s", line);
 }
 
+void vs_yaml_duration(struct vs_yaml *y, const char *words, const char *key, vs_place in, uint32_t lowest_ms,
+		      uint32_t highest_ms, uint32_t *ret_ms)
+{
+	uint32_t ms;
+	if (!words)
+		return;
+	if (vs_word_duration(words, &ms) && ms >= lowest_ms && ms <= highest_ms)
+		*ret_ms = ms;
+	else
+		vs_yaml_find(y, vs_yaml_key(y, in, key),
+			     "`%s` is \"%s\"; it must be a duration from %" PRIu32 "ms to %" PRIu32
+			     "s, like 200ms, 1s or 5min",
+			     key, words, lowest_ms, highest_ms / 1000);
+}
+
+void vs_yaml_share(struct vs_yaml *y, const char *words, const char *key, vs_place in, double *ret)
+{
+	if (words && !vs_word_share(words, ret))
+		vs_yaml_find(y, vs_yaml_key(y, in, key), "`%s` is \"%s\"; it must be a share in percent, like \"75%%\"", key,
+			     words);
+}
+
 /* ---- the walk ---- */
 
 static const char *must_be(const cyaml_schema_value_t *s, char *buf, size_t cap)
@@ -528,9 +550,19 @@ static int empty_entry(struct walk *w, const cyaml_schema_value_t *s)
 	return n;
 }
 
+static int copy_lone_entry(struct walk *w, const char *key, vs_place at, const cyaml_schema_value_t *s)
+{
+	int list = yaml_document_add_sequence(w->copy, NULL, YAML_BLOCK_SEQUENCE_STYLE);
+	int v = copy_value(w, key, at, s->sequence.entry);
+	w->failed |= !list || !v || !yaml_document_append_sequence_item(w->copy, list, v);
+	return list;
+}
+
 static int copy_list(struct walk *w, const char *key, vs_place at, const cyaml_schema_value_t *s)
 {
 	const yaml_node_t *n = node(w->y, at);
+	if (n->type == YAML_MAPPING_NODE && s->flags & VS_OR_ONE)
+		return copy_lone_entry(w, key, at, s);
 	if (n->type != YAML_SEQUENCE_NODE) {
 		wrong(w, key, at, s);
 		return 0;
@@ -575,14 +607,14 @@ static int copy_value(struct walk *w, const char *key, vs_place at, const cyaml_
 
 /* ---- the copy as text, for libcyaml ---- */
 
-struct text_buffer {
+struct wordsbuffer {
 	unsigned char *bytes;
 	size_t len, cap;
 };
 
 static int append(void *ctx, unsigned char *bytes, size_t len)
 {
-	struct text_buffer *b = ctx;
+	struct wordsbuffer *b = ctx;
 	if (b->len + len > b->cap) {
 		size_t cap = 2 * (b->len + len);
 		unsigned char *p = realloc(b->bytes, cap);
@@ -597,7 +629,7 @@ static int append(void *ctx, unsigned char *bytes, size_t len)
 }
 
 /* Takes the copy. */
-static int emit(yaml_document_t *copy, struct text_buffer *ret)
+static int emit(yaml_document_t *copy, struct wordsbuffer *ret)
 {
 	yaml_emitter_t e;
 	if (!yaml_emitter_initialize(&e)) {
@@ -618,7 +650,7 @@ static int emit(yaml_document_t *copy, struct text_buffer *ret)
 
 static int load_copy(struct vs_yaml *y, yaml_document_t *copy)
 {
-	struct text_buffer b = { 0 };
+	struct wordsbuffer b = { 0 };
 	int r = emit(copy, &b);
 	if (!r) {
 		cyaml_err_t e = cyaml_load_data(b.bytes, b.len, &cyaml, y->schema, &y->data, NULL);

@@ -24,7 +24,9 @@
 #include "config/findings.h"
 
 #define VS_YAML_MAX (8u << 20)
-#define VS_REQUIRED (1u << 30) /* beyond the flags of libcyaml, which ignores it */
+/* beyond the flags of libcyaml, which ignores them */
+#define VS_REQUIRED (1u << 30)
+#define VS_OR_ONE (1u << 29) /* a list of mappings that may be written as one mapping */
 
 #define VS_STRING(_key, _flags, _struct, _member, _max) \
 	CYAML_FIELD_STRING_PTR(_key, CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER | (_flags), _struct, _member, 1, _max)
@@ -77,3 +79,9 @@ bool vs_yaml_is_mapping(const struct vs_yaml *y, vs_place at);
 unsigned vs_yaml_line(const struct vs_yaml *y, vs_place at);
 /* Add a finding at a place, unless the walk has already found that very value wrong. */
 void vs_yaml_find(struct vs_yaml *y, vs_place at, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* A duration text at `key`; text NULL: absent, *ret_ms untouched. */
+void vs_yaml_duration(struct vs_yaml *y, const char *text, const char *key, vs_place in, uint32_t lowest_ms,
+		      uint32_t highest_ms, uint32_t *ret_ms);
+/* A share at `key`, "75%" -> 0.75; text NULL: absent, *ret untouched. */
+void vs_yaml_share(struct vs_yaml *y, const char *text, const char *key, vs_place in, double *ret);

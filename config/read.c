@@ -97,14 +97,23 @@ static void take_publish(struct vs_reader *l, const struct raw_publish *p, vs_pl
 	}
 }
 
+/* The files take part in the hash, so each is read once, here. */
 static void take_limit_files(struct vs_reader *l, const struct raw_config *raw)
 {
-	unsigned n = raw->limit_files_count;
-	char **list = vs_arena_take(l->arena, n + 1, sizeof *list);
-	for (unsigned i = 0; i < n && list; i++)
-		list[i] = vs_beside(l, raw->limit_files[i]);
-	l->config->limit_files = list;
-	l->config->n_limit_files = list ? n : 0;
+	unsigned n = raw->limit_files_count, good = 0;
+	vs_place list = vs_yaml_key(l->y, l->top, "limit_files");
+	char **names = vs_arena_take(l->arena, n + 1, sizeof *names);
+	struct vs_limit_source *sources = vs_arena_take(l->arena, n + 1, sizeof *sources);
+	for (unsigned i = 0; i < n && names && sources; i++) {
+		names[i] = vs_beside(l, raw->limit_files[i]);
+		if (names[i] && vs_read_beside(l, names[i], vs_yaml_item(l->y, list, i), &sources[good]))
+			good++;
+	}
+	l->config->limit_files = names;
+	l->config->n_limit_files = names ? n : 0;
+	int r = l->arena->failed ? -ENOMEM :
+				   vs_limits_load_sources(sources, good, &l->config->limit_sets, l->findings);
+	l->arena->failed |= r == -ENOMEM;
 }
 
 static void take_site(struct vs_reader *l, const char *site)
@@ -151,6 +160,25 @@ static void take_devices(struct vs_reader *l, const struct raw_chair *raw, vs_pl
 	}
 }
 
+static void take_set(struct vs_reader *l, const char *name, vs_place at, struct vs_chair_config *ret)
+{
+	const struct vs_limit_sets *sets = l->config->limit_sets;
+	const char *names[128] = { 0 }, *near;
+	char list[600];
+	snprintf(ret->limits, sizeof ret->limits, "%s", name);
+	if (!sets)
+		return; /* their own findings come first */
+	ret->set = vs_limits_find(sets, name);
+	if (ret->set)
+		return;
+	for (unsigned i = 0; i < 127 && vs_limits_name(sets, i); i++)
+		names[i] = vs_limits_name(sets, i);
+	near = vs_nearest(name, names);
+	vs_yaml_find(l->y, vs_yaml_key(l->y, at, "limits"), "there is no limit set \"%s\"%s%s%s it must be one of: %s", name,
+		     near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : ";",
+		     vs_word_list(names, list, sizeof list));
+}
+
 static void take_chairs(struct vs_reader *l, const struct raw_config *raw)
 {
 	struct vs_config *c = l->config;
@@ -163,7 +191,7 @@ static void take_chairs(struct vs_reader *l, const struct raw_config *raw)
 		chair->line_no = vs_yaml_line(l->y, place);
 		take_id(l, raw->chairs[i].id, place, chair->id);
 		if (raw->chairs[i].limits)
-			snprintf(chair->limits, sizeof chair->limits, "%s", raw->chairs[i].limits);
+			take_set(l, raw->chairs[i].limits, place, chair);
 		for (unsigned k = 0; k < i && *chair->id; k++)
 			if (!strcmp(chair->id, c->chairs[k].id)) {
 				vs_yaml_find(l->y, vs_yaml_key(l->y, place, "id"),
@@ -234,6 +262,7 @@ void vs_config_free(struct vs_config *c)
 	if (!c)
 		return;
 	struct whole *w = (struct whole *)c; /* its first member */
+	vs_limits_free(c->limit_sets);
 	vs_arena_finish(&w->arena);
 	free(w);
 }

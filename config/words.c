@@ -18,6 +18,21 @@ bool vs_word_number(const char *text, double *ret)
 	return true;
 }
 
+bool vs_word_share(const char *text, double *ret)
+{
+	char number[24];
+	double percent;
+	size_t n = strlen(text);
+	if (n < 2 || n > sizeof number || text[n - 1] != '%')
+		return false;
+	memcpy(number, text, n - 1);
+	number[n - 1] = '\0';
+	if (!vs_word_number(number, &percent) || percent < 0)
+		return false;
+	*ret = percent / 100;
+	return true;
+}
+
 bool vs_word_whole(const char *s, uint32_t lowest, uint32_t highest, uint32_t *ret)
 {
 	bool hex = s[0] == '0' && (s[1] == 'x' || s[1] == 'X');

@@ -8,6 +8,8 @@
 /* A decimal number, `1`, `-0.5`, `1e3`: finite, nothing before or after it.  Needs the numeric locale "C" to be in
  * force in this thread only for the radix character; vs_yaml_load sees to that for files. */
 bool vs_word_number(const char *text, double *ret);
+/* "130%" -> 1.30 */
+bool vs_word_share(const char *text, double *ret);
 /* A whole number of the range, decimal or 0x.  "010" is 8 to some readers of YAML and 10 to others: none here. */
 bool vs_word_whole(const char *text, uint32_t lowest, uint32_t highest, uint32_t *ret);
 /* `200ms`, `1s`, `1.5s`, `5min`, `2h`, or `0`; at most 7 days. */

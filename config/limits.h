@@ -1,0 +1,39 @@
+/* Limit sets from YAML: those that ship (alarms/sets/, built in) and the clinic's own (`limit_files`).
+ *
+ * Every key is documented at the top of alarms/sets/ketamine-adult.yaml.  A set that extends another takes all of its
+ * rules; an entry with the id of an inherited rule
+ *
+ *	- replaces it as a whole when it names `metric` or `type`: what it leaves out has its default again;
+ *	- else changes only the keys it gives: `{ id: hr-up, enabled: false }`.
+ *
+ * A set without `extends` has no rule but its own.  How signals and cuff readings are judged valid (`validity`), how
+ * often the cuff is asked for and how alarms are announced are as in the set that ships unless it says otherwise: a
+ * clinic's three rules must not bring alarms on single raw samples.
+ *
+ * No limit may be looser than the outer bounds of the file that ships (clinical table D2); such a set is refused. */
+#pragma once
+#include "alarms/rules.h"
+#include "config/findings.h"
+
+#define VS_LIMITS_DEFAULT "ketamine-adult"
+
+struct vs_limit_sets;
+
+/* Reads what ships and then the files.  0: *ret has all sets; -EINVAL: `findings` says why, *ret untouched; -ENOMEM. */
+int vs_limits_load(const char *const *files, unsigned n, struct vs_limit_sets **ret, struct vs_findings *findings);
+/* The same, of files that have been read already. */
+struct vs_limit_source {
+	const char *name, *bytes; /* bytes NULL: read the file */
+	size_t len;
+};
+int vs_limits_load_sources(const struct vs_limit_source *sources, unsigned n, struct vs_limit_sets **ret,
+			   struct vs_findings *findings);
+void vs_limits_free(struct vs_limit_sets *sets);
+
+/* The set of that name, or NULL.  Lives as long as `sets`. */
+const struct vs_limit_set *vs_limits_find(const struct vs_limit_sets *sets, const char *name);
+/* Names, those that ship first; NULL beyond the last. */
+const char *vs_limits_name(const struct vs_limit_sets *sets, unsigned i);
+/* SHA-256, 64 hex digits: of the file a set is from, after the files of what it extends (`cat BASE OWN | sha256sum`).
+ * NULL: no such set. */
+const char *vs_limits_hash(const struct vs_limit_sets *sets, const char *name);
