@@ -1,0 +1,10 @@
+/* Protocol presets, screening questions and gates, from YAML (alarms/presets.yaml documents every key). */
+#pragma once
+#include "alarms/session.h"
+#include "config/findings.h"
+
+/* What ships, and then the files of the clinic in their order: a preset with a known id replaces it, a screening list
+ * replaces the list, a number of a gate replaces that number.  0: the caller frees *ret.  -EINVAL: `findings` says why,
+ * all of it; -ENOMEM.  *ret is untouched then. */
+int vs_presets_load(const char *const *files, unsigned n, struct vs_session_data **ret, struct vs_findings *findings);
+void vs_presets_free(struct vs_session_data *d);
