@@ -1,0 +1,16 @@
+/* Events as lines for a person: the alarm's words first. */
+#pragma once
+#include <jansson.h>
+#include <stdbool.h>
+
+struct vs_show {
+	bool colour; /* the lines go to a terminal */
+	bool sites;  /* several daemons: say the site beside the chair */
+};
+
+/* One event (the JSON object of a message) as a line on stdout; note: "" or why it is shown late. */
+void vs_show_event(const struct vs_show *s, const json_t *event, const char *note);
+/* What stands now: each chair of a snapshot, and its alarms. */
+void vs_show_snapshot(const struct vs_show *s, const json_t *snapshot, bool alarms);
+/* A line of the view itself: a chair that is lost, or back. */
+void vs_show_chair(const struct vs_show *s, const char *site, const char *chair, bool lost, const char *text);
