@@ -22,12 +22,12 @@ struct vs_chair_setup {
 
 /* Moments that a study, a trainer or a test may want to know: the truth, not what was measured. */
 enum vs_moment {
-	VS_MOMENT_PHASE = 1,           /* a phase begins (the first one at second 0) */
+	VS_MOMENT_PHASE = 1, /* a phase begins (the first one at second 0) */
 	VS_MOMENT_SCENARIO_BEGINS = 2,
 	VS_MOMENT_SCENARIO_ENDS = 4,
-	VS_MOMENT_CRISIS = 8,          /* true pressure reaches 180 systolic or 110 diastolic */
+	VS_MOMENT_CRISIS = 8, /* true pressure reaches 180 systolic or 110 diastolic */
 	VS_MOMENT_CRISIS_ENDS = 16,
-	VS_MOMENT_MOAAS = 32,          /* the nurse looks: routine every 15 min, and whenever it changes */
+	VS_MOMENT_MOAAS = 32, /* the nurse looks: routine every 15 min, and whenever it changes */
 };
 
 struct vs_second {

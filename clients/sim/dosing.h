@@ -3,16 +3,17 @@
  *
  *	A1' = R(t) - (k10+k12+k13) A1 + k21 A2 + k31 A3      A2' = k12 A1 - k21 A2      A3' = k13 A1 - k31 A3
  *
- * Amounts in mg, time in minutes, concentration 1000 A1/V1 in ng/mL.  Simulation only: nothing here may dose anybody. */
+ * Amounts in mg, time in minutes, concentration 1000 A1/V1 in ng/mL.
+ * Simulation only: nothing here may dose anybody. */
 #pragma once
 #include <stdbool.h>
 
 /* One preset of the clinic; rates are for racemic ketamine. */
 struct vs_dosing {
 	const char *id, *summary;
-	double mg_per_kg, mg;                     /* the whole dose, one of them; 0: given as a rate */
-	double mg_per_kg_h, mg_h, mg_h_at_most;   /* rate; at_most 0: no cap */
-	double minutes;                           /* 0: follows from dose and rate */
+	double mg_per_kg, mg;                   /* the whole dose, one of them; 0: given as a rate */
+	double mg_per_kg_h, mg_h, mg_h_at_most; /* rate; at_most 0: no cap */
+	double minutes;                         /* 0: follows from dose and rate */
 };
 
 /* NULL: there is no such preset (P8, a rate of 4.8 mg/kg/h, is left out on purpose: it is an anaesthetic's). */

@@ -30,9 +30,9 @@ struct run {
 	struct place *places;
 	struct vs_ports ports;
 	int64_t from_ms;
-	int64_t model_s;   /* seconds played since the start of the run */
-	int64_t nonin_ms;  /* wall time up to which oximeter frames were sent, since the start */
-	char line[256];    /* a command that is coming in */
+	int64_t model_s;  /* seconds played since the start of the run */
+	int64_t nonin_ms; /* wall time up to which oximeter frames were sent, since the start */
+	char line[256];   /* a command that is coming in */
 	size_t line_len;
 	bool commands;
 };
@@ -94,8 +94,8 @@ static void tell_second(struct run *r, const struct place *p)
 		tell(r, p, "moaas", text);
 	}
 	if (s->display.cuff == VS_CUFF_MEASURED) {
-		snprintf(text, sizeof text, "%d/%d, truly %.0f/%.0f", s->cuff.sys.value, s->cuff.dia.value, s->truth.sys,
-			 s->truth.dia);
+		snprintf(text, sizeof text, "%d/%d, truly %.0f/%.0f", s->cuff.sys.value, s->cuff.dia.value,
+			 s->truth.sys, s->truth.dia);
 		tell(r, p, "cuff", text);
 	} else if (s->display.cuff == VS_CUFF_FAILED) {
 		tell(r, p, "cuff-failed", NULL);
@@ -166,7 +166,8 @@ static void numbered(char *to, size_t cap, const char *word, unsigned number)
 static int complain(const struct place *p, const char *what, const char *where, int r)
 {
 	fprintf(stderr, "vitals-sim: %s: %s %s: %s\n", p->asked->id, what, where,
-		r == -EEXIST ? "there is something that is not a link; remove it or choose another path" : strerror(-r));
+		r == -EEXIST ? "there is something that is not a link; remove it or choose another path"
+			     : strerror(-r));
 	return r;
 }
 
@@ -258,7 +259,8 @@ static bool obey(struct run *r, struct place *p, const char *verb, const char *w
 /* "[CHAIR] VERB [WORD]"; without a chair: all of them. */
 static void command(struct run *r, char *line)
 {
-	char *save, *word[3] = { strtok_r(line, " \t", &save), strtok_r(NULL, " \t", &save), strtok_r(NULL, " \t", &save) };
+	char *save,
+		*word[3] = { strtok_r(line, " \t", &save), strtok_r(NULL, " \t", &save), strtok_r(NULL, " \t", &save) };
 	if (!word[0])
 		return;
 	bool named = false, good = true;
@@ -269,7 +271,9 @@ static void command(struct run *r, char *line)
 		if (!named || strcmp(r->places[i].asked->id, word[0]) == 0)
 			good = verb && obey(r, &r->places[i], verb, what);
 	if (!good)
-		fprintf(stderr, "vitals-sim: '%s%s%s' is no command: [CHAIR] infuse|stop|cuff|scenario NAME|fault KIND|give DRUG\n",
+		fprintf(stderr,
+			"vitals-sim: '%s%s%s' is no command: [CHAIR] infuse|stop|cuff|scenario NAME|fault KIND|give "
+			"DRUG\n",
 			verb ? verb : word[0], what ? " " : "", what ? what : "");
 }
 

@@ -9,8 +9,10 @@ enum { DRAW_HEART = 16, DRAW_OXYGEN = 17, DRAW_CUFF = 1000 }; /* streams; the cu
 
 void vs_monitor_init(struct vs_monitor *m, uint64_t seed)
 {
-	*m = (struct vs_monitor){ .heart = vs_random_of(seed, DRAW_HEART), .oxygen = vs_random_of(seed, DRAW_OXYGEN),
-				  .story_from_s = -1, .cuff = { .seed = seed, .started_s = -1 } };
+	*m = (struct vs_monitor){ .heart = vs_random_of(seed, DRAW_HEART),
+				  .oxygen = vs_random_of(seed, DRAW_OXYGEN),
+				  .story_from_s = -1,
+				  .cuff = { .seed = seed, .started_s = -1 } };
 	m->slow = vs_random_normal(&m->heart, 0, 3);
 	m->fast = vs_random_normal(&m->heart, 0, 2);
 	m->drift = vs_random_normal(&m->oxygen, 0, 0.5);

@@ -16,14 +16,14 @@ enum vs_cuff_event { VS_CUFF_NOTHING, VS_CUFF_STARTS, VS_CUFF_MEASURED, VS_CUFF_
 
 struct vs_cuff {
 	uint64_t seed;
-	long next_s;     /* when the next measurement starts */
-	long started_s;  /* -1: idle */
+	long next_s;    /* when the next measurement starts */
+	long started_s; /* -1: idle */
 	long done_s;
 	bool fails, artefact;
-	unsigned failures;  /* in a row */
-	unsigned bad_next;  /* artefacts that a scenario still owes */
-	unsigned fail_next; /* failures that a scenario still owes */
-	unsigned readings;  /* so far */
+	unsigned failures;                 /* in a row */
+	unsigned bad_next;                 /* artefacts that a scenario still owes */
+	unsigned fail_next;                /* failures that a scenario still owes */
+	unsigned readings;                 /* so far */
 	struct vs_shown sys, dia, map, pr; /* of the last one */
 };
 

@@ -7,10 +7,10 @@
 #define VS_NONIN_FRAMES_A_SECOND 75
 
 struct vs_nonin {
-	unsigned frame;    /* 0-24: the next frame of the packet */
+	unsigned frame; /* 0-24: the next frame of the packet */
 	unsigned packets;
-	double beat;       /* 0-1: where in the heart beat */
-	unsigned pulse;    /* frames left with perfusion bits */
+	double beat;             /* 0-1: where in the heart beat */
+	unsigned pulse;          /* frames left with perfusion bits */
 	struct vs_display shown; /* held for a whole packet */
 };
 

@@ -11,8 +11,8 @@
 #define CHAIRS_MAX 1000
 #define CUFFS_MAX 1000
 
-static const char *const faults[VS_FAULT_COUNT] = { "none", "silent", "half-open", "reset", "drip", "wrong-unit", "busy",
-						    "garbage" };
+static const char *const faults[VS_FAULT_COUNT] = { "none", "silent",     "half-open", "reset",
+						    "drip", "wrong-unit", "busy",      "garbage" };
 
 const char *vs_fault_name(enum vs_fault f)
 {
@@ -28,42 +28,78 @@ enum vs_fault vs_fault_by_name(const char *name)
 }
 
 enum choice {
-	OPT_CHAIR = 256, OPT_CHAIRS, OPT_SCENARIO, OPT_AT, OPT_SEED, OPT_WEIGHT, OPT_PRESET, OPT_PK, OPT_RESPONSE,
-	OPT_BASELINE, OPT_LEAD, OPT_START, OPT_CUFF, OPT_CUFF_AT, OPT_TCP, OPT_RTU, OPT_NONIN, OPT_UNIT, OPT_FAULT,
-	OPT_FAULT_AT, OPT_FAULT_FOR, OPT_SPEED, OPT_FOR, OPT_JSON, OPT_COMMANDS, OPT_EMIT, OPT_TRUTH, OPT_PLAY, OPT_LINK,
-	OPT_HELP, OPT_VERSION
+	OPT_CHAIR = 256,
+	OPT_CHAIRS,
+	OPT_SCENARIO,
+	OPT_AT,
+	OPT_SEED,
+	OPT_WEIGHT,
+	OPT_PRESET,
+	OPT_PK,
+	OPT_RESPONSE,
+	OPT_BASELINE,
+	OPT_LEAD,
+	OPT_START,
+	OPT_CUFF,
+	OPT_CUFF_AT,
+	OPT_TCP,
+	OPT_RTU,
+	OPT_NONIN,
+	OPT_UNIT,
+	OPT_FAULT,
+	OPT_FAULT_AT,
+	OPT_FAULT_FOR,
+	OPT_SPEED,
+	OPT_FOR,
+	OPT_JSON,
+	OPT_COMMANDS,
+	OPT_EMIT,
+	OPT_TRUTH,
+	OPT_PLAY,
+	OPT_LINK,
+	OPT_HELP,
+	OPT_VERSION
 };
 
 static const struct {
 	enum choice option;
 	const char *name, *argument, *summary;
 } table[] = {
-	{ OPT_CHAIR, "chair", "ID", "begin a chair; options before the first one hold for all, options after it for that chair" },
-	{ OPT_CHAIRS, "chairs", "N", "N chairs chair-1 ... chair-N; ports count up, paths get -1 ... -N (or N in place of %)" },
+	{ OPT_CHAIR, "chair", "ID",
+	  "begin a chair; options before the first one hold for all, options after it for that chair" },
+	{ OPT_CHAIRS, "chairs", "N",
+	  "N chairs chair-1 ... chair-N; ports count up, paths get -1 ... -N (or N in place of %)" },
 	{ OPT_SCENARIO, "scenario", "NAME", "what happens (list below); default normal" },
-	{ OPT_AT, "at", "DURATION", "the scenario begins so long after the start of the infusion; default drawn, 8-25 min" },
+	{ OPT_AT, "at", "DURATION",
+	  "the scenario begins so long after the start of the infusion; default drawn, 8-25 min" },
 	{ OPT_SEED, "seed", "N", "of the random numbers, each further chair has the next; default 1" },
 	{ OPT_WEIGHT, "weight", "KG", "default 70" },
 	{ OPT_PRESET, "preset", "ID", "dosing preset, P1 ... P13; default P1" },
 	{ OPT_PK, "pk", "SET", "domino (default), clements (slow recovery) or perez" },
-	{ OPT_RESPONSE, "response", "F", "factor on the effect of the drug, or drawn; default by scenario (1, strong 1.8)" },
+	{ OPT_RESPONSE, "response", "F",
+	  "factor on the effect of the drug, or drawn; default by scenario (1, strong 1.8)" },
 	{ OPT_BASELINE, "baseline", "LIST", "hr=70,spo2=98,nibp_sys=120,nibp_dia=75; what is not given is drawn" },
 	{ OPT_LEAD, "lead", "DURATION", "baseline before the infusion; default 10min" },
 	{ OPT_START, "start", "DURATION", "begin so long into the infusion" },
-	{ OPT_CUFF, "cuff", "DURATION", "cuff interval; default 2min in baseline, 5min in infusion, 10min in recovery" },
+	{ OPT_CUFF, "cuff", "DURATION",
+	  "cuff interval; default 2min in baseline, 5min in infusion, 10min in recovery" },
 	{ OPT_CUFF_AT, "cuff-at", "LIST", "further cuff measurements at these seconds (with --emit), as if asked for" },
 	{ OPT_TCP, "modbus-tcp", "HOST:PORT", "Modbus TCP server; port 0: any free one" },
 	{ OPT_RTU, "rtu", "PATH", "Modbus RTU on a pseudo terminal, linked to PATH" },
 	{ OPT_NONIN, "nonin", "PATH", "Nonin data format 2 on a pseudo terminal, linked to PATH" },
 	{ OPT_UNIT, "unit", "N", "Modbus unit, 1-247; default 1" },
-	{ OPT_FAULT, "fault", "KIND", "the Modbus side misbehaves: silent half-open reset drip wrong-unit busy garbage" },
+	{ OPT_FAULT, "fault", "KIND",
+	  "the Modbus side misbehaves: silent half-open reset drip wrong-unit busy garbage" },
 	{ OPT_FAULT_AT, "fault-at", "DURATION", "from then on (wall time); default at once" },
 	{ OPT_FAULT_FOR, "fault-for", "DURATION", "for so long; default for ever" },
 	{ OPT_SPEED, "speed", "S", "model time runs S times as fast as the wall's; default 1" },
 	{ OPT_FOR, "for", "DURATION", "end after so long (wall time; with --emit time of the model)" },
-	{ OPT_JSON, "json", NULL, "events on stdout as JSON, one a line; the first says \"ready\" and where the devices are" },
-	{ OPT_COMMANDS, "commands", NULL, "read commands from stdin: [CHAIR] infuse|stop|cuff|scenario NAME|fault KIND|give DRUG" },
-	{ OPT_EMIT, "emit", "csv", "no devices: write the session as `vitalsctl replay --csv` reads it, as fast as possible" },
+	{ OPT_JSON, "json", NULL,
+	  "events on stdout as JSON, one a line; the first says \"ready\" and where the devices are" },
+	{ OPT_COMMANDS, "commands", NULL,
+	  "read commands from stdin: [CHAIR] infuse|stop|cuff|scenario NAME|fault KIND|give DRUG" },
+	{ OPT_EMIT, "emit", "csv",
+	  "no devices: write the session as `vitalsctl replay --csv` reads it, as fast as possible" },
 	{ OPT_TRUTH, "truth", "FILE", "with --emit: the course without noise, and when what really happened" },
 	{ OPT_PLAY, "play", "FILE", "replay a recording of raw bytes at its own pace, through --link" },
 	{ OPT_LINK, "link", "PATH", "where --play makes its pseudo terminal" },

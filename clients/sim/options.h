@@ -25,8 +25,8 @@ struct vs_sim_place { /* one chair as asked for */
 	const char *tcp, *nonin, *rtu; /* HOST:PORT, paths; NULL: not wanted */
 	unsigned number;               /* of several that share the words above: counts from 1; 0: alone */
 	unsigned char unit;
-	bool skips;    /* start_s counts */
-	long start_s;  /* so far into the infusion */
+	bool skips;   /* start_s counts */
+	long start_s; /* so far into the infusion */
 	enum vs_fault fault;
 	double fault_at_s, fault_for_s; /* wall seconds since the start; for: 0 is for ever */
 };

@@ -7,8 +7,17 @@ enum { DRAW_BASE = 1, DRAW_RESPONSE = 2, DRAW_STORY = 3 }; /* streams of random 
 struct vs_patient_setup vs_patient_defaults(uint64_t seed)
 {
 	return (struct vs_patient_setup){
-		.seed = seed, .weight_kg = 70, .dosing = vs_dosing_by_id("P1"), .pk = VS_PK_DOMINO, .response = NAN,
-		.hr_response = NAN, .sys = NAN, .dia = NAN, .hr = NAN, .spo2 = NAN, .at_s = NAN,
+		.seed = seed,
+		.weight_kg = 70,
+		.dosing = vs_dosing_by_id("P1"),
+		.pk = VS_PK_DOMINO,
+		.response = NAN,
+		.hr_response = NAN,
+		.sys = NAN,
+		.dia = NAN,
+		.hr = NAN,
+		.spo2 = NAN,
+		.at_s = NAN,
 	};
 }
 
@@ -133,9 +142,15 @@ struct vs_truth vs_patient_truth(const struct vs_patient *p)
 	const struct vs_patient_setup *s = &p->setup;
 	double e = p->ce / (300 + p->ce) / (1 + p->m / 600);
 	struct vs_truth t = {
-		.hr = s->hr + s->hr_response * 22 * e, .spo2 = s->spo2, .sys = s->sys + s->response * 43 * e,
-		.dia = s->dia + s->response * 30 * e, .rr = p->rr, .temp = p->temp, .pi = p->pi,
-		.ng_ml = vs_pk_ng_ml(&p->pk), .moaas = 5,
+		.hr = s->hr + s->hr_response * 22 * e,
+		.spo2 = s->spo2,
+		.sys = s->sys + s->response * 43 * e,
+		.dia = s->dia + s->response * 30 * e,
+		.rr = p->rr,
+		.temp = p->temp,
+		.pi = p->pi,
+		.ng_ml = vs_pk_ng_ml(&p->pk),
+		.moaas = 5,
 	};
 	if (p->story_from_s >= 0)
 		add_story(&p->story, vs_patient_story_s(p), &t);

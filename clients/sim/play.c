@@ -1,5 +1,5 @@
-/* A recording is text: a first line `vitals-recording 1 ...` (anything may follow), then a line `T_MS HEX` for the bytes
- * that came T_MS milliseconds after the start; lines that begin with # are remarks. */
+/* A recording is text: a first line `vitals-recording 1 ...` (anything may follow), then a line `T_MS HEX` for the
+ * bytes that came T_MS milliseconds after the start; lines that begin with # are remarks. */
 #include <ctype.h>
 #include <errno.h>
 #include <poll.h>

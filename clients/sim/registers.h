@@ -11,8 +11,8 @@
  *
  * No value: 65535, NaN in 40-41; 0 in 0-3 before the first cuff reading.
  *
- * libmodbus builds the answers (its one home in this program).  Requests are framed here, so that a slow client holds up
- * nobody: libmodbus would wait for the rest. */
+ * libmodbus builds the answers (its one home in this program).  Requests are framed here, so that a slow client
+ * holds up nobody: libmodbus would wait for the rest. */
 #pragma once
 #include <stddef.h>
 

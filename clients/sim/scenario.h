@@ -51,12 +51,12 @@ double vs_ramp_level(const struct vs_ramp *r, double t_s);
 struct vs_story {
 	enum vs_scenario scenario;
 	struct vs_ramp pressure, heart, breath;
-	double sys, dia;                  /* mmHg at full level */
-	double hr_add, hr_share, hr_to;   /* beats/min; share of the present rate; towards a rate (0: none) */
-	double spo2_to, spo2_add, rr_add; /* towards a saturation (0: none); points; breaths/min */
+	double sys, dia;                     /* mmHg at full level */
+	double hr_add, hr_share, hr_to;      /* beats/min; share of the present rate; towards a rate (0: none) */
+	double spo2_to, spo2_add, rr_add;    /* towards a saturation (0: none); points; breaths/min */
 	double moaas3_s, moaas2_s, moaas5_s; /* when the score changes; 0: never */
-	double fault_s;                   /* how long the monitor's fault lasts; 0: none, or by cuff measurements */
-	double ends_s;                    /* when everything is as before */
+	double fault_s;                      /* how long the monitor's fault lasts; 0: none, or by cuff measurements */
+	double ends_s;                       /* when everything is as before */
 };
 
 /* hr, spo2: of the patient when it begins (the length of some ramps follows from them). */

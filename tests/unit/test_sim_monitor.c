@@ -95,8 +95,10 @@ static void faults(void **state)
 {
 	(void)state;
 	for (uint64_t seed = 1; seed <= 30; seed++) {
-		struct vs_sim_chair probe = seated(seed, VS_SCENARIO_PROBE_OFF, 100), dead = seated(seed, VS_SCENARIO_DEVICE_DEAD, 100);
-		struct vs_sim_chair arm = seated(seed, VS_SCENARIO_CUFF_ARM, 100), tired = seated(seed, VS_SCENARIO_NIBP_TIRED, 100);
+		struct vs_sim_chair probe = seated(seed, VS_SCENARIO_PROBE_OFF, 100),
+				    dead = seated(seed, VS_SCENARIO_DEVICE_DEAD, 100);
+		struct vs_sim_chair arm = seated(seed, VS_SCENARIO_CUFF_ARM, 100),
+				    tired = seated(seed, VS_SCENARIO_NIBP_TIRED, 100);
 		struct vs_sim_chair bad = seated(seed, VS_SCENARIO_CUFF_ARTEFACT, 100);
 		unsigned off = 0, silent = 0, failures_in_a_row = 0, most = 0, spoiled = 0;
 		for (int i = 0; i < 1000; i++) {
@@ -109,7 +111,8 @@ static void faults(void **state)
 			silent += s.display.dead;
 			vs_sim_chair_second(&arm, &s);
 			if (s.t_s > 100 && s.display.cuff != VS_CUFF_STARTS)
-				assert_true(s.display.spo2.has == !s.display.inflating || s.t_s - s.cuff.started_s >= 40);
+				assert_true(s.display.spo2.has == !s.display.inflating ||
+					    s.t_s - s.cuff.started_s >= 40);
 			vs_sim_chair_second(&tired, &s);
 			if (s.display.cuff == VS_CUFF_FAILED && s.t_s > 100)
 				failures_in_a_row++;
@@ -155,9 +158,18 @@ static void registers(void **state)
 	struct vs_registers *r = vs_registers_create(1);
 	assert_non_null(r);
 	struct vs_second s = {
-		.display = { .hr = { true, 72 }, .spo2 = { true, 97 }, .pr = { false, 0 }, .rr = { true, 14 }, .temp = 36.5,
-			     .pi = 4.2, .probe_off = true },
-		.cuff = { .readings = 3, .sys = { true, 120 }, .dia = { true, 80 }, .map = { true, 95 }, .pr = { true, 71 } },
+		.display = { .hr = { true, 72 },
+			     .spo2 = { true, 97 },
+			     .pr = { false, 0 },
+			     .rr = { true, 14 },
+			     .temp = 36.5,
+			     .pi = 4.2,
+			     .probe_off = true },
+		.cuff = { .readings = 3,
+			  .sys = { true, 120 },
+			  .dia = { true, 80 },
+			  .map = { true, 95 },
+			  .pr = { true, 71 } },
 	};
 	static const struct {
 		const char *why;
@@ -166,20 +178,51 @@ static void registers(void **state)
 		uint8_t want[32];
 		size_t want_len;
 	} story[] = {
-		{ "the cuff", { 0, 1, 0, 0, 0, 6, 1, 4, 0, 0, 0, 4 }, 12,
-		  { 0, 1, 0, 0, 0, 11, 1, 4, 8, 0, 120, 0, 80, 0, 95, 0, 71 }, 17 },
-		{ "rate, saturation, no pulse, breathing, state, readings", { 0, 2, 0, 0, 0, 6, 1, 4, 0, 4, 0, 6 }, 12,
-		  { 0, 2, 0, 0, 0, 15, 1, 4, 12, 0, 72, 0, 97, 255, 255, 0, 14, 0, 8, 0, 3 }, 21 },
-		{ "temperature 36.5 = 42120000, perfusion", { 0, 3, 0, 0, 0, 6, 1, 3, 0, 10, 0, 3 }, 12,
-		  { 0, 3, 0, 0, 0, 9, 1, 3, 6, 0x42, 0x12, 0, 0, 1, 164 }, 15 },
-		{ "97.0 = 42C20000, low word first", { 0, 4, 0, 0, 0, 6, 1, 3, 0, 40, 0, 2 }, 12,
-		  { 0, 4, 0, 0, 0, 7, 1, 3, 4, 0, 0, 0x42, 0xc2 }, 13 },
-		{ "probe off: bit 3", { 0, 5, 0, 0, 0, 6, 1, 2, 0, 0, 0, 8 }, 12, { 0, 5, 0, 0, 0, 4, 1, 2, 1, 8 }, 10 },
-		{ "beyond the map: exception 2", { 0, 6, 0, 0, 0, 6, 1, 4, 0, 60, 0, 5 }, 12, { 0, 6, 0, 0, 0, 3, 1, 0x84, 2 }, 9 },
-		{ "no such function: exception 1", { 0, 7, 0, 0, 0, 6, 1, 6, 0, 0, 0, 5 }, 12, { 0, 7, 0, 0, 0, 3, 1, 0x86, 1 }, 9 },
-		{ "nobody behind unit 9: exception 11", { 0, 8, 0, 0, 0, 6, 9, 4, 0, 0, 0, 1 }, 12,
-		  { 0, 8, 0, 0, 0, 3, 9, 0x84, 11 }, 9 },
-		{ "a request cut short: exception 3", { 0, 9, 0, 0, 0, 3, 1, 4, 0 }, 9, { 0, 9, 0, 0, 0, 3, 1, 0x84, 3 }, 9 },
+		{ "the cuff",
+		  { 0, 1, 0, 0, 0, 6, 1, 4, 0, 0, 0, 4 },
+		  12,
+		  { 0, 1, 0, 0, 0, 11, 1, 4, 8, 0, 120, 0, 80, 0, 95, 0, 71 },
+		  17 },
+		{ "rate, saturation, no pulse, breathing, state, readings",
+		  { 0, 2, 0, 0, 0, 6, 1, 4, 0, 4, 0, 6 },
+		  12,
+		  { 0, 2, 0, 0, 0, 15, 1, 4, 12, 0, 72, 0, 97, 255, 255, 0, 14, 0, 8, 0, 3 },
+		  21 },
+		{ "temperature 36.5 = 42120000, perfusion",
+		  { 0, 3, 0, 0, 0, 6, 1, 3, 0, 10, 0, 3 },
+		  12,
+		  { 0, 3, 0, 0, 0, 9, 1, 3, 6, 0x42, 0x12, 0, 0, 1, 164 },
+		  15 },
+		{ "97.0 = 42C20000, low word first",
+		  { 0, 4, 0, 0, 0, 6, 1, 3, 0, 40, 0, 2 },
+		  12,
+		  { 0, 4, 0, 0, 0, 7, 1, 3, 4, 0, 0, 0x42, 0xc2 },
+		  13 },
+		{ "probe off: bit 3",
+		  { 0, 5, 0, 0, 0, 6, 1, 2, 0, 0, 0, 8 },
+		  12,
+		  { 0, 5, 0, 0, 0, 4, 1, 2, 1, 8 },
+		  10 },
+		{ "beyond the map: exception 2",
+		  { 0, 6, 0, 0, 0, 6, 1, 4, 0, 60, 0, 5 },
+		  12,
+		  { 0, 6, 0, 0, 0, 3, 1, 0x84, 2 },
+		  9 },
+		{ "no such function: exception 1",
+		  { 0, 7, 0, 0, 0, 6, 1, 6, 0, 0, 0, 5 },
+		  12,
+		  { 0, 7, 0, 0, 0, 3, 1, 0x86, 1 },
+		  9 },
+		{ "nobody behind unit 9: exception 11",
+		  { 0, 8, 0, 0, 0, 6, 9, 4, 0, 0, 0, 1 },
+		  12,
+		  { 0, 8, 0, 0, 0, 3, 9, 0x84, 11 },
+		  9 },
+		{ "a request cut short: exception 3",
+		  { 0, 9, 0, 0, 0, 3, 1, 4, 0 },
+		  9,
+		  { 0, 9, 0, 0, 0, 3, 1, 0x84, 3 },
+		  9 },
 	};
 	vs_registers_show(r, &s);
 	for (size_t i = 0; i < COUNT(story); i++) {
@@ -264,8 +307,8 @@ static void oximeter(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(figures), cmocka_unit_test(faults), cmocka_unit_test(independent_cuff),
-		cmocka_unit_test(registers), cmocka_unit_test(rtu), cmocka_unit_test(cuff_by_coil),
+		cmocka_unit_test(figures),   cmocka_unit_test(faults), cmocka_unit_test(independent_cuff),
+		cmocka_unit_test(registers), cmocka_unit_test(rtu),    cmocka_unit_test(cuff_by_coil),
 		cmocka_unit_test(oximeter),
 	};
 	return cmocka_run_group_tests_name("sim monitor", tests, NULL, NULL);

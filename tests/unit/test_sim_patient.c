@@ -72,9 +72,12 @@ static void doses(void **state)
 		const char *id;
 		double kg, mg_min, minutes;
 	} story[] = {
-		{ "P1", 70, 0.875, 40 },       { "P4", 70, 24.5 / 60, 240 },
-		{ "P4", 100, 25.0 / 60, 240 }, { "P6", 70, 56.0 / 60, 50 / 56.0 * 60 },
-		{ "P7", 70, 105.0 / 60, 240 / 105.0 * 60 }, { "P12", 70, 14.0 / 60, 240 },
+		{ "P1", 70, 0.875, 40 },
+		{ "P4", 70, 24.5 / 60, 240 },
+		{ "P4", 100, 25.0 / 60, 240 },
+		{ "P6", 70, 56.0 / 60, 50 / 56.0 * 60 },
+		{ "P7", 70, 105.0 / 60, 240 / 105.0 * 60 },
+		{ "P12", 70, 14.0 / 60, 240 },
 		{ "P13", 70, 0, 60 },
 	};
 	for (size_t i = 0; i < COUNT(story); i++) {
@@ -113,7 +116,8 @@ static void mean_response(void **state)
 			if (i > 0)
 				continue;
 			struct vs_random noise = vs_random_of(seed, 99);
-			double change = t.sys - first.sys + vs_random_normal(&noise, 0, 5) - vs_random_normal(&noise, 0, 5);
+			double change =
+				t.sys - first.sys + vs_random_normal(&noise, 0, 5) - vs_random_normal(&noise, 0, 5);
 			measured += change / SESSIONS;
 			squares += change * change / SESSIONS;
 		}
@@ -213,7 +217,8 @@ static void drawn_scenarios(void **state)
 			vs_patient_second(&surge);
 			vs_patient_second(&fast);
 			vs_patient_second(&asleep);
-			struct vs_truth t = vs_patient_truth(&surge), f = vs_patient_truth(&fast), a = vs_patient_truth(&asleep);
+			struct vs_truth t = vs_patient_truth(&surge), f = vs_patient_truth(&fast),
+					a = vs_patient_truth(&asleep);
 			top = fmax(top, t.sys);
 			peak = fmax(peak, f.hr);
 			if (s == 5 * 60 - 1) {
@@ -243,8 +248,9 @@ static void rescue(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(concentrations),  cmocka_unit_test(leaving_the_blood), cmocka_unit_test(doses),
-		cmocka_unit_test(mean_response),   cmocka_unit_test(baselines),         cmocka_unit_test(scenarios),
+		cmocka_unit_test(concentrations),  cmocka_unit_test(leaving_the_blood),
+		cmocka_unit_test(doses),           cmocka_unit_test(mean_response),
+		cmocka_unit_test(baselines),       cmocka_unit_test(scenarios),
 		cmocka_unit_test(drawn_scenarios), cmocka_unit_test(rescue),
 	};
 	return cmocka_run_group_tests_name("sim patient", tests, NULL, NULL);
