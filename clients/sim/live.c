@@ -306,14 +306,17 @@ static void send_frames(struct run *r, int64_t wall_ms)
 	int64_t before = r->nonin_ms * VS_NONIN_FRAMES_A_SECOND / 1000, now = wall_ms * VS_NONIN_FRAMES_A_SECOND / 1000;
 	r->nonin_ms = wall_ms;
 	for (unsigned i = 0; i < r->o->n_places; i++)
-		vs_ports_nonin(&r->ports, &r->places[i].side, &r->places[i].now.display, (long)(now - before));
+		if (r->places[i].nonin[0])
+			vs_ports_nonin(&r->ports, &r->places[i].side, &r->places[i].now.display, (long)(now - before));
 }
 
 static void advance(struct run *r, int64_t wall_ms)
 {
 	double due = (double)wall_ms / 1000 * r->o->speed;
 	if (due - (double)r->model_s > CATCH_UP_MAX_S * fmax(1, r->o->speed)) {
-		r->from_ms += (int64_t)(1000 * (due - (double)r->model_s) / r->o->speed);
+		int64_t slept_ms = (int64_t)(1000 * (due - (double)r->model_s) / r->o->speed);
+		r->from_ms += slept_ms;
+		r->nonin_ms = wall_ms - slept_ms;
 		return;
 	}
 	for (; (double)r->model_s < due; r->model_s++)
