@@ -20,7 +20,9 @@ struct vs_track {
 	uint64_t block;            /* number of the block that fills */
 	double median;             /* at this instant; NAN: none */
 	double blocks[VS_BLOCKS];  /* NAN: missing; index: block number modulo VS_BLOCKS */
-	uint8_t len, head, device;
+	uint32_t block_ms;         /* 0: no trend asks for blocks */
+	uint8_t len, head, device, block_min;
+	bool block_done;           /* a block was closed at this instant */
 };
 
 /* An accepted cuff reading, or the suspect one that waits for its repeat. */
@@ -38,7 +40,8 @@ struct vs_standing {
 	uint64_t said_ms;     /* last announced */
 	uint64_t paused_ms;   /* until */
 	int64_t onset_wall_ms;
-	double value, limit;
+	double value, limit; /* as announced */
+	double latest;
 	struct vs_because because;
 	uint8_t rule, device, priority, life, change, source;
 	bool called;          /* a second person */
@@ -53,6 +56,7 @@ struct vs_rule_state {
 	uint64_t raised_ms; /* the last time; 0: never */
 	uint32_t frozen_ms;
 	uint8_t count;     /* readings or evaluations in a row */
+	uint8_t slot;      /* of its alarm, from 1; 0: none */
 	bool holds;        /* its condition */
 };
 
@@ -69,9 +73,11 @@ struct vs_engine {
 	uint64_t asked_ms;         /* when this interval was asked for */
 	uint64_t inflating_ms;     /* the cuff works since; 0: not */
 	uint64_t deflated_ms;      /* it worked until */
-	uint64_t trend_cuff_ms, trend_probe_ms; /* new trend window since */
+	uint64_t trend_cuff_ms;    /* new trend window since */
+	uint64_t infusion_ms;      /* the infusion began; 0: not */
 	uint8_t fails;             /* cuff attempts in a row */
 	bool cuff_seen, has_ecg;
+	uint8_t hr_channel;        /* where `hr` comes from now; VS_CH_COUNT: from the cuff, or nowhere */
 	struct vs_track track[VS_CH_COUNT];
 	double history[VS_HISTORY];
 	uint64_t history_s;        /* second of the newest */
@@ -82,15 +88,14 @@ struct vs_engine {
 	struct {
 		uint64_t heard_ms;
 		double last[4];    /* raw cuff values: sys, dia, map, pr */
-		bool offline;
+		uint8_t slot;      /* of its offline alarm, from 1; 0: none */
 	} devices[VS_ENGINE_DEVICES];
 	struct {
 		uint64_t since_ms; /* 0: not */
 		double value;
 	} faults[VS_FAULT_COUNT];
 	struct {
-		double mean, up, down, scale;
-		uint64_t block;
+		double mean, up, down, scale; /* mean NAN: not begun */
 	} drifts[VS_DRIFTS];
 	struct vs_rule_state rules[VS_RULES_MAX];
 	struct vs_standing alarms[VS_ENGINE_ALARMS];

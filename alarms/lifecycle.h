@@ -20,6 +20,7 @@ enum vs_life {
 	VS_LIFE_COVERED, /* superseded */
 	VS_LIFE_LATCHED,
 	VS_LIFE_LATCHED_PAUSED,
+	VS_LIFE_LATCHED_ACKED, /* for the length of one message: END follows at once */
 	VS_LIFE_COUNT
 };
 
@@ -31,7 +32,6 @@ enum vs_life_event {
 	VS_LE_WORSE,         /* higher priority */
 	VS_LE_EASIER,        /* lower priority */
 	VS_LE_COVER,
-	VS_LE_UNCOVER,
 	VS_LE_ACK,
 	VS_LE_PAUSE,
 	VS_LE_RESUME,        /* by a person, or the time is over */
@@ -81,3 +81,5 @@ struct vs_pattern {
 	unsigned pulses;     /* of one burst; 0: no sound */
 	double burst_gap_s;  /* from burst to burst; 0: once */
 };
+/* For alarms with this priority and signal; priority none: no signal at all. */
+const struct vs_pattern *vs_signal_pattern(unsigned priority);

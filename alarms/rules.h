@@ -127,6 +127,7 @@ struct vs_trend {
 	struct vs_limit level;     /* the level now must be beyond this */
 	uint32_t forecast_ms;
 	unsigned consecutive;      /* evaluations in a row */
+	bool forecast_counts;      /* ... in which the forecast, too, reaches a step (`forecast_in_a_row`) */
 	double suspend_intervals;  /* cuff: newest input older than so many intervals: suspended */
 	uint32_t suspend_ms;       /* signal: newest input older than this: suspended */
 	uint32_t interval_ms;      /* cuff interval asked for while active; 0: none */
