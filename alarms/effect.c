@@ -1,6 +1,6 @@
 /* Effects as the JSON bodies of events (contract, section 3). */
+#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "alarms/inside.h"
@@ -207,7 +207,7 @@ int vs_engine_explain(const struct vs_engine *e, uint64_t alarm, struct vs_json 
 		text_member(j, "set_version", e->set->version);
 		return 0;
 	}
-	return -2; /* -ENOENT */
+	return -ENOENT;
 }
 
 /* The value a rule looks at now; NAN: there is none. */

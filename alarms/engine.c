@@ -41,7 +41,7 @@ static double limit_in_force(const struct vs_engine *e, const struct vs_rule *r,
 	return vs_rule_limit(&level, baseline, &e->set->bounds);
 }
 
-static void work_out_limits(struct vs_engine *e)
+void vs_limits_work_out(struct vs_engine *e)
 {
 	for (unsigned i = 0; i < e->set->n_rules; i++)
 		if (e->set->rules[i].type == VS_RULE_THRESHOLD || e->set->rules[i].type == VS_RULE_TREND)
@@ -99,7 +99,7 @@ void vs_engine_init(struct vs_engine *e, const struct vs_engine_config *config, 
 		e->devices[d].heard_ms = at_ms;
 		forget_cuff(e, d);
 	}
-	work_out_limits(e);
+	vs_limits_work_out(e);
 	ask_for_blocks(e);
 }
 
@@ -218,7 +218,7 @@ static void new_patient(struct vs_engine *e)
 		e->rules[i].own = NAN;
 		e->rules[i].raised_ms = 0;
 	}
-	work_out_limits(e);
+	vs_limits_work_out(e);
 }
 
 static void set_phase(struct vs_turn *t, enum vs_phase phase)
@@ -248,7 +248,7 @@ static void set_baseline(struct vs_turn *t, const struct vs_baseline *b)
 	for (unsigned i = 0; b && i < b->len && i < VS_BASELINE_MAX; i++)
 		if (b->at[i].metric < VS_METRIC_COUNT && isfinite(b->at[i].value))
 			e->baseline.at[e->baseline.len++] = b->at[i];
-	work_out_limits(e);
+	vs_limits_work_out(e);
 	forget_drifts(e);
 	t->out->durable = true;
 }
@@ -518,7 +518,7 @@ void vs_engine_reconfigure(struct vs_engine *e, const struct vs_engine_config *c
 			vs_drop(&t, &e->alarms[e->devices[d].slot - 1]);
 	move_devices(&t, config);
 	move_rules(e, config->set);
-	work_out_limits(e);
+	vs_limits_work_out(e);
 	ask_for_blocks(e);
 	t.dirty = true;
 	judge(&t, NULL);

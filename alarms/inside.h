@@ -27,6 +27,8 @@ static inline bool vs_rule_watches(const struct vs_engine *e, const struct vs_ru
 bool vs_rule_active(const struct vs_engine *e, const char *id);
 /* Baseline of a metric; NAN: none.  hr, pr and nibp_pr stand in for one another. */
 double vs_engine_baseline(const struct vs_engine *e, enum vs_metric m);
+/* The limits in force, from set, baseline and what was changed for this patient. */
+void vs_limits_work_out(struct vs_engine *e);
 /* Newest known value of what rules judge one by one (cuff, rpp, hr by the cuff); NAN: none. */
 double vs_cuff_value(const struct vs_cuff *c, enum vs_metric m);
 

@@ -106,6 +106,7 @@ static const cyaml_schema_field_t trend_fields[] = {
 	VS_MAPPING("level", 0, struct raw_trend, level, limit_fields),
 	SHORT("forecast", VS_REQUIRED, struct raw_trend, forecast),
 	VS_UINT("consecutive", 0, struct raw_trend, consecutive, 1, 1000),
+	VS_BOOL("forecast_in_a_row", 0, struct raw_trend, forecast_in_a_row),
 	VS_NUMBER("suspend_intervals", 0, struct raw_trend, suspend_intervals),
 	SHORT("suspend", 0, struct raw_trend, suspend),
 	SHORT("interval", 0, struct raw_trend, interval),

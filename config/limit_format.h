@@ -45,6 +45,7 @@ struct raw_trend {
 	double *points;
 	unsigned points_count;
 	uint32_t *block_min, *consecutive;
+	bool *forecast_in_a_row;
 	double *slope, *slope_clear, *slope_cap, *concordance, *rise, *suspend_intervals;
 	struct raw_limit *level;
 	char **ends_with;

@@ -159,6 +159,7 @@ static void read_trend(struct vs_yaml *y, const struct raw_trend *raw, vs_place 
 	read_points(y, raw, at, cuff, ret);
 	ret->block_min = raw->block_min ? *raw->block_min : 0;
 	ret->consecutive = raw->consecutive ? *raw->consecutive : 1;
+	ret->forecast_counts = raw->forecast_in_a_row && *raw->forecast_in_a_row;
 	number(raw->slope, &ret->slope);
 	number(raw->slope_clear, &ret->slope_clear);
 	number(raw->slope_cap, &ret->slope_cap);
