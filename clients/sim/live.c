@@ -175,6 +175,7 @@ static int open_devices(struct run *r, struct place *p)
 {
 	const struct vs_sim_place *a = p->asked;
 	int e = 0;
+	p->side.unit = a->unit;
 	p->side.registers = vs_registers_create(a->unit);
 	if (!p->side.registers)
 		return complain(p, "registers", "", -ENOMEM);

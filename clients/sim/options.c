@@ -85,7 +85,8 @@ static const struct {
 	  "cuff interval; default 2min in baseline, 5min in infusion, 10min in recovery" },
 	{ OPT_CUFF_AT, "cuff-at", "LIST", "further cuff measurements at these seconds (with --emit), as if asked for" },
 	{ OPT_TCP, "modbus-tcp", "HOST:PORT", "Modbus TCP server; port 0: any free one" },
-	{ OPT_RTU, "rtu", "PATH", "Modbus RTU on a pseudo terminal, linked to PATH" },
+	{ OPT_RTU, "rtu", "PATH",
+	  "Modbus RTU on a pseudo terminal, linked to PATH; chairs may share one, told apart by --unit" },
 	{ OPT_NONIN, "nonin", "PATH", "Nonin data format 2 on a pseudo terminal, linked to PATH" },
 	{ OPT_UNIT, "unit", "N", "Modbus unit, 1-247; default 1" },
 	{ OPT_FAULT, "fault", "KIND",
@@ -359,6 +360,12 @@ static void settle(struct vs_patient_setup *p)
 		p->response = p->hr_response = NAN;
 }
 
+/* Chairs that are not numbered may share one RTU line. */
+static bool same_unit(const struct vs_sim_place *a, const struct vs_sim_place *b)
+{
+	return a->rtu && b->rtu && !a->number && strcmp(a->rtu, b->rtu) == 0 && a->unit == b->unit;
+}
+
 static int finish(struct vs_sim_options *o, const struct vs_sim_place *common, unsigned count)
 {
 	if (count > 0 && o->n_places > 0)
@@ -383,6 +390,9 @@ static int finish(struct vs_sim_options *o, const struct vs_sim_place *common, u
 		for (unsigned k = 0; k < i; k++)
 			if (strcmp(o->places[i].id, o->places[k].id) == 0)
 				return usage("chair '%s' twice", o->places[i].id);
+			else if (same_unit(&o->places[i], &o->places[k]))
+				return usage("unit %u twice on the line %s: give one chair another --unit",
+					     o->places[i].unit, o->places[i].rtu);
 	}
 	if (!devices && !o->emit && !o->play)
 		return usage("no device: give --modbus-tcp, --rtu or --nonin, or --emit csv, or --play FILE");

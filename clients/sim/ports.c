@@ -119,9 +119,24 @@ int vs_ports_listen(struct vs_ports *ps, struct vs_monitor_side *side, const cha
 	return -ENOMEM;
 }
 
+static struct vs_port *line_at(const struct vs_ports *ps, const char *path)
+{
+	for (size_t i = 0; i < ps->len; i++)
+		if (ps->at[i]->pty.link && strcmp(ps->at[i]->pty.link, path) == 0)
+			return ps->at[i];
+	return NULL;
+}
+
 int vs_ports_line(struct vs_ports *ps, struct vs_monitor_side *side, enum vs_port_kind kind, const char *path)
 {
-	struct vs_port *p = add(ps, side, kind, -1);
+	struct vs_port *p = line_at(ps, path);
+	if (p) {
+		if (kind != VS_PORT_RTU || p->kind != VS_PORT_RTU || p->n_sides == VS_LINE_SIDES)
+			return -EBUSY;
+		p->sides[p->n_sides++] = side;
+		return 0;
+	}
+	p = add(ps, side, kind, -1);
 	if (!p)
 		return -ENOMEM;
 	int r = vs_pty_open(&p->pty, path);
@@ -130,6 +145,7 @@ int vs_ports_line(struct vs_ports *ps, struct vs_monitor_side *side, enum vs_por
 		return r;
 	}
 	p->fd = p->pty.fd;
+	p->sides[p->n_sides++] = side;
 	return 0;
 }
 
@@ -187,6 +203,9 @@ static bool reset(struct vs_port *p)
 static bool answer(struct vs_port *p, const uint8_t *request, size_t len)
 {
 	enum vs_framing f = p->kind == VS_PORT_RTU ? VS_FRAMING_RTU : VS_FRAMING_TCP;
+	for (unsigned i = 0; i < p->n_sides; i++)
+		if (p->sides[i]->unit == request[0])
+			p->side = p->sides[i];
 	uint8_t out[VS_ADU_MAX] = { 0 }, asked[VS_ADU_MAX] = { 0 };
 	struct vs_monitor_side *side = p->side;
 	memcpy(asked, request, len);
@@ -253,7 +272,7 @@ static bool receive(struct vs_port *p, int64_t now_ms)
 
 static short wanted(const struct vs_port *p)
 {
-	if (p->side->fault == VS_FAULT_HALF_OPEN)
+	if (p->side->fault == VS_FAULT_HALF_OPEN && p->kind != VS_PORT_RTU)
 		return 0;
 	bool sends = p->out_len > 0 && p->side->fault != VS_FAULT_DRIP;
 	return (short)(POLLIN | (sends ? POLLOUT : 0));
@@ -261,7 +280,7 @@ static short wanted(const struct vs_port *p)
 
 static bool serve(struct vs_ports *ps, struct vs_port *p, short ready, int64_t now_ms)
 {
-	if (p->side->fault == VS_FAULT_HALF_OPEN)
+	if (p->side->fault == VS_FAULT_HALF_OPEN && p->kind != VS_PORT_RTU)
 		return true;
 	if (p->kind == VS_PORT_LISTENER) {
 		if (ready & POLLIN)

@@ -8,8 +8,11 @@
 #include "clients/sim/pty.h"
 #include "clients/sim/registers.h"
 
+#define VS_LINE_SIDES 32 /* monitors on one RTU line, as RS-485 has it */
+
 struct vs_monitor_side { /* what the ports of one monitor share */
 	struct vs_registers *registers;
+	uint8_t unit;
 	enum vs_fault fault;
 	bool silent;       /* the whole device is dead */
 	unsigned requests; /* answered so far */
@@ -19,7 +22,9 @@ enum vs_port_kind { VS_PORT_LISTENER, VS_PORT_CONNECTION, VS_PORT_RTU, VS_PORT_N
 
 struct vs_port {
 	enum vs_port_kind kind;
-	struct vs_monitor_side *side;
+	struct vs_monitor_side *side;                 /* RTU: the one that was asked last */
+	struct vs_monitor_side *sides[VS_LINE_SIDES]; /* RTU: all on this line, told apart by unit */
+	unsigned n_sides;
 	int fd;
 	struct vs_pty pty;
 	uint8_t in[2 * VS_ADU_MAX], out[16 * VS_ADU_MAX];
@@ -36,6 +41,7 @@ struct vs_ports {
 
 /* HOST:PORT.  endpoint (at least 80): the address that was bound.  0 or -errno. */
 int vs_ports_listen(struct vs_ports *ps, struct vs_monitor_side *side, const char *where, unsigned add, char *endpoint);
+/* A second monitor on the path of an RTU line joins it.  0 or -errno. */
 int vs_ports_line(struct vs_ports *ps, struct vs_monitor_side *side, enum vs_port_kind kind, const char *path);
 /* Waits for at most timeout_ms, or until something comes in on a port or on extra_fd (-1: none); handles the ports.
  * Returns whether extra_fd is ready. */

@@ -237,6 +237,20 @@ def test_chairs_of_different_kinds(sim):
     assert [(c["chair"], c["scenario"], c["seed"], c["unit"]) for c in s.chairs] == [("left", "surge", 9, 1), ("right", "normal", 2, 3)]
 
 
+def test_chairs_share_one_line_told_apart_by_unit(sim, tmp_path):
+    s = sim("--rtu", tmp_path / "bus", "--start", "5min", "--preset", "P13", "--chair", "a", "--unit", 4, "--baseline", "nibp_sys=105,nibp_dia=65",
+            "--chair", "b", "--unit", 5, "--baseline", "nibp_sys=150,nibp_dia=90", "--fault", "wrong-unit", "--fault-at", "1h")
+    c = ModbusSerialClient(str(tmp_path / "bus"), baudrate=19200, parity="N", timeout=1)
+    assert c.connect()
+    low, high = (c.read_input_registers(0, 1, unit).registers[0] for unit in (4, 5))
+    assert low < 128 < high
+    assert c.read_input_registers(0, 1, 6).isError()
+    assert c.read_input_registers(0, 1, 4).registers[0] == low
+    c.close()
+    p = subprocess.run([VITALS_SIM, "--rtu", "x", "--chair", "a", "--chair", "b"], capture_output=True, text=True, cwd=tmp_path, timeout=5)
+    assert p.returncode == 2 and "unit 1 twice" in p.stderr
+
+
 def test_commands_from_a_trainer(sim):
     s = sim("--modbus-tcp", "127.0.0.1:0", "--commands", "--lead", "1h", "--speed", 50, "--seed", 5, stdin=subprocess.PIPE,
             stderr=subprocess.PIPE)

@@ -131,6 +131,32 @@ static void mean_response(void **state)
 	near(sqrt(squares - measured * measured), 11.2, 0.8, "spread of the measured systolic change");
 }
 
+/* How many sessions truly reach the limits: 14 % and 2.5 % when the model was made. */
+static void peaks(void **state)
+{
+	(void)state;
+	double high = 0, severe = 0;
+	for (uint64_t seed = 1; seed <= SESSIONS; seed++) {
+		struct vs_patient_setup setup = vs_patient_defaults(seed);
+		struct vs_patient p;
+		double sys = 0, dia = 0;
+		vs_patient_init(&p, &setup);
+		vs_patient_infuse(&p);
+		while (p.t_s < 45 * 60) {
+			vs_patient_second(&p);
+			if (p.t_s % 20 != 0)
+				continue;
+			struct vs_truth t = vs_patient_truth(&p);
+			sys = fmax(sys, t.sys);
+			dia = fmax(dia, t.dia);
+		}
+		high += sys >= 165 || dia >= 100;
+		severe += sys >= 180 || dia >= 110;
+	}
+	near(100 * high / SESSIONS, 14, 2.5, "per cent of sessions with a true peak of 165/100");
+	near(100 * severe / SESSIONS, 2.5, 1, "per cent of sessions with a true peak of 180/110");
+}
+
 static void baselines(void **state)
 {
 	(void)state;
@@ -248,10 +274,11 @@ static void rescue(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(concentrations),  cmocka_unit_test(leaving_the_blood),
-		cmocka_unit_test(doses),           cmocka_unit_test(mean_response),
-		cmocka_unit_test(baselines),       cmocka_unit_test(scenarios),
-		cmocka_unit_test(drawn_scenarios), cmocka_unit_test(rescue),
+		cmocka_unit_test(concentrations), cmocka_unit_test(leaving_the_blood),
+		cmocka_unit_test(doses),          cmocka_unit_test(mean_response),
+		cmocka_unit_test(peaks),          cmocka_unit_test(baselines),
+		cmocka_unit_test(scenarios),      cmocka_unit_test(drawn_scenarios),
+		cmocka_unit_test(rescue),
 	};
 	return cmocka_run_group_tests_name("sim patient", tests, NULL, NULL);
 }
