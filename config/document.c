@@ -571,8 +571,10 @@ static int copy_list(struct walk *w, const char *key, vs_place at, const cyaml_s
 	int list = yaml_document_add_sequence(w->copy, NULL, YAML_BLOCK_SEQUENCE_STYLE);
 	w->failed |= !list;
 	if (len < s->sequence.min || len > s->sequence.max) {
-		vs_yaml_find(w->y, at, "`%s` has %zu entries; it must have %" PRIu32 " to %" PRIu32, key, len,
-			     s->sequence.min, s->sequence.max);
+		char count[40];
+		snprintf(count, sizeof count, s->sequence.min == s->sequence.max ? "%" PRIu32 : "%" PRIu32 " to %" PRIu32,
+			 s->sequence.min, s->sequence.max);
+		vs_yaml_find(w->y, at, "`%s` has %zu entries; it must have %s", key, len, count);
 		w->y->reported[at] = 1;
 		if (len < s->sequence.min)
 			return 0;

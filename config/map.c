@@ -41,7 +41,7 @@ static void read_spot(struct vs_yaml *y, const struct raw_register *raw, vs_plac
 	if (bits && raw->bit)
 		vs_yaml_find(y, vs_yaml_key(y, at, "bit"), "`bit` is for flags inside a register; a %s is one bit: remove it",
 			     ret->table == VS_COIL ? "coil" : "discrete input");
-	if (raw->table && !bits && ret->type == VS_BIT && !raw->bit)
+	if (raw->table && !bits && ret->type == VS_BIT && vs_yaml_key(y, at, "bit") == at)
 		vs_yaml_find(y, vs_yaml_key(y, at, "type"), "`type: bit` in a register needs `bit:`, 0 (lowest) to 15");
 	if (raw->bit && raw->type && *raw->type != VS_BIT)
 		vs_yaml_find(y, vs_yaml_key(y, at, "bit"), "`bit` goes with `type: bit`, and this is %s",
@@ -112,7 +112,7 @@ static void read_flag(struct vs_yaml *y, const struct raw_register *raw, vs_plac
 	else if (ret->flag == VS_FLAG_NONE)
 		vs_yaml_find(y, vs_yaml_key(y, at, "flag"), "`%s` is one flag name of its own too many; a map may have %d",
 			     raw->flag, VS_FLAG_OWN_COUNT);
-	if (raw->table && ret->type != VS_BIT)
+	if (raw->table && !is_bits(ret->table) && ret->type != VS_BIT)
 		vs_yaml_find(y, vs_yaml_key(y, at, raw->type ? "type" : "flag"),
 			     "a flag is one bit: write `type: bit` and `bit:` 0 (lowest) to 15");
 	for (unsigned i = 0; i < 3; i++)
