@@ -316,6 +316,25 @@ static void examine(struct vs_bus *b)
 	}
 }
 
+/* TCP, while no request is open: late and doubled answers may pass by, anything else breaks the connection. */
+static void unasked(struct vs_bus *b)
+{
+	struct vs_modbus_answer a;
+	enum vs_modbus_outcome what = vs_modbus_check(&b->open, b->rx, b->rx_len, &a);
+	if (what > VS_MODBUS_EXCEPTION) {
+		b->members->counters.rejected++;
+		restore_order(b);
+		for (struct vs_device *d = b->members; d; d = d->polled.next)
+			vs_device_tell(d, VS_DEVICE_NO_SIGNAL, "it sends what nobody asked for: is this a Modbus device?", false);
+		return;
+	}
+	b->members->counters.rejected += a.stale + (what != VS_MODBUS_WAIT);
+	b->rx_len -= a.used;
+	memmove(b->rx, b->rx + a.used, b->rx_len);
+	if (what != VS_MODBUS_WAIT && b->rx_len)
+		unasked(b);
+}
+
 /* ---- whose turn it is */
 
 /* The earliest instant at which the device may be asked. */
@@ -368,6 +387,10 @@ static bool ask(struct vs_bus *b, struct vs_device *d)
 			end_poll(b, d);
 			return false;
 		}
+	}
+	if (b->rx_len) { /* the beginning of something that nobody asked for: with the next number it could pass */
+		restore_order(b);
+		return false;
 	}
 	b->open = (struct vs_modbus_open){ .framing = b->framing, .unit = p->unit, .transaction = ++b->transaction,
 					   .q = p->modbus.request[p->request] };
@@ -472,6 +495,8 @@ static void on_bytes(void *ctx, const uint8_t *bytes, size_t len)
 		len -= n;
 		if (b->state == WAITING)
 			examine(b);
+		if (b->state == IDLE && b->rx_len)
+			unasked(b);
 	}
 	if (len && b->members)
 		b->members->counters.dropped += len;

@@ -106,6 +106,7 @@ int main(int argc, char **argv)
 		return 2;
 	if (vs_config_load(argv[1], &config, &findings) < 0) {
 		vs_findings_print(&findings, stderr);
+		vs_findings_clear(&findings);
 		return 78;
 	}
 	vs_findings_clear(&findings);
