@@ -31,5 +31,6 @@ struct vs_log_item {
 	const char *json;                 /* other kinds: the whole JSON object as published */
 	size_t json_len;
 };
+/* 0; -ENOENT: the log has no such session; other -errno: said on stderr. */
 int vs_log_items(struct vs_log *l, const char *session, int64_t before_ms,
 		 int (*take)(void *arg, const struct vs_log_item *item), void *arg);

@@ -1,0 +1,196 @@
+#include "clients/ctl/audit_ledger.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/metric.h"
+
+enum column { VALID, STALE, LOST, SUSPECT, PAUSED, RESTARTING, COLUMNS };
+static const char *const names[COLUMNS] = { "valid", "stale", "lost", "suspect", "paused", "restarting" };
+
+#define BEFORE_MS (20 * 60 * 1000) /* a cuff value from before the session may still stand when it begins */
+#define INTERVALS_MAX 1024
+
+struct interval {
+	int64_t from, until;
+};
+struct intervals {
+	struct interval at[INTERVALS_MAX];
+	unsigned len;
+};
+
+struct course {
+	bool seen; /* in the session */
+	enum column last; /* VALID, SUSPECT or LOST: what the last reading said */
+	int64_t at;       /* when */
+	int64_t done;     /* accounted up to here */
+	int64_t ms[COLUMNS];
+};
+
+struct ledger {
+	int64_t from, until;
+	struct intervals paused, restarts;
+	struct course metric[VS_METRIC_COUNT];
+};
+
+static bool within(const struct intervals *in, int64_t t, int64_t *next)
+{
+	for (unsigned i = 0; i < in->len; i++) {
+		if (t >= in->at[i].from && t < in->at[i].until) {
+			if (in->at[i].until < *next)
+				*next = in->at[i].until;
+			return true;
+		}
+		if (in->at[i].from > t && in->at[i].from < *next)
+			*next = in->at[i].from;
+	}
+	return false;
+}
+
+/* What the last reading is worth at time t, and until when that holds. */
+static enum column worth(const struct course *c, enum vs_metric m, int64_t t, int64_t *next)
+{
+	int64_t fresh = c->at + (vs_metric_is_nibp(m) ? 600000 : 10000), kept = c->at + (vs_metric_is_nibp(m) ? 1200000 : 120000);
+	if (c->last == LOST || t >= kept)
+		return LOST;
+	int64_t end = t < fresh ? fresh : kept;
+	if (end < *next)
+		*next = end;
+	return t < fresh ? c->last : STALE;
+}
+
+static void account(struct ledger *l, enum vs_metric m, int64_t until)
+{
+	struct course *c = &l->metric[m];
+	if (until > l->until)
+		until = l->until;
+	while (c->done < until) {
+		int64_t next = until;
+		enum column what = worth(c, m, c->done, &next);
+		bool restarting = within(&l->restarts, c->done, &next), paused = within(&l->paused, c->done, &next);
+		if (what == STALE || what == LOST)
+			what = restarting ? RESTARTING : paused ? PAUSED : what;
+		c->ms[what] += next - c->done;
+		c->done = next;
+	}
+}
+
+static void add_interval(struct intervals *in, int64_t from, int64_t until)
+{
+	if (in->len < INTERVALS_MAX && from < until)
+		in->at[in->len++] = (struct interval){ from, until };
+}
+
+/* from, until and the chair of the session.  VS_EXIT_DONE, or after saying why VS_EXIT_FAILED. */
+static int find_span(struct vs_log *l, const char *session, struct ledger *g, char chair[64])
+{
+	struct vs_log_options o = { .session = session };
+	sqlite3_stmt *st = vs_log_query(l,
+		"SELECT s.chair, s.started_ms, coalesce(s.ended_ms, (SELECT max(m) FROM ("
+		" SELECT max(e.at_ms) AS m FROM event e WHERE e.session = :session UNION ALL"
+		" SELECT (SELECT u.start_ms + r.t FROM reading r WHERE r.id BETWEEN u.run * 8192 AND u.run * 8192 + 8191"
+		" ORDER BY r.id DESC LIMIT 1) FROM run u WHERE u.session = :session)))"
+		" FROM audit_session s WHERE s.session = :session", &o);
+	if (!st)
+		return VS_EXIT_FAILED;
+	int rc = sqlite3_step(st);
+	if (rc == SQLITE_ROW) {
+		snprintf(chair, 64, "%s", (const char *)sqlite3_column_text(st, 0));
+		g->from = sqlite3_column_int64(st, 1);
+		g->until = sqlite3_column_int64(st, 2);
+	}
+	sqlite3_finalize(st);
+	if (rc == SQLITE_DONE)
+		return vs_ctl_fail("there is no session '%s' in this log; 'vitalsctl audit sessions' lists them", session);
+	return rc == SQLITE_ROW ? VS_EXIT_DONE : vs_log_failed(l);
+}
+
+/* Intervals that a statement gives as (from, until). */
+static int read_intervals(struct vs_log *l, const char *sql, const struct vs_log_options *o, struct intervals *in)
+{
+	sqlite3_stmt *st = vs_log_query(l, sql, o);
+	int rc = SQLITE_ERROR;
+	while (st && (rc = sqlite3_step(st)) == SQLITE_ROW)
+		add_interval(in, sqlite3_column_int64(st, 0), sqlite3_column_int64(st, 1));
+	sqlite3_finalize(st);
+	return !st || rc == SQLITE_DONE ? VS_EXIT_DONE : vs_log_failed(l);
+}
+
+static const char paused_sql[] =
+	"SELECT at_ms, until FROM (SELECT at_ms, json_extract('{' || body || '}', '$.phase') AS phase,"
+	" lead(at_ms, 1, :until) OVER (ORDER BY event) AS until FROM event WHERE session = :session AND kind = 'session')"
+	" WHERE phase = 'paused'";
+/* From the last record of the chair before a start to its first reading after it. */
+static const char restarts_sql[] =
+	"SELECT coalesce((SELECT max(u.start_ms + (SELECT r.t FROM reading r WHERE r.id BETWEEN u.run * 8192 AND u.run * 8192 +"
+	" 8191 ORDER BY r.id DESC LIMIT 1)) FROM run u JOIN origin o USING(origin) WHERE o.chair = :chair AND o.epoch < p.epoch"
+	" AND u.start_ms BETWEEN p.started_ms - 86400000 AND p.started_ms), p.started_ms),"
+	" coalesce((SELECT min(u.start_ms) FROM run u JOIN origin o USING(origin) WHERE o.chair = :chair AND o.epoch = p.epoch),"
+	" p.started_ms) FROM epoch p WHERE p.started_ms BETWEEN :since AND :until";
+
+static void reading(struct ledger *g, sqlite3_stmt *st)
+{
+	int64_t at = sqlite3_column_int64(st, 0);
+	const char *name = (const char *)sqlite3_column_text(st, 1), *flags = (const char *)sqlite3_column_text(st, 3);
+	enum vs_metric m = vs_metric_by_name(name, strlen(name));
+	if (m == VS_METRIC_NONE)
+		return; /* of a newer version: its time cannot be judged */
+	struct course *c = &g->metric[m];
+	account(g, m, at);
+	c->seen |= at >= g->from;
+	c->at = at;
+	c->last = !sqlite3_column_int(st, 2)						    ? LOST
+		  : strstr(flags, "\"suspect\"") || strstr(flags, "\"questionable\"") || strstr(flags, "\"artifact\"") ? SUSPECT
+														    : VALID;
+}
+
+static int read_course(struct vs_log *l, struct ledger *g, const char *chair)
+{
+	struct vs_log_options o = { .chair = chair, .since_ms = g->from - BEFORE_MS, .until_ms = g->until };
+	sqlite3_stmt *st = vs_log_query(l,
+		"SELECT u.start_ms + r.t, m.metric, m.place > 0, m.flags FROM run u CROSS JOIN origin o ON o.origin = u.origin"
+		" CROSS JOIN reading r ON r.id BETWEEN u.run * 8192 AND u.run * 8192 + 8191"
+		" CROSS JOIN shape_metric m ON m.id BETWEEN r.shape * 32 AND r.shape * 32 + 31"
+		" WHERE o.chair = :chair AND u.start_ms BETWEEN :since - 8388608 AND :until + 60000"
+		" AND r.t BETWEEN :since - u.start_ms AND :until - u.start_ms ORDER BY o.epoch, u.first_seq, r.id, m.id", &o);
+	int rc = SQLITE_ERROR;
+	while (st && (rc = sqlite3_step(st)) == SQLITE_ROW)
+		reading(g, st);
+	sqlite3_finalize(st);
+	return rc == SQLITE_DONE ? VS_EXIT_DONE : vs_log_failed(l);
+}
+
+static json_t *ledger_json(struct ledger *g)
+{
+	json_t *all = json_object();
+	for (unsigned m = 0; m < VS_METRIC_COUNT; m++) {
+		struct course *c = &g->metric[m];
+		if (!c->seen)
+			continue;
+		account(g, m, g->until);
+		json_t *row = json_object();
+		for (unsigned i = 0; i < COLUMNS; i++)
+			json_object_set_new(row, names[i], c->ms[i] % 1000 ? json_real((double)c->ms[i] / 1000)
+									   : json_integer(c->ms[i] / 1000));
+		json_object_set_new(all, vs_metrics[m].name, row);
+	}
+	return all;
+}
+
+json_t *vs_audit_ledger(struct vs_log *l, const char *session)
+{
+	char chair[64];
+	json_t *ret = NULL;
+	struct ledger *g = calloc(1, sizeof *g);
+	if (!g || find_span(l, session, g, chair) != VS_EXIT_DONE)
+		goto out;
+	struct vs_log_options o = { .session = session, .chair = chair, .since_ms = g->from, .until_ms = g->until };
+	for (unsigned m = 0; m < VS_METRIC_COUNT; m++)
+		g->metric[m] = (struct course){ .last = LOST, .at = g->from, .done = g->from };
+	if (read_intervals(l, paused_sql, &o, &g->paused) == VS_EXIT_DONE &&
+	    read_intervals(l, restarts_sql, &o, &g->restarts) == VS_EXIT_DONE && read_course(l, g, chair) == VS_EXIT_DONE)
+		ret = ledger_json(g);
+out:
+	free(g);
+	return ret;
+}

@@ -1,0 +1,49 @@
+/* What the commands on the log share: their options, and printing what SQL finds.
+ *
+ * clients/ctl/log*.c and audit*.c are the clients' home of SQLite. */
+#pragma once
+#include <jansson.h>
+#include <sqlite3.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "clients/ctl/ctl.h"
+#include "clients/ctl/logread.h"
+
+struct vs_log_options {
+	const char *log, *config;             /* --log, --config */
+	const char *chair, *patient, *operator_name, *rule, *session, *protocol;
+	const char *format, *witness, *key, *out;
+	int64_t since_ms, until_ms;           /* INT64_MIN, INT64_MAX: not given */
+	bool json, csv;
+	int n_words;
+	char *words[8];
+};
+
+/* Reads argv[1..].  allowed: the options this command takes, separated by spaces; --log, --config, --json go always.
+ * Times are RFC 3339, `2026-11-21`, `2026-11-21 14:30` (UTC), or an age: `90min`, `12h`, `7d`.
+ * Returns VS_EXIT_DONE, or VS_EXIT_USAGE after saying why. */
+int vs_log_options(struct vs_log_options *o, int argc, char **argv, const char *allowed);
+/* Opens the log that the options name. */
+int vs_log_open_given(const struct vs_log_options *o, struct vs_log **ret);
+sqlite3 *vs_log_db(struct vs_log *l);
+const char *vs_log_file(const struct vs_log *l);
+
+/* Binds the filters to the named parameters that a statement has: :chair, :patient, :operator, :rule, :session,
+ * :protocol (NULL: any), :since, :until. */
+void vs_log_bind(sqlite3_stmt *st, const struct vs_log_options *o);
+/* Prepares and binds; NULL after saying why. */
+sqlite3_stmt *vs_log_query(struct vs_log *l, const char *sql, const struct vs_log_options *o);
+
+/* Prints all rows as a table for people: titles are the column names; `none` where there is no row. */
+int vs_log_table(sqlite3_stmt *st, const char *none);
+/* As a JSON array, one object a line. */
+int vs_log_json(sqlite3_stmt *st);
+/* As CSV (RFC 4180), a header first. */
+int vs_log_csv(sqlite3_stmt *st, FILE *to);
+/* The present row as a JSON object; columns whose name ends with '!' are JSON already (the '!' is cut). */
+json_t *vs_log_row(sqlite3_stmt *st);
+/* One field of CSV, quoted where it must be. */
+void vs_csv_field(FILE *to, const char *text);
+/* Says what SQLite said; returns VS_EXIT_FAILED. */
+int vs_log_failed(struct vs_log *l);
