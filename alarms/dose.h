@@ -1,7 +1,7 @@
 /* Doses, rates and what a protocol preset says about them: arithmetic with units in the types.
  *
  * Every unit is a type of its own, so that mg/h cannot be compared with or assigned to mg/kg/h: the compiler refuses
- * it (tests/unit/dose_mix_*.c must not compile).  The only ways from one unit to another are the functions below,
+ * it (tests/unit/test_dose_units.py tries).  The only ways from one unit to another are the functions below,
  * and each of them asks for what the step needs: a weight, a time, a concentration.
  *
  *	mg/kg  --minutes-->  mg/kg/h  --kg-->  mg/h  --minutes-->  mg          (mg/h --mg/mL--> mL/h)

@@ -246,7 +246,7 @@ static void refuse_move(struct attempt *t)
 	char list[96] = "";
 	size_t len = 0;
 	unsigned seen = 0;
-	if (t->s->phase == VS_PHASE_NONE || t->s->phase == VS_PHASE_DISCHARGED) {
+	if (!vs_session_id(t->s)) {
 		refuse(t, VS_GATE_PHASE, "no session is open here; `session start` opens one");
 		return;
 	}
@@ -389,7 +389,7 @@ static void change_phase(struct attempt *t)
 	if (c->strictness != VS_STRICT_NOT) {
 		if (recording)
 			ask_guard(t, guard_of_recording(t->s->phase, to));
-		else if (!row)
+		else if (!row || !vs_session_id(t->s))
 			refuse_move(t);
 		else
 			ask_guard(t, row->guard);
@@ -510,8 +510,9 @@ static void enter_weight(struct attempt *t, const struct vs_entry *e)
 static bool apply_correction(struct attempt *t, const struct vs_entry *e, int64_t *ret_at_ms)
 {
 	struct vs_session *s = t->s;
-	if (e->corrects > s->entries) {
-		vs_gate_add(&t->a->findings, VS_GATE_ENTRY, VS_HARD, "there is no entry %u; the newest is %u", e->corrects, s->entries);
+	if (e->corrects >= e->number) {
+		vs_gate_add(&t->a->findings, VS_GATE_ENTRY, VS_HARD, "there is no entry %u; the newest is %u", e->corrects,
+			e->number - 1);
 		return false;
 	}
 	for (unsigned k = 0; k < VS_ENTRY_COUNT; k++) {
