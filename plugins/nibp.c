@@ -38,3 +38,12 @@ void vs_nibp_add_error(struct vs_reading *ret, const struct vs_nibp *v, uint64_t
 	if (v->has_rate)
 		vs_reading_add_error(ret, VS_NIBP_PR, flags, device_error);
 }
+
+bool vs_nibp_is_new(struct vs_nibp_shown *m, const struct vs_nibp *v)
+{
+	if (m->known && m->last.sys == v->sys && m->last.dia == v->dia && m->last.map == v->map &&
+	    m->last.rate == v->rate)
+		return false;
+	*m = (struct vs_nibp_shown){ true, *v };
+	return true;
+}

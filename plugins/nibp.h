@@ -13,3 +13,13 @@ void vs_nibp_add(struct vs_reading *ret, const struct vs_nibp *v, uint64_t flags
 /* The same metrics without values: the numbers beside an error, or during a measurement, are old. */
 void vs_nibp_add_none(struct vs_reading *ret, const struct vs_nibp *v, uint64_t flags);
 void vs_nibp_add_error(struct vs_reading *ret, const struct vs_nibp *v, uint64_t flags, uint16_t device_error);
+
+/* The last result of a monitor that shows it again and again: a repeated display is not a new measurement. */
+struct vs_nibp_shown {
+	bool known;
+	struct vs_nibp last;
+};
+
+/* True: this result was not shown before, and is remembered.  Forget (zero) the memory when a measurement is seen
+ * running: the next result is new even when it is equal. */
+bool vs_nibp_is_new(struct vs_nibp_shown *m, const struct vs_nibp *v);
