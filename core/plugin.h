@@ -89,6 +89,7 @@ struct vs_plugin {
 	const char *tested;  /* on what it was tried, in words: "synthesised vectors", "one captured packet" */
 	enum vs_maturity maturity;
 	struct vs_line line;
+	bool checked;        /* every number comes in a frame with a checksum */
 	bool identifies;     /* its bytes can name a patient: nothing may show or keep them; decode drops the name */
 	uint32_t silence_ms; /* without a frame for so long the device is silent */
 	uint32_t poll_ms;    /* how often transmit(VS_TX_POLL) is called; 0: never */

@@ -187,7 +187,7 @@ static const struct vs_plugin_option options[] = {
 #define COMMON                                                                                                         \
 	.abi = VS_PLUGIN_ABI, .manual = "Nonin 9560 OEM technical specification; OEM III module: status bit 6",        \
 	.line = { 9600, 'N', 8, 1 }, .silence_ms = 3000, .metrics = 1u << VS_SPO2 | 1u << VS_PR, .options = options,   \
-	.state_size = sizeof(struct state), .init = init
+	.state_size = sizeof(struct state), .init = init, .checked = true
 
 const struct vs_plugin vs_plugin_nonin_df2 = {
 	COMMON,

@@ -290,6 +290,7 @@ const struct vs_plugin vs_plugin_par_spo2 = {
 	.devices = "PAR NIBP2020 UP with SpO2 option",
 	.tested = "one frame of a real board, not kept in the tree; vectors made from the notes",
 	.maturity = VS_RECORDED,
+	.checked = true,
 	.line = { 4800, 'N', 8, 1 },
 	.silence_ms = 5000,
 	.metrics = 1u << VS_SPO2 | 1u << VS_PR,

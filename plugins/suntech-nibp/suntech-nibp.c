@@ -165,6 +165,7 @@ const struct vs_plugin vs_plugin_suntech_nibp = {
 	.devices = "SunTech OEM and Advantage NIBP modules",
 	.tested = "vectors made from the annotated frames",
 	.maturity = VS_DOCUMENTED,
+	.checked = true,
 	.line = { 9600, 'N', 8, 1 },
 	.silence_ms = 3600 * 1000, /* it speaks only when a measurement is asked for */
 	.poll_ms = POLL_MS,

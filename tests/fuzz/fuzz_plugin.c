@@ -1,0 +1,128 @@
+/* One fuzz target for every plugin: VS_FUZZ_PLUGIN in the environment names it.
+ *
+ *	ninja -C build tests/fuzz/fuzz-plugin
+ *	VS_FUZZ_PLUGIN=nonin-df2 build/tests/fuzz/fuzz-plugin -max_total_time=60 build/tests/fuzz/corpus/nonin-df2
+ *
+ * The first byte chooses among the values of the plugin's options and how the rest is cut.  Whatever comes: the same
+ * readings however the bytes are cut, every byte accounted for, never an SpO2 or a rate of 0, never a number beside a
+ * flag that says that it is none. */
+#include "plugins/feed.h"
+#include "plugins/registry.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+struct seen {
+	uint64_t hash, units;
+};
+
+static void must(bool ok, const char *what)
+{
+	if (ok)
+		return;
+	fprintf(stderr, "fuzz: %s\n", what);
+	abort();
+}
+
+static void mix(struct seen *s, uint64_t x)
+{
+	s->hash = (s->hash ^ x) * UINT64_C(0x100000001b3);
+}
+
+/* Numbers that stand beside a flag which would void any other: they were measured (core/obs.h). */
+static uint64_t allowed(enum vs_metric m)
+{
+	if (m == VS_CUFF_PRESSURE)
+		return VS_FLAG(MEASURING);
+	return vs_metric_is_nibp(m) ? VS_FLAG(STALE) : VS_FLAG(SEARCHING);
+}
+
+static void check(const struct vs_obs *o, const struct vs_plugin *p)
+{
+	must(p->metrics >> o->metric & 1, "a metric that the descriptor does not name");
+	if (!o->has_value || o->word)
+		return;
+	must(o->value >= vs_metrics[o->metric].lowest && o->value <= vs_metrics[o->metric].highest, "out of range");
+	must(!(o->flags & vs_flags_voiding() & ~allowed(o->metric)), "a number beside a flag that voids it");
+	if (o->metric == VS_SPO2 || o->metric == VS_PR || vs_metric_is_nibp(o->metric))
+		must(o->value > 0, "0 published as a measurement");
+}
+
+static void on_unit(void *ctx, const struct vs_feed *f, uint64_t unit, const struct vs_reading *r)
+{
+	struct seen *s = ctx;
+	must(unit == s->units++, "units are not counted one by one");
+	mix(s, f->offset);
+	for (unsigned i = 0; i < r->len; i++) {
+		const struct vs_obs *o = &r->obs[i];
+		uint64_t bits;
+		check(o, f->plugin);
+		memcpy(&bits, &o->value, sizeof bits);
+		mix(s, o->metric);
+		mix(s, o->flags ^ (uint64_t)o->device_error << 48);
+		mix(s, o->has_value ? bits : 1);
+	}
+}
+
+static void on_frame(void *ctx, struct vs_feed *f)
+{
+	uint8_t buf[VS_TX_MAX];
+	(void)ctx;
+	if (f->plugin->transmit)
+		must(f->plugin->transmit(f->state, VS_TX_REPLY, buf, sizeof buf) <= sizeof buf, "sends too much");
+}
+
+static size_t piece(size_t cut, size_t left, size_t i)
+{
+	size_t n = cut == 0 ? left : cut == 1 ? 1 : (i * 7 + cut) % 11 + 1;
+	return n < left ? n : left;
+}
+
+static struct seen run(const struct vs_plugin *p, const struct vs_plugin_setting *settings, const uint8_t *data,
+		       size_t size, size_t cut, uint64_t *frames)
+{
+	struct seen s = { UINT64_C(0xcbf29ce484222325), 0 };
+	struct vs_feed *f = malloc(sizeof *f);
+	void *state = malloc(p->state_size + 1);
+	if (vs_feed_init(f, p, state, settings) == 0) {
+		for (size_t at = 0, i = 0; at < size; i++) {
+			size_t n = piece(cut, size - at, i);
+			vs_feed_bytes(f, data + at, n, on_unit, on_frame, &s);
+			at += n;
+		}
+		vs_feed_flush(f, on_unit, on_frame, &s);
+		must(f->offset == size, "bytes are lost from the count");
+		must(f->dropped <= size, "more dropped than came");
+	}
+	*frames = f->frames;
+	free(state);
+	free(f);
+	return s;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const struct vs_plugin *p;
+	struct vs_plugin_setting settings[2] = { { NULL } };
+	uint64_t frames, frames_cut;
+	const char *name = getenv("VS_FUZZ_PLUGIN");
+	if (!p || strcmp(p->name, name) != 0)
+		p = name ? vs_plugin_find(name) : NULL;
+	must(p, "VS_FUZZ_PLUGIN must name a plugin");
+	if (!size)
+		return 0;
+	uint8_t choice = data[0];
+	if (p->options && p->options[0].values) {
+		size_t n = 0;
+		while (p->options[0].values[n])
+			n++;
+		settings[0] = (struct vs_plugin_setting){ p->options[0].name, p->options[0].values[choice % n] };
+	}
+	struct seen whole = run(p, settings, data + 1, size - 1, 0, &frames);
+	struct seen cut = run(p, settings, data + 1, size - 1, 1 + (choice >> 4), &frames_cut);
+	must(whole.hash == cut.hash && whole.units == cut.units && frames == frames_cut,
+	     "another reading when the bytes are cut otherwise");
+	return 0;
+}
