@@ -220,10 +220,14 @@ static void drift(struct vs_turn *t, unsigned i, unsigned which, const struct vs
 	e->drifts[which].mean += r->drift.weight * (x - e->drifts[which].mean);
 	e->drifts[which].up = fmax(0, e->drifts[which].up + z - r->drift.allowance);
 	e->drifts[which].down = fmax(0, e->drifts[which].down - z - r->drift.allowance);
-	if ((e->drifts[which].up < r->drift.fire && e->drifts[which].down < r->drift.fire) ||
-	    fabs(x - baseline) < r->drift.departure * baseline)
+	bool away = fabs(x - baseline) >= r->drift.departure * baseline;
+	e->rules[i].holds = e->rules[i].holds && away; /* one note while it stays away */
+	if ((e->drifts[which].up < r->drift.fire && e->drifts[which].down < r->drift.fire) || !away)
 		return;
 	e->drifts[which].up = e->drifts[which].down = 0;
+	if (e->rules[i].holds)
+		return;
+	e->rules[i].holds = true;
 	vs_request(t, "note", r->id, t->at, "%s drifts: %.0f, baseline %.0f", vs_metrics[r->metric].name, x, baseline);
 }
 

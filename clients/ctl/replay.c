@@ -1,0 +1,567 @@
+/* vitalsctl replay: recorded observations through the same watch that the daemon stands on, what it said on stdout.
+ * The clock is the recording's: nothing here depends on the machine or on when it runs. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "alarms/watch.h"
+#include "clients/ctl/csv.h"
+#include "clients/ctl/ctl.h"
+#include "config/limits.h"
+#include "config/presets.h"
+
+static const char help[] =
+	"usage: vitalsctl replay --csv FILE [--limits NAME] [--limit-file FILE]... [--phase P] [--baseline hr=70,...]\n"
+	"                        [--gates] [--operator NAME] [--json]\n\n"
+	"Recorded observations through the alarm engine; prints what it would have said, and when.\n\n"
+	"  --csv FILE          t_s,METRIC,...[,command]; an empty cell: no value; -: standard input\n"
+	"  --limits NAME       limit set (ketamine-adult)\n"
+	"  --limit-file FILE   more limit sets, as in the configuration\n"
+	"  --phase P           phase at the beginning (none): screening baseline infusion paused recovery discharged aborted\n"
+	"  --baseline LIST     the patient's baseline: hr=70,nibp_sys=120,nibp_dia=75,spo2=98\n"
+	"  --gates             phase changes are asked their gates, refusals are printed\n"
+	"  --json              one event a line\n\n"
+	"In the column `command`, several with `;`: ack [ALARM or RULE], pause [60s], resume, phase P [--override REASON\n"
+	"--second NAME], override REASON (the refused one again, or the next), start --patient CODE --protocol P1, entry moaas\n"
+	"3, cuff-moved, probe-moved, nibp-start, nibp-fail, limit RULE VALUE REASON, interval 3min, log-fail, log-ok,\n"
+	"link-lost, link-ok, clock-step SECONDS.\n";
+
+#define EPOCH_MS 1000000000000 /* where t_s 0 lies on the engine's clock: far from its beginning, on a round number */
+
+struct replay {
+	const char *csv, *limits, *phase, *baseline, *operator;
+	const char *limit_files[16];
+	unsigned n_limit_files;
+	bool json, gates;
+
+	struct vs_limit_sets *sets;
+	struct vs_session_data *data;
+	struct vs_engine_config config;
+	struct vs_baseline given; /* --baseline */
+	uint64_t next_alarm;
+	struct vs_watch watch;
+	struct vs_effects effects;
+	struct vs_csv from;
+	int64_t t_ms; /* of the row */
+	bool quiet;   /* setting up: nothing to tell */
+	struct vs_session_command refused; /* the last one, for `override` */
+	bool has_refused;
+	char override[VS_REASON_CAP]; /* for the next one */
+};
+
+/* ---- what is printed --------------------------------------------------------------------------------------------- */
+
+static void print_line(struct replay *p, int64_t t_ms, const char *kind, const char *body, size_t len)
+{
+	char text[VS_EVENT_TEXT_MAX];
+	struct vs_json j = vs_json_into(text, sizeof text);
+	vs_json_open(&j, '{');
+	vs_json_key(&j, "t_s"), vs_json_number(&j, (double)t_ms / 1000);
+	vs_json_key(&j, "kind"), vs_json_string(&j, kind);
+	vs_json_raw(&j, body, len);
+	vs_json_close(&j, '}');
+	if (!vs_json_failed(&j) && p->json)
+		puts(text);
+}
+
+/* The text of a string member, as it stands in JSON. */
+static const char *member(const char *body, const char *key, char *buf, size_t cap)
+{
+	char wanted[40];
+	snprintf(wanted, sizeof wanted, "\"%s\":\"", key);
+	const char *s = strstr(body, wanted);
+	size_t n = 0;
+	if (!s)
+		return "";
+	for (s += strlen(wanted); *s && *s != '"' && n + 1 < cap; s++) {
+		if (*s == '\\' && s[1])
+			s++;
+		buf[n++] = *s;
+	}
+	buf[n] = '\0';
+	return buf;
+}
+
+static void print_words(int64_t t_ms, const char *kind, const char *body)
+{
+	char a[256], b[256], c[64];
+	printf("%10.3f  %-8s ", (double)t_ms / 1000, kind);
+	if (strcmp(kind, "alarm") == 0)
+		printf("%-12s %-16s %s\n", member(body, "change", a, sizeof a), member(body, "rule", c, sizeof c),
+			member(body, "text", b, sizeof b));
+	else if (strcmp(kind, "request") == 0)
+		printf("%-12s %s\n", member(body, "request", a, sizeof a), member(body, "reason", b, sizeof b));
+	else if (strcmp(kind, "session") == 0)
+		printf("%s\n", member(body, "phase", a, sizeof a));
+	else if (strcmp(kind, "entry") == 0)
+		printf("%-12s %s\n", member(body, "entry", a, sizeof a), member(body, "note", b, sizeof b));
+	else
+		printf("%s\n", member(body, "text", b, sizeof b));
+}
+
+static void print_event(struct replay *p, int64_t t_ms, const char *kind, const char *body, size_t len)
+{
+	if (p->quiet)
+		return;
+	if (p->json)
+		print_line(p, t_ms, kind, body, len);
+	else
+		print_words(t_ms, kind, body);
+}
+
+static void emit(void *ctx, enum vs_kind kind, uint64_t at_ms, int64_t wall_ms, const char *body, size_t len)
+{
+	struct replay *p = ctx;
+	(void)wall_ms;
+	print_event(p, (int64_t)(at_ms - EPOCH_MS), vs_kind_name(kind), body, len);
+}
+
+static void refuse(struct replay *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void refuse(struct replay *p, const char *format, ...)
+{
+	char text[256], body[512];
+	va_list args;
+	va_start(args, format);
+	vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	struct vs_json j = vs_json_into(body, sizeof body);
+	vs_json_key(&j, "codes"), vs_json_open(&j, '['), vs_json_close(&j, ']');
+	vs_json_key(&j, "text"), vs_json_string(&j, text);
+	print_event(p, p->t_ms, "refusal", body, j.len);
+}
+
+/* ---- stimuli ----------------------------------------------------------------------------------------------------- */
+
+static struct vs_stimulus stimulus(const struct replay *p, enum vs_stimulus_kind kind)
+{
+	return (struct vs_stimulus){ .kind = kind, .at_ms = (uint64_t)(p->t_ms + EPOCH_MS), .wall_ms = p->t_ms };
+}
+
+static void send(struct replay *p, const struct vs_stimulus *s)
+{
+	vs_watch_stimulus(&p->watch, s, &p->effects, emit, p);
+	for (unsigned i = 0; i < p->effects.len; i++)
+		if (p->effects.at[i].kind == VS_EFFECT_REFUSED)
+			refuse(p, "%s", p->effects.at[i].u.refused);
+}
+
+static void send_baseline(struct replay *p)
+{
+	struct vs_stimulus s = stimulus(p, VS_ST_BASELINE);
+	struct vs_session *to = &p->watch.session;
+	if (!p->given.len)
+		return;
+	to->has_baseline = true;
+	to->n_baseline = 0;
+	for (unsigned i = 0; i < p->given.len && i < VS_SESSION_BASELINE; i++, to->n_baseline++) {
+		to->baseline[i].metric = p->given.at[i].metric;
+		to->baseline[i].value = p->given.at[i].value;
+	}
+	s.baseline = &p->given;
+	send(p, &s);
+}
+
+static void send_session(struct replay *p, const struct vs_session_command *c)
+{
+	struct vs_session_answer answer;
+	vs_watch_command(&p->watch, c, (uint64_t)(p->t_ms + EPOCH_MS), p->t_ms, &answer, &p->effects, emit, p);
+	p->has_refused = !answer.accepted;
+	if (answer.accepted) {
+		if (answer.todo & VS_DO_BASELINE)
+			send_baseline(p); /* what was said on the command line stands */
+		return;
+	}
+	char body[VS_EVENT_TEXT_MAX];
+	struct vs_json j = vs_json_into(body, sizeof body);
+	p->refused = *c;
+	vs_refusal_body(&j, &answer);
+	print_event(p, p->t_ms, "refusal", body, j.len);
+}
+
+/* ---- the column of commands -------------------------------------------------------------------------------------- */
+
+#define WORDS_MAX 24
+struct words {
+	const char *at[WORDS_MAX];
+	size_t len;
+	const char *rest; /* everything after the first word */
+};
+
+static void split(char *text, char *copy, size_t cap, struct words *ret)
+{
+	char *save = NULL;
+	ret->len = 0;
+	text += strspn(text, " \t");
+	snprintf(copy, cap, "%s", text);
+	ret->rest = copy + strcspn(copy, " \t");
+	ret->rest += strspn(ret->rest, " \t");
+	for (char *w = strtok_r(text, " \t", &save); w && ret->len < WORDS_MAX; w = strtok_r(NULL, " \t", &save))
+		ret->at[ret->len++] = w;
+}
+
+/* "90s", "2min", "500ms", "120": milliseconds.  0: no duration. */
+static uint32_t duration_ms(const char *word)
+{
+	static const struct {
+		const char *unit;
+		double ms;
+	} units[] = { { "ms", 1 }, { "s", 1000 }, { "", 1000 }, { "min", 60000 }, { "h", 3600000 } };
+	char *end;
+	double v = strtod(word, &end);
+	for (size_t i = 0; end != word && i < sizeof units / sizeof *units; i++)
+		if (strcmp(end, units[i].unit) == 0 && v > 0 && v * units[i].ms < 1e9)
+			return (uint32_t)(v * units[i].ms);
+	return 0;
+}
+
+static uint64_t alarm_number(const struct replay *p, const char *word)
+{
+	struct vs_effect f;
+	unsigned iterator = 0;
+	uint64_t n = vs_alarm_id_parse(word);
+	while (!n && vs_engine_next_alarm(&p->watch.engine, &iterator, &f))
+		if (strcmp(f.u.alarm.rule->id, word) == 0)
+			n = f.u.alarm.number;
+	return n;
+}
+
+static int do_ack(struct replay *p, const struct words *w)
+{
+	struct vs_stimulus s = stimulus(p, VS_ST_ACK);
+	s.operator = p->operator;
+	if (w->len > 1) {
+		s.alarm = alarm_number(p, w->at[1]);
+		if (!s.alarm) {
+			refuse(p, "no alarm %s stands", w->at[1]);
+			return 0;
+		}
+	}
+	send(p, &s);
+	return 0;
+}
+
+static int do_pause(struct replay *p, const struct words *w)
+{
+	struct vs_stimulus s = stimulus(p, VS_ST_PAUSE);
+	s.operator = p->operator;
+	if (w->len > 1) {
+		s.for_ms = duration_ms(w->at[1]);
+		if (!s.for_ms)
+			return -EINVAL;
+	}
+	send(p, &s);
+	return 0;
+}
+
+static int do_resume(struct replay *p, const struct words *w)
+{
+	struct vs_stimulus s = stimulus(p, VS_ST_RESUME);
+	(void)w;
+	s.operator = p->operator;
+	send(p, &s);
+	return 0;
+}
+
+static int do_cuff(struct replay *p, const struct words *w)
+{
+	struct vs_stimulus s = stimulus(p, VS_ST_CUFF);
+	s.failed = strcmp(w->at[0], "nibp-fail") == 0;
+	send(p, &s);
+	return 0;
+}
+
+static int do_fault(struct replay *p, const struct words *w)
+{
+	struct vs_stimulus s = stimulus(p, VS_ST_FAULT);
+	char *end = NULL;
+	s.fault = strncmp(w->at[0], "log", 3) == 0 ? VS_FAULT_LOG : strncmp(w->at[0], "link", 4) == 0 ? VS_FAULT_LINK :
+		VS_FAULT_CLOCK;
+	s.on = strstr(w->at[0], "-ok") == NULL;
+	if (s.fault == VS_FAULT_CLOCK) {
+		s.value = w->len > 1 ? strtod(w->at[1], &end) : 0;
+		if (w->len < 2 || *end)
+			return -EINVAL;
+	}
+	send(p, &s);
+	return 0;
+}
+
+static int do_limit(struct replay *p, const struct words *w)
+{
+	struct vs_stimulus s = stimulus(p, VS_ST_LIMIT);
+	char *end;
+	if (w->len < 3)
+		return -EINVAL;
+	s.rule = w->at[1];
+	s.operator = p->operator;
+	s.value = strtod(w->at[2], &end);
+	if (*end)
+		return -EINVAL;
+	const char *reason = strstr(w->rest, w->at[2]);
+	s.reason = reason ? reason + strlen(w->at[2]) + strspn(reason + strlen(w->at[2]), " \t") : "";
+	send(p, &s);
+	return 0;
+}
+
+static int do_interval(struct replay *p, const struct words *w)
+{
+	struct vs_stimulus s = stimulus(p, VS_ST_INTERVAL);
+	s.for_ms = w->len > 1 ? duration_ms(w->at[1]) : 0;
+	if (w->len > 1 && !s.for_ms)
+		return -EINVAL;
+	send(p, &s);
+	return 0;
+}
+
+static int do_override(struct replay *p, const struct words *w)
+{
+	if (!*w->rest)
+		return -EINVAL;
+	if (!p->has_refused) {
+		snprintf(p->override, sizeof p->override, "%s", w->rest);
+		return 0;
+	}
+	struct vs_session_command c = p->refused;
+	snprintf(c.override, sizeof c.override, "%s", w->rest);
+	if (!c.second[0])
+		snprintf(c.second, sizeof c.second, "second");
+	send_session(p, &c);
+	return 0;
+}
+
+/* Everything else is the session's: phase, entry, start, transfer. */
+static int do_session(struct replay *p, const struct words *w)
+{
+	struct vs_session_command c;
+	struct words moved = { .at = { "entry", w->at[0] }, .len = 2 };
+	char why[200] = "";
+	bool bare = strcmp(w->at[0], "cuff-moved") == 0 || strcmp(w->at[0], "probe-moved") == 0;
+	if (vs_session_parse(bare ? moved.at : w->at, bare ? moved.len : w->len, &c, why, sizeof why) < 0) {
+		fprintf(stderr, "%s:%u: command '%s': %s\n", p->from.file, p->from.line, w->at[0], why);
+		return -EPERM;
+	}
+	if (!c.operator[0])
+		snprintf(c.operator, sizeof c.operator, "%s", p->operator);
+	if (c.verb == VS_VERB_OPEN && !c.session[0])
+		snprintf(c.session, sizeof c.session, "s-replay");
+	if (!c.override[0] && p->override[0]) {
+		snprintf(c.override, sizeof c.override, "%s", p->override);
+		if (!c.second[0])
+			snprintf(c.second, sizeof c.second, "second");
+		p->override[0] = '\0';
+	}
+	c.strictness = p->gates ? VS_STRICT_GATES : VS_STRICT_NOT;
+	send_session(p, &c);
+	return 0;
+}
+
+static const struct {
+	const char *word;
+	int (*run)(struct replay *p, const struct words *w);
+	bool answers; /* a person answers what this row brought: after its values, not before */
+	const char *usage;
+} commands[] = {
+	{ "ack", do_ack, true, "ack [ALARM or RULE]" },
+	{ "pause", do_pause, true, "pause [60s]" },
+	{ "resume", do_resume, true, "resume" },
+	{ "nibp-fail", do_cuff, false, "nibp-fail" },
+	{ "nibp-start", do_cuff, false, "nibp-start" },
+	{ "limit", do_limit, false, "limit RULE VALUE REASON" },
+	{ "interval", do_interval, false, "interval [3min]" },
+	{ "log-fail", do_fault, false, "log-fail" },
+	{ "log-ok", do_fault, false, "log-ok" },
+	{ "link-lost", do_fault, false, "link-lost" },
+	{ "link-ok", do_fault, false, "link-ok" },
+	{ "clock-step", do_fault, false, "clock-step SECONDS" },
+	{ "override", do_override, false, "override REASON" },
+	{ "phase", do_session, false, "phase PHASE" },
+	{ "entry", do_session, false, "entry KIND [VALUE]" },
+	{ "cuff-moved", do_session, false, "cuff-moved" },
+	{ "probe-moved", do_session, false, "probe-moved" },
+	{ "start", do_session, false, "start --patient CODE --protocol NAME" },
+	{ "transfer", do_session, false, "transfer DESTINATION" },
+};
+
+static int run_command(struct replay *p, char *text, bool answers)
+{
+	struct words w;
+	char copy[512];
+	split(text, copy, sizeof copy, &w);
+	if (!w.len)
+		return 0;
+	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+		if (strcmp(commands[i].word, w.at[0]) != 0)
+			continue;
+		int r = commands[i].answers == answers ? commands[i].run(p, &w) : 0;
+		if (r == -EINVAL)
+			fprintf(stderr, "%s:%u: the command is: %s\n", p->from.file, p->from.line, commands[i].usage);
+		return r;
+	}
+	fprintf(stderr, "%s:%u: there is no command '%s'; see 'vitalsctl replay --help'\n", p->from.file, p->from.line,
+		w.at[0]);
+	return -EINVAL;
+}
+
+static int run_commands(struct replay *p, const char *text, bool answers)
+{
+	char all[1024], *save = NULL;
+	if (snprintf(all, sizeof all, "%s", text) >= (int)sizeof all) {
+		fprintf(stderr, "%s:%u: commands of more than %zu characters\n", p->from.file, p->from.line, sizeof all - 1);
+		return -EINVAL;
+	}
+	for (char *one = strtok_r(all, ";", &save); one; one = strtok_r(NULL, ";", &save)) {
+		int r = run_command(p, one, answers);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* ---- the run ----------------------------------------------------------------------------------------------------- */
+
+static int run_row(struct replay *p, const struct vs_csv_row *row)
+{
+	struct vs_stimulus s;
+	p->t_ms = row->t_ms;
+	if (run_commands(p, row->command, false) < 0)
+		return -EINVAL;
+	s = stimulus(p, VS_ST_READING);
+	s.reading = &row->reading;
+	s.nibp = row->cuff ? VS_NIBP_NEW : VS_NIBP_OLD;
+	send(p, &s);
+	return run_commands(p, row->command, true);
+}
+
+static void begin(struct replay *p, int64_t t_ms)
+{
+	struct vs_session_command c = { .verb = VS_VERB_PHASE, .strictness = VS_STRICT_NOT };
+	p->t_ms = t_ms;
+	vs_watch_init(&p->watch, &p->config, p->data, (uint64_t)(t_ms + EPOCH_MS));
+	p->quiet = true;
+	if (p->phase) {
+		c.phase = vs_phase_by_name(p->phase, strlen(p->phase));
+		if (c.phase != VS_PHASE_NONE)
+			send_session(p, &c);
+	}
+	send_baseline(p);
+	p->quiet = false;
+	p->has_refused = false;
+}
+
+static int run(struct replay *p)
+{
+	struct vs_csv_row row;
+	bool begun = false;
+	int r;
+	if (vs_csv_open(&p->from, p->csv) < 0)
+		return VS_EXIT_FAILED;
+	while ((r = vs_csv_next(&p->from, &row)) == 1) {
+		if (!begun)
+			begin(p, row.t_ms);
+		begun = true;
+		r = run_row(p, &row);
+		if (r < 0)
+			break;
+	}
+	vs_csv_close(&p->from);
+	if (r < 0)
+		return VS_EXIT_FAILED;
+	return ferror(stdout) || fflush(stdout) ? vs_ctl_fail("output: %s", strerror(errno)) : VS_EXIT_DONE;
+}
+
+/* ---- arguments --------------------------------------------------------------------------------------------------- */
+
+static int parse_baseline(struct replay *p)
+{
+	char all[256], *save = NULL;
+	if (!p->baseline)
+		return 0;
+	if (snprintf(all, sizeof all, "%s", p->baseline) >= (int)sizeof all)
+		return vs_ctl_usage("--baseline is too long");
+	for (char *one = strtok_r(all, ",", &save); one; one = strtok_r(NULL, ",", &save)) {
+		char *end = NULL, *equals = strchr(one, '=');
+		double v = equals ? strtod(equals + 1, &end) : 0;
+		enum vs_metric m = vs_metric_by_name(one, equals ? (size_t)(equals - one) : strlen(one));
+		if (!equals || end == equals + 1 || *end || m >= VS_RPP || v < vs_metrics[m].lowest || v > vs_metrics[m].highest)
+			return vs_ctl_usage("--baseline: '%s' is not METRIC=VALUE, like nibp_sys=120", one);
+		if (p->given.len == VS_BASELINE_MAX)
+			return vs_ctl_usage("--baseline: at most %d metrics", VS_BASELINE_MAX);
+		p->given.at[p->given.len].metric = m;
+		p->given.at[p->given.len++].value = v;
+	}
+	return 0;
+}
+
+static int load(struct replay *p)
+{
+	struct vs_findings findings = { 0 };
+	int r = vs_limits_load(p->limit_files, p->n_limit_files, &p->sets, &findings);
+	if (r == 0)
+		r = vs_presets_load(NULL, 0, &p->data, &findings);
+	vs_findings_print(&findings, stderr);
+	vs_findings_clear(&findings);
+	if (r < 0)
+		return r == -EINVAL ? VS_EXIT_CONFIG : vs_ctl_fail("%s", strerror(-r));
+	p->config.set = vs_limits_find(p->sets, p->limits);
+	if (!p->config.set)
+		return vs_ctl_usage("there is no limit set '%s'", p->limits);
+	p->config.n_devices = 1;
+	p->config.devices[0].id = "recording";
+	p->config.next_alarm = &p->next_alarm;
+	p->next_alarm = 1;
+	return 0;
+}
+
+static int parse(struct replay *p, int argc, char **argv)
+{
+	static const struct option options[] = { { "csv", required_argument, NULL, 'c' },
+		{ "limits", required_argument, NULL, 'l' }, { "limit-file", required_argument, NULL, 'f' },
+		{ "phase", required_argument, NULL, 'p' }, { "baseline", required_argument, NULL, 'b' },
+		{ "gates", no_argument, NULL, 'g' }, { "operator", required_argument, NULL, 'o' },
+		{ "json", no_argument, NULL, 'j' }, { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
+	optind = 0;
+	for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+		const char **text = o == 'c' ? &p->csv : o == 'l' ? &p->limits : o == 'p' ? &p->phase : o == 'b' ? &p->baseline :
+			o == 'o' ? &p->operator : NULL;
+		if (text)
+			*text = optarg;
+		else if (o == 'f' && p->n_limit_files < 16)
+			p->limit_files[p->n_limit_files++] = optarg;
+		else if (o == 'g')
+			p->gates = true;
+		else if (o == 'j')
+			p->json = true;
+		else if (o == 'h')
+			return fputs(help, stdout), -1;
+		else
+			return VS_EXIT_USAGE;
+	}
+	if (optind < argc)
+		return vs_ctl_usage("replay: '%s' is too much; recordings are given with --csv FILE", argv[optind]);
+	if (!p->csv)
+		return vs_ctl_usage("replay: --csv FILE is needed");
+	if (p->phase && vs_phase_by_name(p->phase, strlen(p->phase)) == VS_PHASE_COUNT)
+		return vs_ctl_usage("there is no phase '%s'", p->phase);
+	return parse_baseline(p);
+}
+
+int vs_ctl_replay(int argc, char **argv)
+{
+	struct replay *p = calloc(1, sizeof *p);
+	if (!p)
+		return vs_ctl_fail("no memory");
+	p->limits = VS_LIMITS_DEFAULT;
+	p->operator = "replay";
+	int r = parse(p, argc, argv);
+	if (r == 0)
+		r = load(p);
+	if (r == 0)
+		r = run(p);
+	vs_limits_free(p->sets);
+	vs_presets_free(p->data);
+	free(p);
+	return r < 0 ? VS_EXIT_DONE : r;
+}
