@@ -26,6 +26,10 @@ bool vs_read_beside(struct vs_reader *l, const char *file, vs_place at, struct v
 int vs_reader_piece(struct vs_reader *l, char *bytes, size_t len);
 void vs_reader_finish(struct vs_reader *l);
 
+/* vs_config_load of bytes that have been read: takes them.  `file` is what they are called, and where relative names of
+ * other files are looked for. */
+int vs_config_load_bytes(const char *file, char *bytes, size_t len, struct vs_config **ret, struct vs_findings *findings);
+
 /* Everything but the id. */
 void vs_device_read(struct vs_reader *l, const struct raw_device *raw, vs_place at, struct vs_device_config *ret);
 /* What several devices share: a serial port has one owner, an RTU line and a gateway have one device a unit. */

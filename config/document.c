@@ -79,7 +79,10 @@ int vs_yaml_read(const char *file, char **ret_bytes, size_t *ret_len, struct vs_
 {
 	struct stat st;
 	char *bytes = NULL;
-	int r = 0, fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int r = 0, fd = -1;
+	if (!stat(file, &st) && unfit(&st)) /* before opening: opening a device node may do things */
+		return refuse(findings, file, unfit(&st));
+	fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0 || fstat(fd, &st) < 0) {
 		vs_findings_add(findings, file, 1, "cannot be read: %s", strerror(errno));
 		r = -EINVAL;

@@ -218,18 +218,14 @@ static void take_all(struct vs_reader *l, const struct raw_config *raw)
 	vs_lines_check(l);
 }
 
-static int read_into(struct whole *w, const char *file, struct vs_findings *findings)
+static int read_into(struct whole *w, char *bytes, size_t len, struct vs_findings *findings)
 {
-	struct vs_reader l = { .file = file, .config = &w->config, .arena = &w->arena, .findings = findings };
-	char *bytes = NULL;
-	size_t len;
+	struct vs_reader l = { .file = w->config.file, .config = &w->config, .arena = &w->arena, .findings = findings };
 	void *raw = NULL;
 	unsigned before = findings->len;
-	int r = vs_yaml_read(file, &bytes, &len, findings);
+	int r = vs_reader_piece(&l, bytes, len);
 	if (!r)
-		r = vs_reader_piece(&l, bytes, len);
-	if (!r)
-		r = vs_yaml_load(file, bytes, len, &vs_config_format, findings, &l.y, &raw);
+		r = vs_yaml_load(l.file, bytes, len, &vs_config_format, findings, &l.y, &raw);
 	if (!r && raw)
 		take_all(&l, raw);
 	if (!r)
@@ -240,14 +236,18 @@ static int read_into(struct whole *w, const char *file, struct vs_findings *find
 	return r ? r : findings->len > before ? -EINVAL : 0;
 }
 
-int vs_config_load(const char *file, struct vs_config **ret, struct vs_findings *findings)
+int vs_config_load_bytes(const char *file, char *bytes, size_t len, struct vs_config **ret, struct vs_findings *findings)
 {
 	struct whole *w = calloc(1, sizeof *w);
-	if (!w)
+	if (w)
+		w->config.file = vs_arena_text(&w->arena, file);
+	if (!w || !w->config.file) {
+		free(bytes);
+		free(w);
 		return -ENOMEM;
-	w->config.file = vs_arena_text(&w->arena, file);
+	}
 	w->config.custody_bytes = CUSTODY_DEFAULT;
-	int r = read_into(w, file, findings);
+	int r = read_into(w, bytes, len, findings);
 	if (r) {
 		vs_findings_sort(findings);
 		vs_config_free(&w->config);
@@ -255,6 +255,14 @@ int vs_config_load(const char *file, struct vs_config **ret, struct vs_findings 
 	}
 	*ret = &w->config;
 	return 0;
+}
+
+int vs_config_load(const char *file, struct vs_config **ret, struct vs_findings *findings)
+{
+	char *bytes;
+	size_t len;
+	int r = vs_yaml_read(file, &bytes, &len, findings);
+	return r ? r : vs_config_load_bytes(file, bytes, len, ret, findings);
 }
 
 void vs_config_free(struct vs_config *c)

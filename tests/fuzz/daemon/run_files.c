@@ -10,7 +10,9 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define LONGEST 20000
+#ifndef DAMAGES
 #define DAMAGES 2000
+#endif
 
 static uint64_t state = 20261121;
 
