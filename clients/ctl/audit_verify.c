@@ -1,0 +1,582 @@
+#include "clients/ctl/audit_verify.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clients/ctl/audit.h"
+#include "core/timetext.h"
+#include "record/key.h"
+#include "record/schema.h"
+#include "record/seal.h"
+
+struct part {
+	int64_t seal, rows, last;
+	uint8_t digest[VS_HASH];
+	uint8_t table;
+	bool met; /* its rows were looked at */
+};
+
+struct seal {
+	int64_t seal, at_ms, rows;
+	uint8_t hash[VS_HASH], signature[VS_KEY_SIGNATURE];
+	bool is_signed;
+};
+
+struct verify {
+	struct vs_log *l;
+	struct vs_verdict *out;
+	struct part *parts; /* in the order of tables, then of numbers */
+	size_t n_parts;
+	struct seal *seals;
+	size_t n_seals;
+	uint8_t tail[VS_HASH];
+	int64_t tail_rows;
+	struct vs_row_text row;
+	uint8_t (*keys)[VS_KEY_PUBLIC];
+	size_t n_keys;
+	const char *trusted;
+};
+
+/* ---- Saying what was found ---- */
+
+__attribute__((format(printf, 3, 0))) static void say(json_t *to, const char *place, const char *format, va_list args)
+{
+	char text[512];
+	vsnprintf(text, sizeof text, format, args);
+	json_array_append_new(to, json_pack("{s:s,s:s}", "place", place, "what", text));
+}
+
+__attribute__((format(printf, 3, 4))) static void finding(struct verify *v, const char *place, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	say(v->out->findings, place, format, args);
+	va_end(args);
+}
+
+/* "chair-1, readings 40211 to 40270, 2026-11-21T22:21:39.512Z to ..." of readings; "event 12 to 40" of others. */
+static void name_rows(struct verify *v, unsigned table, int64_t first, int64_t last, char *buf, size_t cap)
+{
+	sqlite3_stmt *st = NULL;
+	snprintf(buf, cap, "%s, rows %" PRId64 " to %" PRId64, vs_seal_tables[table].name, first, last);
+	if (table != VS_SEAL_READING)
+		return;
+	if (sqlite3_prepare_v2(vs_log_db(v->l),
+			       "SELECT o.chair, u.first_seq, u.start_ms, o.epoch, (SELECT min(t) FROM reading WHERE id BETWEEN ?2 AND"
+			       " ?3), (SELECT max(t) FROM reading WHERE id BETWEEN ?2 AND ?3) FROM run u LEFT JOIN origin o"
+			       " USING(origin) WHERE u.run = ?1", -1, &st, NULL) == SQLITE_OK) {
+		sqlite3_bind_int64(st, 1, last / VS_RUN_ROWS);
+		sqlite3_bind_int64(st, 2, first);
+		sqlite3_bind_int64(st, 3, last);
+		if (sqlite3_step(st) == SQLITE_ROW) {
+			char from[VS_TIME_TEXT_CAP], until[VS_TIME_TEXT_CAP];
+			int64_t seq = sqlite3_column_int64(st, 1), start = sqlite3_column_int64(st, 2);
+			int64_t epoch = sqlite3_column_int64(st, 3);
+			const char *chair = (const char *)sqlite3_column_text(st, 0);
+			vs_time_text(start + sqlite3_column_int64(st, 4), from);
+			vs_time_text(start + sqlite3_column_int64(st, 5), until);
+			snprintf(buf, cap, "%s, epoch %" PRId64 ", readings %" PRId64 " to %" PRId64 ", %s to %s",
+				 chair ? chair : "a chair that is gone", epoch, seq + first % VS_RUN_ROWS,
+				 seq + last % VS_RUN_ROWS, from, until);
+		}
+	}
+	sqlite3_finalize(st);
+}
+
+/* ---- Reading what the chain says ---- */
+
+static unsigned table_by_name(const char *name)
+{
+	unsigned t = 0;
+	while (t < VS_SEAL_TABLES && strcmp(vs_seal_tables[t].name, name) != 0)
+		t++;
+	return t;
+}
+
+static void *grown(void *at, size_t n, size_t size)
+{
+	return n & (n - 1) ? at : realloc(at, (n ? n * 2 : 1) * size); /* doubles at each power of two */
+}
+
+static int part_order(const void *a, const void *b)
+{
+	const struct part *x = a, *y = b;
+	return x->table != y->table ? x->table - y->table : (x->last > y->last) - (x->last < y->last);
+}
+
+static int read_parts(struct verify *v)
+{
+	sqlite3_stmt *st = NULL;
+	int rc = sqlite3_prepare_v2(vs_log_db(v->l), "SELECT part, last, seal, rows, digest FROM seal_part", -1, &st, NULL);
+	while (rc == SQLITE_OK && sqlite3_step(st) == SQLITE_ROW) {
+		const char *name = (const char *)sqlite3_column_text(st, 0);
+		unsigned table = table_by_name(name ? name : "");
+		struct part *more = grown(v->parts, v->n_parts, sizeof *more);
+		if (!more) {
+			rc = SQLITE_NOMEM;
+			break;
+		}
+		v->parts = more;
+		struct part *p = &v->parts[v->n_parts];
+		*p = (struct part){ .last = sqlite3_column_int64(st, 1), .seal = sqlite3_column_int64(st, 2),
+				    .rows = sqlite3_column_int64(st, 3), .table = (uint8_t)table };
+		if (table == VS_SEAL_TABLES || sqlite3_column_bytes(st, 4) != VS_HASH) {
+			finding(v, "seal_part", "a row of seal %" PRId64 " is of no table that is sealed", p->seal);
+			continue;
+		}
+		memcpy(p->digest, sqlite3_column_blob(st, 4), VS_HASH);
+		v->n_parts++;
+	}
+	sqlite3_finalize(st);
+	if (v->n_parts)
+		qsort(v->parts, v->n_parts, sizeof *v->parts, part_order);
+	return rc == SQLITE_OK ? 0 : -1;
+}
+
+static int read_seals(struct verify *v)
+{
+	sqlite3_stmt *st = NULL;
+	int rc = sqlite3_prepare_v2(vs_log_db(v->l), "SELECT seal, at_ms, rows, hash, signature FROM seal ORDER BY seal", -1, &st,
+				    NULL);
+	while (rc == SQLITE_OK && sqlite3_step(st) == SQLITE_ROW) {
+		struct seal *more = grown(v->seals, v->n_seals, sizeof *more);
+		if (!more) {
+			rc = SQLITE_NOMEM;
+			break;
+		}
+		v->seals = more;
+		struct seal *s = &v->seals[v->n_seals++];
+		*s = (struct seal){ .seal = sqlite3_column_int64(st, 0), .at_ms = sqlite3_column_int64(st, 1),
+				    .rows = sqlite3_column_int64(st, 2) };
+		if (sqlite3_column_bytes(st, 3) == VS_HASH)
+			memcpy(s->hash, sqlite3_column_blob(st, 3), VS_HASH);
+		s->is_signed = sqlite3_column_bytes(st, 4) == VS_KEY_SIGNATURE;
+		if (s->is_signed)
+			memcpy(s->signature, sqlite3_column_blob(st, 4), VS_KEY_SIGNATURE);
+	}
+	sqlite3_finalize(st);
+	return rc == SQLITE_OK ? 0 : -1;
+}
+
+static int add_key(struct verify *v, const uint8_t key[VS_KEY_PUBLIC])
+{
+	void *more = grown(v->keys, v->n_keys, sizeof *v->keys);
+	if (!more)
+		return -1;
+	v->keys = more;
+	memcpy(v->keys[v->n_keys++], key, VS_KEY_PUBLIC);
+	return 0;
+}
+
+/* The key that the caller trusts, as text or in a file; else all that the log names. */
+static int read_keys(struct verify *v)
+{
+	uint8_t key[VS_KEY_PUBLIC];
+	sqlite3_stmt *st = NULL;
+	int r = 0;
+	if (v->trusted) {
+		char text[256] = "";
+		FILE *f = fopen(v->trusted, "re");
+		if (f && !fgets(text, sizeof text, f))
+			text[0] = '\0';
+		if (f)
+			fclose(f);
+		text[strcspn(text, " \r\n")] = '\0';
+		if (!vs_unhex(f ? text : v->trusted, key, sizeof key))
+			return vs_ctl_fail("%s: no public key; 64 hexadecimal digits are wanted, as 'vitalsctl log key' prints them",
+					   v->trusted);
+		return add_key(v, key);
+	}
+	if (sqlite3_prepare_v2(vs_log_db(v->l), "SELECT DISTINCT public_key FROM epoch WHERE length(public_key) = 32", -1, &st,
+			       NULL) == SQLITE_OK)
+		while (r == 0 && sqlite3_step(st) == SQLITE_ROW)
+			r = add_key(v, sqlite3_column_blob(st, 0));
+	sqlite3_finalize(st);
+	return r;
+}
+
+/* ---- Rows against their parts ---- */
+
+struct walk {
+	struct verify *v;
+	unsigned table;
+	size_t next, end; /* parts of this table that are still to come */
+	crypto_hash_sha256_state sha;
+	int64_t rows, first, before; /* before: the last row of the part before (of readings: in the same run) */
+};
+
+static int64_t run_of(const struct walk *w, int64_t id)
+{
+	return w->table == VS_SEAL_READING ? id >> 13 : 0;
+}
+
+static void begin_part(struct walk *w)
+{
+	crypto_hash_sha256_init(&w->sha);
+	w->rows = 0;
+}
+
+static void end_part(struct walk *w)
+{
+	struct part *p = &w->v->parts[w->next++];
+	uint8_t digest[VS_HASH];
+	char place[256];
+	crypto_hash_sha256_final(&w->sha, digest);
+	p->met = true;
+	if (w->rows != p->rows || memcmp(digest, p->digest, VS_HASH) != 0) {
+		int64_t first = w->next >= 2 && w->v->parts[w->next - 2].table == p->table &&
+				run_of(w, w->v->parts[w->next - 2].last) == run_of(w, p->last)
+					? w->v->parts[w->next - 2].last + 1
+				: w->table == VS_SEAL_READING ? run_of(w, p->last) * VS_RUN_ROWS : 0;
+		name_rows(w->v, w->table, first, p->last, place, sizeof place);
+		if (w->rows < p->rows)
+			finding(w->v, place, "%" PRId64 " of %" PRId64 " rows were removed since seal %" PRId64, p->rows - w->rows,
+				p->rows, p->seal);
+		else if (w->rows > p->rows)
+			finding(w->v, place, "%" PRId64 " rows were added to the %" PRId64 " under seal %" PRId64, w->rows - p->rows,
+				p->rows, p->seal);
+		else
+			finding(w->v, place, "rows are not as they were under seal %" PRId64 ": changed, or put in another order",
+				p->seal);
+	}
+	begin_part(w);
+}
+
+static void take_row(struct walk *w, int64_t id)
+{
+	struct verify *v = w->v;
+	while (w->next < w->end && v->parts[w->next].last < id)
+		end_part(w);
+	if (w->next < w->end && run_of(w, v->parts[w->next].last) == run_of(w, id)) {
+		crypto_hash_sha256_update(&w->sha, (const uint8_t *)v->row.buf, v->row.len);
+		w->rows++;
+		v->out->rows++;
+	} else {
+		vs_tail_row(v->tail, vs_seal_tables[w->table].name, &v->row);
+		v->tail_rows++;
+	}
+}
+
+static int walk_table(struct verify *v, unsigned table, size_t *part)
+{
+	struct walk w = { .v = v, .table = table, .next = *part, .end = *part };
+	sqlite3_stmt *st = NULL;
+	while (w.end < v->n_parts && v->parts[w.end].table == table)
+		w.end++;
+	begin_part(&w);
+	int rc = vs_seal_prepare(vs_log_db(v->l), table, &st);
+	if (rc == SQLITE_OK) {
+		sqlite3_bind_int64(st, 1, INT64_MIN);
+		sqlite3_bind_int64(st, 2, INT64_MAX);
+		while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
+			vs_row_columns(&v->row, st, 0);
+			take_row(&w, sqlite3_column_int64(st, 0));
+		}
+	}
+	while (w.next < w.end)
+		end_part(&w);
+	sqlite3_finalize(st);
+	*part = w.end;
+	if (rc != SQLITE_DONE)
+		finding(v, vs_seal_tables[table].name, "the table cannot be read to its end: %s", sqlite3_errmsg(vs_log_db(v->l)));
+	return 0;
+}
+
+/* ---- The chain ---- */
+
+static int seal_order(const void *a, const void *b)
+{
+	const struct part *x = a, *y = b;
+	return x->seal != y->seal ? (x->seal > y->seal) - (x->seal < y->seal) : part_order(a, b);
+}
+
+static bool signed_by_known(const struct verify *v, const uint8_t hash[VS_HASH], const uint8_t signature[VS_KEY_SIGNATURE])
+{
+	char hex[VS_HASH_HEX];
+	vs_hex(hash, VS_HASH, hex);
+	for (size_t i = 0; i < v->n_keys; i++)
+		if (vs_key_verify(v->keys[i], hex, signature))
+			return true;
+	return false;
+}
+
+static void name_seal(const struct seal *s, char *buf, size_t cap)
+{
+	char at[VS_TIME_TEXT_CAP];
+	vs_time_text(s->at_ms, at);
+	snprintf(buf, cap, "seal %" PRId64 ", %s", s->seal, at);
+}
+
+/* One seal, with the parts from *part on. */
+static void check_seal(struct verify *v, size_t i, size_t *part, const uint8_t previous[VS_HASH])
+{
+	struct seal *s = &v->seals[i];
+	struct vs_seal_hash h;
+	uint8_t hash[VS_HASH];
+	char place[128];
+	int64_t rows = i ? v->seals[i - 1].rows : 0;
+	name_seal(s, place, sizeof place);
+	vs_seal_begin(&h, previous, s->seal, s->at_ms, s->rows);
+	for (; *part < v->n_parts && v->parts[*part].seal <= s->seal; ++*part) {
+		const struct part *p = &v->parts[*part];
+		if (p->seal != s->seal) {
+			finding(v, place, "rows of %s belong to seal %" PRId64 ", which is not there", vs_seal_tables[p->table].name,
+				p->seal);
+			continue;
+		}
+		rows += p->rows;
+		vs_seal_part(&h, vs_seal_tables[p->table].name, p->last, p->rows, p->digest);
+	}
+	vs_seal_end(&h, hash);
+	if (memcmp(hash, s->hash, VS_HASH) != 0)
+		finding(v, place, "the seal does not fit what it covers, or the seal before it");
+	else if (rows != s->rows)
+		finding(v, place, "the seal counts %" PRId64 " rows, its parts %" PRId64, s->rows, rows);
+	if (s->is_signed && !signed_by_known(v, s->hash, s->signature))
+		finding(v, place, v->n_keys ? "the signature is not by the daemon's key" : "the daemon's public key is missing");
+	v->out->signatures += s->is_signed;
+}
+
+static void check_chain(struct verify *v)
+{
+	static const uint8_t none[VS_HASH];
+	size_t part = 0;
+	char place[128];
+	if (v->n_parts)
+		qsort(v->parts, v->n_parts, sizeof *v->parts, seal_order);
+	for (size_t i = 0; i < v->n_seals; i++) {
+		if (v->seals[i].seal != (i ? v->seals[i - 1].seal : 0) + 1) {
+			name_seal(&v->seals[i], place, sizeof place);
+			finding(v, place, "the seal before it, %" PRId64 ", is missing", v->seals[i].seal - 1);
+		}
+		check_seal(v, i, &part, i ? v->seals[i - 1].hash : none);
+	}
+	if (part < v->n_parts)
+		finding(v, "seal", "the last seals, up to %" PRId64 ", are missing", v->parts[v->n_parts - 1].seal);
+	v->out->seals = (int64_t)v->n_seals;
+}
+
+static void check_head(struct verify *v)
+{
+	sqlite3_stmt *st = NULL;
+	int64_t last = v->n_seals ? v->seals[v->n_seals - 1].seal : 0, seal = 0, rows = 0;
+	v->out->unsealed = v->tail_rows;
+	bool there = sqlite3_prepare_v2(vs_log_db(v->l), "SELECT seal, rows, tail FROM head WHERE one = 1", -1, &st, NULL) ==
+			     SQLITE_OK && sqlite3_step(st) == SQLITE_ROW;
+	if (there) {
+		seal = sqlite3_column_int64(st, 0);
+		rows = sqlite3_column_int64(st, 1);
+	}
+	if (!there)
+		finding(v, "head", "the end of the chain is missing");
+	else if (seal != last)
+		finding(v, "head", "the log's last seal was %" PRId64 ", now it is %" PRId64, seal, last);
+	else if (rows != v->tail_rows)
+		finding(v, "rows that are under no seal", "there were %" PRId64 " rows, now there are %" PRId64, rows, v->tail_rows);
+	else if (sqlite3_column_bytes(st, 2) != VS_HASH || memcmp(sqlite3_column_blob(st, 2), v->tail, VS_HASH) != 0)
+		finding(v, "rows that are under no seal", "the %" PRId64 " rows are not as they were recorded", v->tail_rows);
+	sqlite3_finalize(st);
+}
+
+/* ---- Everything else ---- */
+
+static void schema_differs(void *arg, const char *type, const char *name, const char *what)
+{
+	char place[160];
+	snprintf(place, sizeof place, "%s %s", type, name);
+	finding(arg, place, "the %s %s: what it shows or keeps is not what vitalsd made it for", type, what);
+}
+
+/* Statements whose rows are findings (or notes): place, what. */
+static void ask(struct verify *v, const char *sql, json_t *to)
+{
+	sqlite3_stmt *st = NULL;
+	if (sqlite3_prepare_v2(vs_log_db(v->l), sql, -1, &st, NULL) == SQLITE_OK)
+		while (sqlite3_step(st) == SQLITE_ROW)
+			json_array_append_new(to, json_pack("{s:s,s:s}", "place", sqlite3_column_text(st, 0), "what",
+							    sqlite3_column_text(st, 1)));
+	else
+		finding(v, "the log", "cannot be asked: %s", sqlite3_errmsg(vs_log_db(v->l)));
+	sqlite3_finalize(st);
+}
+
+#define AT(column) "strftime('%Y-%m-%dT%H:%M:%SZ', " column " / 1000.0, 'unixepoch')"
+
+static void check_pages(struct verify *v)
+{
+	sqlite3_stmt *st = NULL;
+	if (sqlite3_prepare_v2(vs_log_db(v->l), "PRAGMA integrity_check(20)", -1, &st, NULL) == SQLITE_OK)
+		while (sqlite3_step(st) == SQLITE_ROW) {
+			const char *text = (const char *)sqlite3_column_text(st, 0);
+			if (text && strcmp(text, "ok") != 0)
+				finding(v, "the file", "%s", text);
+		}
+	sqlite3_finalize(st);
+}
+
+static void check_rest(struct verify *v)
+{
+	if (vs_schema_compare(vs_log_db(v->l), schema_differs, v) < 0)
+		finding(v, "schema", "it cannot be read: %s", sqlite3_errmsg(vs_log_db(v->l)));
+	check_pages(v);
+	ask(v, "SELECT 'finding ' || finding || ', ' || " AT("at_ms") ", text FROM finding WHERE text LIKE 'rows after seal%'",
+	    v->out->findings);
+	ask(v, "SELECT 'finding ' || finding || ', ' || " AT("at_ms") ", text FROM finding WHERE text NOT LIKE 'rows after seal%'",
+	    v->out->notes);
+	ask(v, "SELECT 'gap ' || gap || ', ' || " AT("from_ms") " || ' to ' || " AT("until_ms") ", CASE WHEN readings THEN readings"
+	       " || ' readings were given up: ' ELSE '' END || reason FROM gap", v->out->notes);
+	ask(v, "SELECT 'epoch ' || epoch || ', ' || " AT("started_ms") ", 'started after ' || restarted_after FROM epoch"
+	       " WHERE restarted_after NOT LIKE 'an orderly stop%'", v->out->notes);
+	/* Numbers are contiguous within a topic: one that is missing was never recorded, or is gone. */
+	ask(v, "SELECT o.chair || ', epoch ' || o.epoch || ', ' || e.kind, (max(e.seq) - min(e.seq) + 1 - count(*)) ||"
+	       " ' numbers are missing between ' || min(e.seq) || ' and ' || max(e.seq) FROM event e JOIN origin o USING(origin)"
+	       " GROUP BY o.epoch, o.chair, e.kind HAVING max(e.seq) - min(e.seq) + 1 <> count(*)", v->out->findings);
+}
+
+/* ---- Witnesses ---- */
+
+static void check_witness(struct verify *v, int line, const json_t *message)
+{
+	char place[64];
+	uint8_t head[VS_HASH], signature[VS_KEY_SIGNATURE];
+	const char *hex = json_string_value(json_object_get(message, "head"));
+	const char *sign = json_string_value(json_object_get(message, "signature"));
+	json_int_t number = json_integer_value(json_object_get(message, "seal"));
+	json_int_t rows = json_integer_value(json_object_get(message, "rows"));
+	snprintf(place, sizeof place, "witness, line %d", line);
+	v->out->witnesses++;
+	if (!hex || !vs_unhex(hex, head, sizeof head)) {
+		finding(v, place, "the message has no head");
+		return;
+	}
+	if (sign && (!vs_unhex(sign, signature, sizeof signature) || !signed_by_known(v, head, signature)))
+		finding(v, place, "its signature is not by the daemon's key");
+	for (size_t i = 0; i < v->n_seals; i++) {
+		const struct seal *s = &v->seals[i];
+		bool same = memcmp(s->hash, head, VS_HASH) == 0;
+		if (number ? s->seal != number : !same)
+			continue;
+		if (!same)
+			finding(v, place, "seal %" PRId64 " of the log is not the one that was published: the log was written anew",
+				s->seal);
+		else if (rows && rows != s->rows)
+			finding(v, place, "seal %" PRId64 " covers %" PRId64 " rows, the published one %lld", s->seal, s->rows,
+				(long long)rows);
+		return;
+	}
+	finding(v, place, "seal %lld was published and is not in this log, which ends at seal %" PRId64, (long long)number,
+		v->n_seals ? v->seals[v->n_seals - 1].seal : 0);
+}
+
+static int read_witness(struct verify *v, const char *file)
+{
+	char line[16384];
+	FILE *f = fopen(file, "re");
+	if (!f)
+		return vs_ctl_fail("%s: %m", file);
+	for (int n = 1; fgets(line, sizeof line, f); n++) {
+		const char *open = strchr(line, '{'); /* after the topic, where there is one */
+		json_t *message = open ? json_loads(open, 0, NULL) : NULL;
+		const char *kind = json_string_value(json_object_get(message, "kind"));
+		if (message && (kind ? strcmp(kind, "seal") == 0 : json_object_get(message, "head") != NULL))
+			check_witness(v, n, message);
+		json_decref(message);
+	}
+	fclose(f);
+	return v->out->witnesses ? 0 : vs_ctl_fail("%s: there is no seal message in it, one JSON object a line", file);
+}
+
+/* ---- All of it ---- */
+
+int vs_verify(struct vs_log *l, const char *key, const char *witness, struct vs_verdict *ret)
+{
+	*ret = (struct vs_verdict){ .findings = json_array(), .notes = json_array() };
+	struct verify v = { .l = l, .out = ret, .trusted = key };
+	size_t part = 0;
+	/* One snapshot: the daemon may go on writing. */
+	int r = sqlite3_exec(vs_log_db(l), "BEGIN; SELECT count(*) FROM head", NULL, NULL, NULL) == SQLITE_OK ? 0
+													    : vs_log_failed(l);
+	if (r == 0)
+		r = read_keys(&v);
+	if (r == 0)
+		check_rest(&v);
+	if (r == 0 && (read_parts(&v) < 0 || read_seals(&v) < 0))
+		finding(&v, "seals", "they cannot be read: %s", sqlite3_errmsg(vs_log_db(l)));
+	for (unsigned t = 0; r == 0 && t < VS_SEAL_TABLES; t++)
+		r = walk_table(&v, t, &part);
+	if (r == 0) {
+		check_chain(&v);
+		check_head(&v);
+	}
+	if (r == 0 && witness)
+		r = read_witness(&v, witness);
+	sqlite3_exec(vs_log_db(l), "ROLLBACK", NULL, NULL, NULL);
+	free(v.parts);
+	free(v.seals);
+	free(v.keys);
+	vs_row_finish(&v.row);
+	if (r != 0) {
+		json_decref(ret->findings);
+		json_decref(ret->notes);
+	}
+	return r;
+}
+
+static void print_all(const char *title, const json_t *all)
+{
+	size_t i;
+	const json_t *f;
+	json_array_foreach(all, i, f)
+		printf("%s: %s: %s\n", title, json_string_value(json_object_get(f, "place")),
+		       json_string_value(json_object_get(f, "what")));
+}
+
+static void print_verdict(const struct vs_log_options *o, const struct vs_log *l, const struct vs_verdict *v)
+{
+	size_t n = json_array_size(v->findings);
+	if (o->json) {
+		json_t *j = json_pack("{s:s,s:b,s:I,s:I,s:I,s:I,s:I,s:O,s:O}", "log", vs_log_file(l), "ok", n == 0, "rows",
+				      (json_int_t)v->rows, "unsealed", (json_int_t)v->unsealed, "seals", (json_int_t)v->seals,
+				      "signatures", (json_int_t)v->signatures, "witnesses", (json_int_t)v->witnesses, "findings",
+				      v->findings, "notes", v->notes);
+		json_dumpf(j, stdout, JSON_INDENT(1));
+		putchar('\n');
+		json_decref(j);
+		return;
+	}
+	print_all("note", v->notes);
+	print_all("FINDING", v->findings);
+	printf("%s: %" PRId64 " rows under %" PRId64 " seals (%" PRId64 " signed), %" PRId64 " rows wait for the next seal",
+	       vs_log_file(l), v->rows, v->seals, v->signatures, v->unsealed);
+	if (v->witnesses)
+		printf(", %" PRId64 " seals kept elsewhere", v->witnesses);
+	if (n == 0)
+		puts(": nothing was changed, removed, added or reordered");
+	else
+		printf(": %zu finding%s\n", n, n == 1 ? "" : "s");
+}
+
+int vs_audit_verify(int argc, char **argv)
+{
+	struct vs_log_options o;
+	struct vs_log *l = NULL;
+	struct vs_verdict v;
+	int r = vs_log_options(&o, argc, argv, "witness key");
+	if (r == VS_EXIT_DONE && o.n_words)
+		return vs_ctl_usage("audit verify: '%s' is one word too many", o.words[0]);
+	if (r == VS_EXIT_DONE)
+		r = vs_log_open_given(&o, &l);
+	if (r != VS_EXIT_DONE)
+		return r;
+	r = vs_verify(l, o.key, o.witness, &v);
+	if (r == VS_EXIT_DONE) {
+		print_verdict(&o, l, &v);
+		r = json_array_size(v.findings) ? VS_EXIT_FAILED : VS_EXIT_DONE;
+		json_decref(v.findings);
+		json_decref(v.notes);
+	}
+	vs_log_close(l);
+	return r;
+}
