@@ -27,6 +27,7 @@
 #define LOST_MS 3000         /* contract, section 3 */
 #define ANSWER_MS 2000
 #define ASK_AGAIN_MS 5000    /* after a question without an answer */
+#define SILENT_MS 1500       /* each chair says `alive` once a second: the connection may be dead */
 #define RECONNECT_MS 20
 #define RECEIVE_BUFFER (4 << 20)
 #define EPOCHS_BACK 20       /* a gap across more starts of the daemon than these is shown from there on */
@@ -56,7 +57,7 @@ struct source {
 	struct chair *chairs;
 	size_t n_chairs;
 	bool heard, introduced; /* something came; the snapshot was shown */
-	uint64_t ask_again_ms;
+	uint64_t ask_again_ms, silent_ms;
 	uint64_t missed; /* messages that could not be recovered */
 };
 
@@ -126,6 +127,19 @@ static void subscribe(const struct watch *w, int sub)
 
 /* ---- Asking ---- */
 
+static int open_req(struct source *s)
+{
+	int answer_ms = ANSWER_MS, again_ms = RECONNECT_MS, any = -1;
+	if (s->req >= 0)
+		nn_close(s->req);
+	s->req = nn_socket(AF_SP, NN_REQ);
+	nn_setsockopt(s->req, NN_SOL_SOCKET, NN_RECONNECT_IVL, &again_ms, sizeof again_ms);
+	nn_setsockopt(s->req, NN_SOL_SOCKET, NN_RCVMAXSIZE, &any, sizeof any);
+	nn_setsockopt(s->req, NN_SOL_SOCKET, NN_RCVTIMEO, &answer_ms, sizeof answer_ms);
+	nn_setsockopt(s->req, NN_SOL_SOCKET, NN_SNDTIMEO, &answer_ms, sizeof answer_ms);
+	return nn_connect(s->req, s->query);
+}
+
 static json_t *receive_answer(struct source *s)
 {
 	void *text;
@@ -143,8 +157,10 @@ static json_t *ask(struct source *s, const char *question)
 	if (s->req < 0 || now_ms() < s->ask_again_ms)
 		return NULL;
 	json_t *answer = nn_send(s->req, question, strlen(question), 0) < 0 ? NULL : receive_answer(s);
-	if (!answer)
+	if (!answer) {
 		s->ask_again_ms = now_ms() + ASK_AGAIN_MS;
+		open_req(s);
+	}
 	if (answer && !json_is_true(json_object_get(answer, "ok"))) {
 		json_decref(answer);
 		return NULL;
@@ -400,11 +416,31 @@ static void receive_all(const struct watch *w, struct source *s)
 			continue; /* no event is so long */
 		text[len] = '\0';
 		s->heard = true;
+		s->silent_ms = now_ms() + SILENT_MS;
 		if (!s->introduced)
 			introduce(w, s);
 		on_message(w, s, text, (size_t)len);
 	}
 	fflush(stdout);
+}
+
+/* A fresh subscription.  Also for one that has fallen silent: nanomsg (1.1.5) keeps the unread rest of a broken ipc
+ * connection and takes it for the beginning of the next one, so that such a socket never connects again. */
+static int open_sub(const struct watch *w, struct source *s)
+{
+	int buffer = RECEIVE_BUFFER, again_ms = RECONNECT_MS;
+	if (s->sub >= 0)
+		nn_close(s->sub);
+	s->silent_ms = now_ms() + SILENT_MS;
+	s->sub = nn_socket(AF_SP, NN_SUB);
+	if (s->sub < 0)
+		return vs_ctl_fail("nanomsg: %s", nn_strerror(nn_errno()));
+	nn_setsockopt(s->sub, NN_SOL_SOCKET, NN_RCVBUF, &buffer, sizeof buffer);
+	nn_setsockopt(s->sub, NN_SOL_SOCKET, NN_RECONNECT_IVL, &again_ms, sizeof again_ms);
+	subscribe(w, s->sub);
+	if (nn_connect(s->sub, s->events) < 0)
+		return vs_ctl_fail("cannot connect to '%s': %s", s->events, nn_strerror(nn_errno()));
+	return VS_EXIT_DONE;
 }
 
 static void watch(struct watch *w)
@@ -422,8 +458,11 @@ static void watch(struct watch *w)
 		if (now_ms() < look_ms)
 			continue;
 		look_ms = now_ms() + LOOK_MS;
-		for (size_t i = 0; i < w->n_sources; i++)
+		for (size_t i = 0; i < w->n_sources; i++) {
 			look_for_lost(w, &w->sources[i]);
+			if (now_ms() > w->sources[i].silent_ms)
+				open_sub(w, &w->sources[i]);
+		}
 		fflush(stdout);
 	}
 }
@@ -432,27 +471,15 @@ static void watch(struct watch *w)
 
 static int open_source(const struct watch *w, struct source *s)
 {
-	int buffer = RECEIVE_BUFFER, answer_ms = ANSWER_MS, again_ms = RECONNECT_MS, any = -1;
-	s->req = -1;
-	s->sub = nn_socket(AF_SP, NN_SUB);
-	if (s->sub < 0)
-		return vs_ctl_fail("nanomsg: %s", nn_strerror(nn_errno()));
-	nn_setsockopt(s->sub, NN_SOL_SOCKET, NN_RCVBUF, &buffer, sizeof buffer);
-	nn_setsockopt(s->sub, NN_SOL_SOCKET, NN_RECONNECT_IVL, &again_ms, sizeof again_ms);
-	subscribe(w, s->sub);
-	if (nn_connect(s->sub, s->events) < 0)
-		return vs_ctl_fail("cannot connect to '%s': %s", s->events, nn_strerror(nn_errno()));
+	int r = open_sub(w, s);
+	if (r != VS_EXIT_DONE)
+		return r;
 	if (!*s->query && !vs_query_url(s->events, s->query, sizeof s->query)) {
 		fprintf(stderr, "vitalsctl: no query URL follows from '%s': missed messages are not asked for; give --query\n",
 			s->events);
 		return VS_EXIT_DONE;
 	}
-	s->req = nn_socket(AF_SP, NN_REQ);
-	nn_setsockopt(s->req, NN_SOL_SOCKET, NN_RECONNECT_IVL, &again_ms, sizeof again_ms);
-	nn_setsockopt(s->req, NN_SOL_SOCKET, NN_RCVMAXSIZE, &any, sizeof any);
-	nn_setsockopt(s->req, NN_SOL_SOCKET, NN_RCVTIMEO, &answer_ms, sizeof answer_ms);
-	nn_setsockopt(s->req, NN_SOL_SOCKET, NN_SNDTIMEO, &answer_ms, sizeof answer_ms);
-	if (nn_connect(s->req, s->query) < 0)
+	if (open_req(s) < 0)
 		return vs_ctl_fail("cannot connect to '%s': %s", s->query, nn_strerror(nn_errno()));
 	introduce(w, s);
 	if (!s->introduced)

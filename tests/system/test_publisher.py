@@ -1,0 +1,250 @@
+"""The publisher process: every event, in order, whatever strangers send and whoever dies."""
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+from synthetic import Synthetic, Watch, alive, wait_for
+
+
+@pytest.fixture
+def synthetic(tmp_path):
+    made = []
+
+    def make(**more):
+        s = Synthetic(tmp_path, **more)
+        made.append(s)
+        return s.start()
+    yield make
+    for s in made:
+        s.end()
+
+
+def connected(s, subscriber):
+    """A subscriber is connected when something has come."""
+    wait_for(lambda: (s.commit("device"), time.sleep(0.05), subscriber.messages())[-1], 5)
+    assert subscriber.messages()
+
+
+def numbers(subscriber, kind):
+    return [b["seq"] for b in subscriber.bodies(kind)]
+
+
+def send_as_subscriber(port, payload):
+    """What kills a process that owns a PUB socket: a peer that says it is a subscriber, and sends."""
+    with socket.create_connection(("127.0.0.1", port)) as c:
+        c.sendall(b"\0SP\0\0\x21\0\0")
+        c.recv(8)
+        c.sendall(len(payload).to_bytes(8, "big") + payload)
+        c.settimeout(1)
+        try:
+            return c.recv(1) == b""
+        except ConnectionResetError:
+            return True
+        except socket.timeout:
+            return False
+
+
+def test_messages_come_on_every_url_in_order_and_the_query_socket_knows_them(synthetic):
+    s = synthetic()
+    tcp, ipc = s.subscribe(url=s.tcp), s.subscribe("alarm/chair-1 ")
+    connected(s, tcp)
+    s.commit("alarm", 50)
+    s.commit("alarm", 5, "chair-10")
+    s.commit("vitals", 50)
+    assert wait_for(lambda: numbers(tcp, "vitals") == list(range(1, 51)), 5)
+    assert [b["seq"] for b in tcp.bodies("alarm", chair="chair-1")] == list(range(1, 51))
+    assert wait_for(lambda: numbers(ipc, "alarm") == list(range(1, 51)), 5)
+    assert {b["chair"] for b in ipc.bodies("alarm")} == {"chair-1"}  # the space ends the topic
+    answer = s.replay("alarm", 1)
+    assert answer["ok"] and not answer["more"]
+    assert answer["events"] == tcp.bodies("alarm", chair="chair-1")
+    assert [c["chair"] for c in s.ask({"op": "snapshot"})["chairs"]] == ["chair-1", "chair-10"]
+    assert [c["chair"] for c in s.ask({"op": "snapshot", "chair": "chair-10"})["chairs"]] == ["chair-10"]
+
+
+def test_replay_holds_at_once_and_is_what_was_published_before_and_after_the_commit(synthetic):
+    s = synthetic()
+    heard = s.subscribe()
+    connected(s, heard)
+    for last in (3, 6, 9):
+        s.commit("alarm", 3)
+        s.commit("vitals", 3)
+        for kind in ("alarm", "vitals"):  # at once: the log commits up to 250 ms later
+            assert [e["seq"] for e in s.replay(kind, 1)["events"]] == list(range(1, last + 1))
+        time.sleep(0.5)
+    assert wait_for(lambda: len(numbers(heard, "vitals")) == 9, 5)
+    for kind in ("alarm", "vitals"):
+        assert s.replay(kind, 1)["events"] == heard.bodies(kind)
+    page = s.replay("alarm", 1, after=2, limit=4)
+    assert [e["seq"] for e in page["events"]] == [3, 4, 5, 6] and page["more"] is True
+    assert s.replay("alarm", 1, after=5, limit=4)["more"] is False
+    assert s.replay("alarm", 2)["events"] == []
+
+
+REFUSED = [
+    ("garbage", "not JSON"), ("{", "not JSON"), ("[]", "object"), ("{}", "op"), ('{"op":"erase"}', "op"),
+    ('{"op":"snapshot","chair":"chair-9"}', "chair"),
+    ('{"op":"replay","chair":"chair-9","kind":"alarm","epoch":1}', "chair"),
+    ('{"op":"replay","chair":"chair-1","kind":"alarms","epoch":1}', "kind"),
+    ('{"op":"replay","chair":"chair-1","kind":"alarm","epoch":-1}', "epoch"),
+    ('{"op":"replay","chair":"chair-1","kind":"alarm","epoch":1,"limit":0}', "limit"),
+    ('{"op":' * 2000, "not JSON"), ("\xff\xfe\x01", "not JSON"),
+]
+
+
+def test_what_is_no_question_is_refused_in_words(synthetic):
+    s = synthetic()
+    s.commit("alarm")
+    for text, word in REFUSED:
+        answer = s.ask(text)
+        assert answer["ok"] is False and word in answer["error"], (text, answer)
+    assert s.ask({"op": "snapshot"})["ok"]
+    assert s.do("restarts") == "restarts 0"
+
+
+@pytest.mark.parametrize("size, ok", [(1 << 20, True), ((1 << 20) + 1, False), (8 << 20, False)])
+def test_a_question_may_be_a_mebibyte(synthetic, tmp_path, size, ok):
+    s = synthetic()
+    begin, end = b'{"op":"snapshot","x":"', b'"}'
+    file = tmp_path / "question"
+    file.write_bytes(begin + b"x" * (size - len(begin) - len(end)) + end)
+    p = subprocess.run(["nanocat", "--req", "--connect", s.query, "--file", file, "--ascii", "--recv-timeout", "5"],
+                       capture_output=True, text=True, timeout=20)
+    answer = json.loads(p.stdout.splitlines()[0])
+    assert answer["ok"] is ok and (ok or "too large" in answer["error"])
+
+
+def test_a_stranger_that_sends_to_the_events_port_stops_the_messages_for_a_moment_only(synthetic):
+    s = synthetic()
+    tcp, ipc = s.subscribe(url=s.tcp), s.subscribe()
+    connected(s, tcp), connected(s, ipc)
+    daemon = s.process.pid
+    for round in range(3):
+        before = s.commit("alarm")
+        assert send_as_subscriber(s.port, b"die")
+        began = time.monotonic()
+        after = s.commit("alarm", 5)  # while nobody publishes
+        for heard in (tcp, ipc):
+            assert wait_for(lambda: set(range(before, after + 1)) <= set(numbers(heard, "alarm")), 5), numbers(heard, "alarm")
+        assert time.monotonic() - began < 1
+        assert s.ask({"op": "snapshot"})["ok"]
+    assert s.do("restarts") == "restarts 3"
+    assert s.process.pid == daemon and s.process.poll() is None
+    assert "only subscribers belong there" in (s.folder / "stderr.txt").read_text()
+
+
+def test_noise_and_wrong_peers_do_no_harm(synthetic):
+    s = synthetic()
+    heard = s.subscribe(url=s.tcp)
+    connected(s, heard)
+    noise = random.Random(4)
+    for length in (1, 7, 8, 64, 5000):
+        with socket.create_connection(("127.0.0.1", s.port)) as c:
+            c.sendall(noise.randbytes(length))
+    with socket.create_connection(("127.0.0.1", s.port)) as c:  # the greeting, then a length nobody has
+        c.sendall(b"\0SP\0\0\x21\0\0" + b"\xff" * 8 + b"x" * 100)
+    for kind in ("--push", "--pair", "--req", "--bus"):
+        subprocess.run(["nanocat", kind, "--connect", s.tcp, "--data", "hello", "--send-timeout", "1",
+                        *(["--recv-timeout", "1"] if kind in ("--pair", "--req", "--bus") else [])],
+                       capture_output=True, timeout=10)
+    last = s.commit("alarm", 3)
+    assert wait_for(lambda: set(range(1, last + 1)) <= set(numbers(heard, "alarm")), 5)
+
+
+def test_a_publisher_that_is_killed_goes_on_at_its_place(synthetic):
+    s = synthetic()
+    watch = Watch(s.folder, "--connect", s.events, "--json", "--topic", "alarm/")
+    time.sleep(0.5)
+    for round in range(5):
+        s.commit("alarm", 20)
+        os.kill(s.publisher_pid(), signal.SIGKILL)
+        s.commit("alarm", 20)
+        time.sleep(0.3)
+    s.commit("alarm")
+    assert wait_for(lambda: len(watch.numbers("alarm")) >= 201, 10)
+    assert watch.stop() == 0
+    assert watch.numbers("alarm") == [(1, n) for n in range(1, 202)]  # each once, in order
+    assert s.do("restarts") == "restarts 5"
+
+
+def test_the_publisher_ends_with_the_daemon(synthetic):
+    s = synthetic()
+    pid = s.publisher_pid()
+    os.kill(pid, signal.SIGTERM)  # a stop of the whole group reaches it as well: it waits for the last messages
+    time.sleep(0.2)
+    assert alive(pid)
+    s.kill()
+    assert wait_for(lambda: not alive(pid), 2)
+    s.start()
+    pid = s.publisher_pid()
+    heard = s.subscribe()
+    connected(s, heard)
+    last = s.commit("alarm", 100)
+    assert s.quit() == 0 and not alive(pid)
+    assert numbers(heard, "alarm") == list(range(1, last + 1))  # the last words were sent
+
+
+def test_what_was_published_is_in_the_log_after_kill_9(synthetic):
+    s = synthetic()
+    published = {}
+    noise = random.Random(9)
+    for epoch in range(1, 5):
+        heard = s.subscribe()
+        connected(s, heard)
+        began = time.monotonic()
+        while time.monotonic() - began < 0.2 + noise.random() * 0.4:
+            s.commit("alarm", noise.randint(1, 20))
+            s.commit("vitals", noise.randint(1, 20))
+        s.kill()
+        time.sleep(0.1)
+        for topic, body in heard.messages():
+            if body["kind"] != "alive":
+                published[(body["epoch"], body["kind"], body["seq"])] = body
+        s.start()
+    time.sleep(0.5)
+    assert len(published) > 100
+    for (epoch, kind) in sorted({(e, k) for e, k, _ in published}):
+        kept, after = {}, 0
+        while True:
+            answer = s.replay(kind, epoch, after)
+            kept.update({e["seq"]: e for e in answer["events"]})
+            after = max(kept)
+            if not answer["more"]:
+                break
+        assert sorted(kept) == list(range(1, after + 1))  # no number is missing
+        for (e, k, seq), body in published.items():
+            if (e, k) == (epoch, kind):
+                assert kept[seq] == body
+
+
+def test_a_subscriber_that_stalls_loses_nothing(synthetic):
+    s = synthetic()
+    heard = s.subscribe("alarm/", url=s.tcp)
+    wait_for(lambda: (s.commit("alarm"), time.sleep(0.05), heard.messages())[-1], 5)
+    heard.process.send_signal(signal.SIGSTOP)
+    last = s.commit("alarm", 5000)  # 5 s at 1,000 messages/s
+    time.sleep(0.5)
+    heard.process.send_signal(signal.SIGCONT)
+    first = numbers(heard, "alarm")[0]
+    assert wait_for(lambda: len(numbers(heard, "alarm")) >= last - first + 1, 10)
+    assert numbers(heard, "alarm") == list(range(first, last + 1))
+
+
+def test_an_address_in_use_is_said_and_tried_until_it_is_free(synthetic, tmp_path):
+    s = synthetic()
+    other_folder = tmp_path / "other"
+    other_folder.mkdir()
+    other = Synthetic(other_folder)
+    other.tcp = s.tcp
+    other.start(expect="failed cannot bind tcp://127.0.0.1:")
+    try:
+        s.quit()
+        assert other.said().startswith("bound")
+    finally:
+        other.end()

@@ -1,0 +1,120 @@
+"""vitalsctl watch: a live view without holes."""
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from house import VITALSCTL
+from synthetic import Synthetic, Watch, wait_for
+
+
+@pytest.fixture
+def synthetic(tmp_path):
+    s = Synthetic(tmp_path)
+    yield s.start()
+    s.end()
+
+
+def test_a_person_reads_the_alarm_first(synthetic):
+    s = synthetic
+    s.commit("device")
+    watch = Watch(s.folder, "--connect", s.events)
+    assert wait_for(lambda: any("chair-1" in line and "phase none" in line for line in watch.lines()), 5)
+    s.commit("alarm"), s.commit("vitals"), s.commit("device")
+    assert wait_for(lambda: len(watch.lines()) >= 4, 5)
+    assert watch.stop() == 0
+    alarm = [line for line in watch.lines() if line.startswith("*** Systolic pressure 184, limit 180")]
+    assert len(alarm) == 1 and "high" in alarm[0] and "raised" in alarm[0] and "chair-1" in alarm[0]
+    assert any("spo2 97 %" in line and "pr 61 /min" in line for line in watch.lines())
+    assert any("bp  online" in line for line in watch.lines())
+
+
+def test_topics_choose(synthetic):
+    s = synthetic
+    one = Watch(s.folder, "--connect", s.events, "--json", "--topic", "alarm/chair-1 ")
+    both = Watch(s.folder, "--connect", s.tcp, "--query", s.query, "--json", "--topic", "alarm/", "--topic", "device/")
+    time.sleep(0.5)
+    for chair in ("chair-1", "chair-10"):
+        for kind in ("alarm", "vitals", "device"):
+            s.commit(kind, 1, chair)
+    assert wait_for(lambda: len(both.events()) == 4 and len(one.events()) == 1, 5)
+    assert one.stop() == 0 and both.stop() == 0
+    assert [e["chair"] for e in one.events()] == ["chair-1"]
+    assert sorted({e["kind"] for e in both.events()}) == ["alarm", "device"]
+
+
+def test_gaps_are_filled_in_order_also_across_a_restart(synthetic):
+    s = synthetic
+    watch = Watch(s.folder, "--connect", s.events, "--json", "--topic", "alarm/")
+    time.sleep(0.5)
+    s.commit("alarm", 5)
+    assert wait_for(lambda: len(watch.numbers("alarm")) == 5, 5)
+    watch.process.send_signal(signal.SIGSTOP)
+    s.commit("alarm", 5)
+    s.kill()
+    s.start()
+    s.commit("alarm", 5)
+    time.sleep(0.3)
+    watch.process.send_signal(signal.SIGCONT)
+    s.commit("alarm", 1)
+    assert wait_for(lambda: len(watch.numbers("alarm")) >= 16, 10)
+    assert watch.stop() == 0
+    assert watch.numbers("alarm") == [(1, n) for n in range(1, 11)] + [(2, n) for n in range(1, 7)]
+
+
+def test_what_alive_tells_of_is_asked_for(synthetic):
+    """Lost messages after which nothing else happens: the next sign of life gives them away."""
+    s = synthetic
+    watch = Watch(s.folder, "--connect", s.events, "--json", "--topic", "alarm/")
+    time.sleep(0.5)
+    s.commit("alarm", 2)
+    assert wait_for(lambda: len(watch.numbers("alarm")) == 2, 5)
+    pid = s.publisher_pid()
+    s.commit("device")  # so that the last alarm is not among what is sent again
+    time.sleep(0.5)
+    watch.process.send_signal(signal.SIGSTOP)
+    s.commit("alarm", 2)
+    time.sleep(0.5)
+    os.kill(pid, signal.SIGKILL)  # what the stopped subscriber had not taken yet goes with the connection
+    watch.process.send_signal(signal.SIGCONT)
+    assert wait_for(lambda: len(watch.numbers("alarm")) == 4, 5)
+    assert watch.stop() == 0
+    assert watch.numbers("alarm") == [(1, 1), (1, 2), (1, 3), (1, 4)]
+
+
+def test_a_lost_chair_is_said_and_so_is_its_return(synthetic):
+    s = synthetic
+    s.commit("device")
+    machine = Watch(s.folder, "--connect", s.events, "--json")
+    person = Watch(s.folder, "--connect", s.events)
+    assert wait_for(lambda: machine.events("alive"), 5)
+    s.process.send_signal(signal.SIGSTOP)
+    assert wait_for(lambda: machine.events("lost"), 6)
+    s.process.send_signal(signal.SIGCONT)
+    assert wait_for(lambda: machine.events("returned"), 5)
+    assert [e["chair"] for e in machine.events("lost")] == ["chair-1"]
+    assert wait_for(lambda: any(line.startswith("chair-1: back") for line in person.lines()), 5)
+    assert any(line.startswith("chair-1: LOST") for line in person.lines())
+    assert machine.stop() == 0 and person.stop() == 0
+
+
+def test_it_ends_when_told_and_says_when_nobody_is_there(tmp_path):
+    url = f"ipc://{tmp_path}/events.ipc"
+    p = subprocess.run([VITALSCTL, "watch", "--connect", url, "--for", "0.5"], capture_output=True, text=True, timeout=10)
+    assert p.returncode == 1 and "is vitalsd running" in p.stderr and p.stdout == ""
+    watch = Watch(tmp_path, "--connect", url)
+    time.sleep(0.5)
+    s = Synthetic(tmp_path).start()  # it comes later
+    try:
+        s.commit("device")
+        assert wait_for(lambda: watch.lines(), 5)
+        assert watch.stop() == 0
+    finally:
+        s.end()
+    for words in (["--for", "x"], ["--connect"], ["chair-1"], ["--no-such"]):
+        p = subprocess.run([VITALSCTL, "watch", *words], capture_output=True, text=True, timeout=10)
+        assert p.returncode == 2, words
+    p = subprocess.run([VITALSCTL, "watch", "--connect", "nonsense"], capture_output=True, text=True, timeout=10)
+    assert p.returncode == 1 and "nonsense" in p.stderr
