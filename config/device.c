@@ -6,6 +6,7 @@
 
 #include "config/embed.h"
 #include "config/words.h"
+#include "config/plugin_dir.h"
 #include "plugins/registry.h"
 
 extern const struct vs_embedded vs_profile_files[];
@@ -393,8 +394,11 @@ void vs_device_read(struct vs_reader *l, const struct raw_device *raw, vs_place 
 	if (!raw->plugin)
 		return;
 	snprintf(ret->plugin, sizeof ret->plugin, "%s", raw->plugin);
-	const struct vs_plugin *p = vs_plugin_find(raw->plugin);
-	if (!strcmp(raw->plugin, MODBUS))
+	char why[512] = "";
+	const struct vs_plugin *p = strcmp(raw->plugin, MODBUS) ? vs_plugin_load(raw->plugin, why, sizeof why) : NULL;
+	if (*why)
+		vs_yaml_find(l->y, vs_yaml_key(l->y, at, "plugin"), "%s", why);
+	else if (!strcmp(raw->plugin, MODBUS))
 		take_modbus(l, raw, at, ret);
 	else if (p)
 		take_plugin(l, raw, at, p, ret);

@@ -3,7 +3,7 @@
  * A plugin opens nothing, waits for nothing, reads no clock and allocates nothing; the daemon (or `vitalsctl decode`)
  * owns the line, the buffer and the state, and calls:
  *
- *	init      once for each connection, with the options of the configuration
+ *	init      once, with the options of the configuration; the state outlives reconnections
  *	transmit  when the connection stands, and every poll_ms, for bytes to send (NULL: a device that only talks)
  *	frame     with all bytes that are waiting, oldest first: is a frame there?
  *	decode    with one frame: what does it say?
@@ -106,7 +106,8 @@ struct vs_plugin {
 	int (*frame)(void *state, const uint8_t *buf, size_t len);
 	/* ret has been emptied.  Filled only together with VS_UNIT. */
 	enum vs_decoded (*decode)(void *state, const uint8_t *frame, size_t len, struct vs_reading *ret);
-	/* The bytes that came before are lost or were not a frame: forget half-assembled units.  May be NULL. */
+	/* The bytes that came before are lost or were not a frame, or the line was opened again: forget half-assembled
+	 * units.  May be NULL. */
 	void (*broken)(void *state);
 	/* Bytes to send, at most cap (>= VS_TX_MAX); 0: nothing to send, or not something this device can do.  NULL: a
 	 * device that only talks. */

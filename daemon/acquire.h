@@ -50,7 +50,6 @@ struct vs_stream {
 	uint64_t heard_ms;  /* last good frame, or when waiting for one began */
 	uint64_t bytes;     /* bytes since then */
 	uint64_t read_ms;   /* boottime of the bytes that are being decoded */
-	struct vs_device_counters before; /* of earlier connections */
 };
 
 struct vs_device {

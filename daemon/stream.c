@@ -32,22 +32,19 @@ static void arm(struct vs_device *d)
 	uv_timer_start(&s->timer, on_timer, at > now ? at - now : 1, 0);
 }
 
-/* Counters of this connection join those of the ones before. */
 static void count(struct vs_device *d)
 {
 	const struct vs_stream *s = &d->stream;
-	d->counters.frames = s->before.frames + s->feed->frames;
-	d->counters.rejected = s->before.rejected + s->feed->rejected;
-	d->counters.dropped = s->before.dropped + s->feed->dropped;
+	d->counters.frames = s->feed->frames;
+	d->counters.rejected = s->feed->rejected;
+	d->counters.dropped = s->feed->dropped;
 }
 
 static void start_over(struct vs_device *d)
 {
 	struct vs_stream *s = &d->stream;
-	vs_feed_reset(s->feed);
+	vs_feed_reset(s->feed); /* the state stays: a cuff result that is still on the display is not a new one */
 	count(d);
-	s->before = d->counters;
-	vs_feed_init(s->feed, s->plugin, s->state, s->options);
 }
 
 static void on_unit(void *ctx, const struct vs_feed *feed, uint64_t unit, const struct vs_reading *r)

@@ -13,17 +13,37 @@ static const struct vs_plugin *const plugins[] = {
 #undef PLUGIN
 };
 
+#define LINKED (sizeof plugins / sizeof plugins[0])
+
+static const struct vs_plugin *added[VS_PLUGIN_ADDED_MAX];
+static size_t added_len;
+
 const struct vs_plugin *vs_plugin_at(size_t i)
 {
-	return i < sizeof plugins / sizeof plugins[0] ? plugins[i] : NULL;
+	if (i < LINKED)
+		return plugins[i];
+	return i - LINKED < added_len ? added[i - LINKED] : NULL;
 }
 
 const struct vs_plugin *vs_plugin_find(const char *name)
 {
-	for (size_t i = 0; i < sizeof plugins / sizeof plugins[0]; i++)
-		if (strcmp(plugins[i]->name, name) == 0)
-			return plugins[i];
+	const struct vs_plugin *p;
+	for (size_t i = 0; (p = vs_plugin_at(i)); i++)
+		if (strcmp(p->name, name) == 0)
+			return p;
 	return NULL;
+}
+
+int vs_plugin_add(const struct vs_plugin *p)
+{
+	if (vs_plugin_fault(p))
+		return -EINVAL;
+	if (vs_plugin_find(p->name))
+		return -EEXIST;
+	if (added_len == VS_PLUGIN_ADDED_MAX)
+		return -ENOSPC;
+	added[added_len++] = p;
+	return 0;
 }
 
 /* "a, b, c" of a list's words; what does not fit is left out. */
@@ -66,7 +86,7 @@ int vs_plugin_check_setting(const struct vs_plugin *p, const struct vs_plugin_se
 	return -EINVAL;
 }
 
-static bool is_name(const char *s)
+bool vs_plugin_is_name(const char *s)
 {
 	size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789-");
 	return n && n < 32 && !s[n];
@@ -76,7 +96,7 @@ const char *vs_plugin_fault(const struct vs_plugin *p)
 {
 	if (p->abi != VS_PLUGIN_ABI)
 		return "it was built for another version of vitalsd: build it again with the header of this one";
-	if (!p->name || !is_name(p->name))
+	if (!p->name || !vs_plugin_is_name(p->name))
 		return "its name is not made of a-z, 0-9 and '-'";
 	if (!p->summary || !p->manual || !p->devices || !p->tested)
 		return "summary, manual, devices or tested is missing";

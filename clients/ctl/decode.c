@@ -1,5 +1,6 @@
 /* vitalsctl decode: the bytes of a device through its plugin, what they mean on stdout. */
 #include "clients/ctl/ctl.h"
+#include "config/plugin_dir.h"
 #include "core/event.h"
 #include "plugins/feed.h"
 #include "plugins/registry.h"
@@ -287,10 +288,12 @@ int vs_ctl_decode(int argc, char **argv)
 		return fputs(help, stdout) < 0 ? VS_EXIT_FAILED : VS_EXIT_DONE;
 	if (status)
 		return status;
-	d.plugin = vs_plugin_find(d.name);
+	char why[512] = "";
+	d.plugin = vs_plugin_load(d.name, why, sizeof why);
+	if (!d.plugin && *why)
+		return vs_ctl_fail("%s", why);
 	if (!d.plugin)
 		return vs_ctl_usage("there is no plugin '%s'; 'vitalsctl plugins' lists them", d.name);
-	char why[512];
 	for (size_t i = 0; i < d.settings_len; i++)
 		if (vs_plugin_check_setting(d.plugin, &d.settings[i], why, sizeof why) != 0)
 			return vs_ctl_usage("%s", why);

@@ -1,5 +1,6 @@
 /* vitalsctl plugins: the devices that this vitalsd can read. */
 #include "clients/ctl/ctl.h"
+#include "config/plugin_dir.h"
 #include "core/json.h"
 #include "plugins/registry.h"
 
@@ -106,6 +107,11 @@ static void print_head(int form)
 		fputs("| plugin | devices | line | values | grade | tried on |\n|---|---|---|---|---|---|\n", stdout);
 }
 
+static void complain(const char *words)
+{
+	vs_ctl_fail("%s", words);
+}
+
 int vs_ctl_plugins(int argc, char **argv)
 {
 	static const struct option known[] = { { "json", no_argument, NULL, 'j' },
@@ -124,6 +130,8 @@ int vs_ctl_plugins(int argc, char **argv)
 		return vs_ctl_usage("plugins takes no '%s'", argv[optind]);
 	if (form == 'h')
 		return fputs(help, stdout) < 0 ? VS_EXIT_FAILED : VS_EXIT_DONE;
+	if (form != 'm') /* the document is about what ships */
+		vs_plugin_load_all(complain);
 	print_head(form);
 	void (*print)(const struct vs_plugin *) = form == 'j' ? print_json : form == 'm' ? print_markdown : print_row;
 	for (size_t i = 0; vs_plugin_at(i); i++)
