@@ -45,13 +45,39 @@ void vs_gate_add(struct vs_gate_findings *out, enum vs_gate g, enum vs_verdict v
 	va_end(ap);
 }
 
-static const char *way_out(const struct vs_gate_finding *f)
+static size_t append(char *buf, size_t cap, size_t len, const char *format, ...) __attribute__((format(printf, 4, 5)));
+static size_t append(char *buf, size_t cap, size_t len, const char *format, ...)
 {
-	if (f->gate >= VS_GATE_PHASE || f->settled)
-		return "";
-	return f->verdict == VS_WARN ? " (--confirm, if you have seen it)" :
-	       f->verdict == VS_BLOCK ? " (--override REASON --second NAME, if a prescriber decides so)" :
-	       " (cannot be overridden)";
+	va_list ap;
+	if (len + 1 >= cap)
+		return len;
+	va_start(ap, format);
+	int n = vsnprintf(buf + len, cap - len, format, ap);
+	va_end(ap);
+	return n < 0 ? len : len + (size_t)n < cap ? len + (size_t)n : cap - 1;
+}
+
+/* What the person may do about it, once for all of them. */
+static size_t way_out(const struct vs_gate_findings *f, char *buf, size_t cap, size_t len)
+{
+	enum vs_verdict worst = VS_PASS;
+	bool station = false;
+	for (unsigned i = 0; i < f->len; i++) {
+		const struct vs_gate_finding *g = &f->at[i];
+		if (g->settled)
+			continue;
+		if (g->gate >= VS_GATE_PHASE)
+			return len; /* the words themselves say what to do */
+		worst = g->verdict > worst ? g->verdict : worst;
+		station |= g->gate == VS_GATE_G6 && g->verdict == VS_WARN;
+	}
+	if (worst == VS_HARD)
+		return append(buf, cap, len, " (cannot be overridden)");
+	if (worst == VS_BLOCK)
+		return append(buf, cap, len, " (to go on: --override REASON --second NAME)");
+	if (worst == VS_WARN)
+		return append(buf, cap, len, station ? " (to go on: --confirm --reason TEXT)" : " (to go on: --confirm)");
+	return len;
 }
 
 size_t vs_gate_findings_text(const struct vs_gate_findings *f, char *buf, size_t cap)
@@ -59,12 +85,9 @@ size_t vs_gate_findings_text(const struct vs_gate_findings *f, char *buf, size_t
 	size_t len = 0;
 	if (cap > 0)
 		buf[0] = '\0';
-	for (unsigned i = 0; i < f->len && len + 1 < cap; i++) {
-		const struct vs_gate_finding *g = &f->at[i];
-		int n = snprintf(buf + len, cap - len, "%s%s: %s%s", i ? "; " : "", codes[g->gate], g->text, way_out(g));
-		len = n < 0 ? len : len + (size_t)n < cap ? len + (size_t)n : cap - 1;
-	}
-	return len;
+	for (unsigned i = 0; i < f->len; i++)
+		len = append(buf, cap, len, "%s%s: %s", i ? "; " : "", codes[f->at[i].gate], f->at[i].text);
+	return way_out(f, buf, cap, len);
 }
 
 /* ---- what was measured ---- */

@@ -112,5 +112,6 @@ double vs_session_recovery_min(const struct vs_session *s, const struct vs_gate_
 
 void vs_gate_add(struct vs_gate_findings *out, enum vs_gate g, enum vs_verdict v, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
-/* "G2 (block): pressure 165/92, needed below 160/100; G5 (hard): ..." Returns its length. */
+/* "G2: baseline pressure 165/92, needed below 160/100; G3: ... (to go on: --override REASON --second NAME)".  Returns
+ * its length. */
 size_t vs_gate_findings_text(const struct vs_gate_findings *f, char *buf, size_t cap);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "clients/ctl/ask.h"
+#include "clients/ctl/report.h"
 
 enum { PATIENT, PROTOCOL, WEIGHT, REASON, OVERRIDE, SECOND, CONFIRM, SECOND_ID, BASELINE_RATE };
 static const char *const options[] = { "patient",  "protocol", "weight",  "reason",  "override",
@@ -113,6 +114,10 @@ int vs_ctl_session(int argc, char **argv)
 		int (*run)(const struct vs_ask *a);
 	} verbs[] = { { "start", start }, { "phase", phase }, { "show", show } };
 	struct vs_ask a;
+	if (argc > 1 && strcmp(argv[1], "report") == 0) /* these two read the log and need no daemon */
+		return vs_ctl_session_report(argc - 1, argv + 1);
+	if (argc > 1 && strcmp(argv[1], "course") == 0)
+		return vs_ctl_session_course(argc - 1, argv + 1);
 	int r = vs_ask_options(&a, argc, argv, options);
 	if (r != VS_EXIT_DONE)
 		return r;

@@ -1,0 +1,392 @@
+/* vitalsctl session report: one session from the log on one page. */
+#include "clients/ctl/report.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "clients/ctl/ctl.h"
+#include "clients/ctl/log.h"
+#include "core/timetext.h"
+
+#define MINUTE_MS 60000
+#define NEAR_MS (5 * MINUTE_MS)
+#define SAMPLES 256 /* of a minute; devices of more than 4 Hz share the last place */
+
+/* A signal on its way into minutes. */
+struct bucket {
+	unsigned n;
+	double v[SAMPLES];
+};
+
+struct gathering {
+	struct vs_report *r;
+	int64_t minute;
+	struct bucket hr, pr, spo2;
+};
+
+/* Room for one more; NULL: out of memory, and nothing was lost. */
+static void *more(void **list, unsigned *n, size_t size)
+{
+	if ((*n & (*n - 1)) == 0) {
+		void *grown = realloc(*list, (*n ? 2 * *n : 1) * size);
+		if (!grown)
+			return NULL;
+		*list = grown;
+	}
+	void *place = (char *)*list + (*n)++ * size;
+	memset(place, 0, size);
+	return place;
+}
+#define MORE(list, n) more((void **)&(list), &(n), sizeof *(list))
+
+const char *vs_report_text_of(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+	return text ? text : "";
+}
+
+static int64_t time_of(const json_t *event)
+{
+	int64_t ms = 0;
+	vs_time_parse(vs_report_text_of(event, "time"), &ms);
+	return ms;
+}
+
+/* ---- signals ---- */
+
+static int by_size(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+	return (x > y) - (x < y);
+}
+
+static void close_bucket(struct bucket *b, double *median, double *low, double *high)
+{
+	*median = *low = *high = NAN;
+	if (b->n == 0)
+		return;
+	qsort(b->v, b->n, sizeof *b->v, by_size);
+	*median = b->n % 2 ? b->v[b->n / 2] : (b->v[b->n / 2 - 1] + b->v[b->n / 2]) / 2;
+	*low = b->v[0];
+	*high = b->v[b->n - 1];
+	b->n = 0;
+}
+
+static int close_minute(struct gathering *g)
+{
+	double ignored;
+	struct bucket *rate = g->hr.n ? &g->hr : &g->pr; /* the ECG counts where there is one */
+	if (g->hr.n + g->pr.n + g->spo2.n == 0)
+		return 0;
+	struct vs_report_minute *m = MORE(g->r->minutes, g->r->n_minutes);
+	if (!m)
+		return -ENOMEM;
+	m->wall_ms = g->minute * MINUTE_MS;
+	close_bucket(rate, &m->hr, &m->hr_low, &m->hr_high);
+	close_bucket(&g->spo2, &m->spo2, &m->spo2_low, &ignored);
+	g->hr.n = g->pr.n = 0;
+	return 0;
+}
+
+static void put(struct bucket *b, const struct vs_obs *o)
+{
+	if (o && o->has_value)
+		b->v[b->n < SAMPLES ? b->n++ : SAMPLES - 1] = o->value;
+}
+
+static int take_cuff(struct gathering *g, const struct vs_log_item *item)
+{
+	const struct vs_obs *sys = vs_reading_find(item->reading, VS_NIBP_SYS), *dia = vs_reading_find(item->reading, VS_NIBP_DIA);
+	const struct vs_obs *map = vs_reading_find(item->reading, VS_NIBP_MAP);
+	if (sys && !sys->has_value && sys->flags & VS_FLAG(INVALID))
+		g->r->refused++;
+	if (!sys || !dia || !sys->has_value || !dia->has_value)
+		return 0;
+	struct vs_report_cuff *c = MORE(g->r->cuffs, g->r->n_cuffs);
+	if (!c)
+		return -ENOMEM;
+	*c = (struct vs_report_cuff){ item->wall_ms, sys->value, dia->value, map && map->has_value ? map->value : 0,
+				      (sys->flags & VS_FLAG(SUSPECT)) != 0 };
+	return 0;
+}
+
+static int take_reading(struct gathering *g, const struct vs_log_item *item)
+{
+	int r = 0;
+	if (item->wall_ms / MINUTE_MS != g->minute)
+		r = close_minute(g);
+	g->minute = item->wall_ms / MINUTE_MS;
+	put(&g->hr, vs_reading_find(item->reading, VS_HR));
+	put(&g->pr, vs_reading_find(item->reading, VS_PR));
+	put(&g->spo2, vs_reading_find(item->reading, VS_SPO2));
+	return r < 0 ? r : take_cuff(g, item);
+}
+
+/* ---- events ---- */
+
+static void copy(char *to, size_t cap, const char *from)
+{
+	snprintf(to, cap, "%s", from);
+}
+
+static int take_alarm(struct vs_report *r, const json_t *event)
+{
+	struct vs_report_alarm *a = NULL;
+	const char *id = vs_report_text_of(event, "alarm"), *change = vs_report_text_of(event, "change");
+	for (unsigned i = 0; i < r->n_alarms && !a; i++)
+		a = strcmp(r->alarms[i].id, id) == 0 ? &r->alarms[i] : NULL;
+	if (!a) {
+		a = MORE(r->alarms, r->n_alarms);
+		if (!a)
+			return -ENOMEM;
+		copy(a->id, sizeof a->id, id);
+		a->onset_ms = time_of(event);
+		vs_time_parse(vs_report_text_of(event, "onset"), &a->onset_ms);
+	}
+	copy(a->rule, sizeof a->rule, vs_report_text_of(event, "rule"));
+	if (strcmp(change, "cleared") != 0)
+		copy(a->text, sizeof a->text, vs_report_text_of(event, "text"));
+	if (strcmp(change, "cleared") == 0)
+		a->cleared_ms = time_of(event);
+	else
+		copy(a->priority, sizeof a->priority, vs_report_text_of(event, "priority"));
+	if (strcmp(change, "acknowledged") == 0 && !a->acknowledged_ms) {
+		a->acknowledged_ms = time_of(event);
+		copy(a->by, sizeof a->by, vs_report_text_of(event, "by"));
+	}
+	return 0;
+}
+
+static int take_phase(struct vs_report *r, const json_t *event)
+{
+	const char *phase = vs_report_text_of(event, "phase");
+	r->last = event;
+	if (!*phase || (r->n_phases && strcmp(r->phases[r->n_phases - 1].phase, phase) == 0))
+		return 0;
+	struct vs_report_phase *p = MORE(r->phases, r->n_phases);
+	if (!p)
+		return -ENOMEM;
+	*p = (struct vs_report_phase){ time_of(event), phase, event };
+	return 0;
+}
+
+static int take_event(struct gathering *g, const struct vs_log_item *item)
+{
+	struct vs_report *r = g->r;
+	bool ours = item->session && strcmp(item->session, r->session) == 0;
+	if (item->kind != VS_KIND_ALARM && !ours)
+		return 0;
+	json_t *event = json_loadb(item->json, item->json_len, 0, NULL);
+	if (!event)
+		return 0; /* `audit verify` speaks of damaged rows */
+	copy(r->chair, sizeof r->chair, vs_report_text_of(event, "chair"));
+	copy(r->site, sizeof r->site, vs_report_text_of(event, "site"));
+	char clock[16];
+	json_object_set_new(event, "wall_ms", json_integer(time_of(event))); /* for the views */
+	json_object_set_new(event, "clock", json_string(vs_report_clock(time_of(event), clock)));
+	int e = json_array_append_new(r->events, event) < 0 ? -ENOMEM : 0;
+	if (e == 0 && item->kind == VS_KIND_ALARM)
+		e = take_alarm(r, event);
+	if (e == 0 && item->kind == VS_KIND_SESSION)
+		e = take_phase(r, event);
+	return e;
+}
+
+static int take(void *arg, const struct vs_log_item *item)
+{
+	struct gathering *g = arg;
+	if (!g->r->from_ms)
+		g->r->from_ms = item->wall_ms;
+	g->r->to_ms = item->wall_ms;
+	if (item->kind == VS_KIND_VITALS)
+		return take_reading(g, item);
+	if (item->kind == VS_KIND_ALARM || item->kind == VS_KIND_SESSION || item->kind == VS_KIND_ENTRY)
+		return take_event(g, item);
+	return 0;
+}
+
+int vs_report_gather(struct vs_log *log, const char *session, struct vs_report *ret)
+{
+	*ret = (struct vs_report){ .events = json_array() };
+	copy(ret->session, sizeof ret->session, session);
+	struct gathering *g = calloc(1, sizeof *g);
+	int r = g && ret->events ? 0 : -ENOMEM;
+	if (r == 0) {
+		g->r = ret;
+		r = vs_log_items(log, session, 0, take, g);
+	}
+	if (r == 0)
+		r = close_minute(g);
+	free(g);
+	return r;
+}
+
+void vs_report_finish(struct vs_report *r)
+{
+	json_decref(r->events);
+	free(r->phases);
+	free(r->alarms);
+	free(r->cuffs);
+	free(r->minutes);
+}
+
+/* ---- questions ---- */
+
+int64_t vs_report_phase_ms(const struct vs_report *r, const char *phase)
+{
+	for (unsigned i = 0; i < r->n_phases; i++)
+		if (strcmp(r->phases[i].phase, phase) == 0)
+			return r->phases[i].wall_ms;
+	return 0;
+}
+
+const char *vs_report_moment_name(enum vs_report_moment m)
+{
+	static const char *const names[] = { "start of infusion", "40 minutes", "end of infusion", "last" };
+	return names[m];
+}
+
+int64_t vs_report_moment_ms(const struct vs_report *r, enum vs_report_moment m)
+{
+	int64_t start = vs_report_phase_ms(r, "infusion"), end = vs_report_phase_ms(r, "recovery");
+	int64_t aborted = vs_report_phase_ms(r, "aborted");
+	if (aborted && (!end || aborted < end))
+		end = aborted;
+	switch (m) {
+	case VS_AT_START:
+		return start;
+	case VS_AT_40_MIN:
+		return start && r->to_ms >= start + 40 * MINUTE_MS ? start + 40 * MINUTE_MS : 0;
+	case VS_AT_END:
+		return start ? end : 0;
+	default:
+		return r->to_ms;
+	}
+}
+
+const struct vs_report_cuff *vs_report_cuff_near(const struct vs_report *r, int64_t wall_ms)
+{
+	const struct vs_report_cuff *best = NULL;
+	for (unsigned i = 0; i < r->n_cuffs; i++) {
+		int64_t away = llabs(r->cuffs[i].wall_ms - wall_ms);
+		if (!r->cuffs[i].suspect && away <= NEAR_MS && (!best || away < llabs(best->wall_ms - wall_ms)))
+			best = &r->cuffs[i];
+	}
+	return best;
+}
+
+const struct vs_report_minute *vs_report_minute_near(const struct vs_report *r, int64_t wall_ms)
+{
+	const struct vs_report_minute *best = NULL;
+	for (unsigned i = 0; i < r->n_minutes; i++) {
+		int64_t away = llabs(r->minutes[i].wall_ms - wall_ms);
+		if (away <= NEAR_MS && (!best || away < llabs(best->wall_ms - wall_ms)))
+			best = &r->minutes[i];
+	}
+	return best;
+}
+
+const struct vs_report_cuff *vs_report_highest(const struct vs_report *r)
+{
+	const struct vs_report_cuff *best = NULL;
+	for (unsigned i = 0; i < r->n_cuffs; i++)
+		if (!r->cuffs[i].suspect && (!best || r->cuffs[i].sys > best->sys))
+			best = &r->cuffs[i];
+	return best;
+}
+
+const struct vs_report_minute *vs_report_lowest_spo2(const struct vs_report *r)
+{
+	const struct vs_report_minute *best = NULL;
+	for (unsigned i = 0; i < r->n_minutes; i++)
+		if (!isnan(r->minutes[i].spo2) && (!best || r->minutes[i].spo2 < best->spo2))
+			best = &r->minutes[i];
+	return best;
+}
+
+static const char *local(int64_t wall_ms, const char *format, char *buf, size_t cap)
+{
+	time_t s = (time_t)(wall_ms / 1000);
+	struct tm tm;
+	if (!localtime_r(&s, &tm) || strftime(buf, cap, format, &tm) == 0)
+		snprintf(buf, cap, "?");
+	return buf;
+}
+
+const char *vs_report_clock(int64_t wall_ms, char buf[16])
+{
+	return local(wall_ms, "%H:%M:%S", buf, 16);
+}
+
+const char *vs_report_date(int64_t wall_ms, char buf[40])
+{
+	return local(wall_ms, "%Y-%m-%d %H:%M %Z", buf, 40);
+}
+
+const char *vs_report_entry(const json_t *event, char *buf, size_t cap)
+{
+	const json_t *value = json_object_get(event, "value");
+	const char *item = vs_report_text_of(event, "item"), *text = json_string_value(value);
+	static const char *const extras[] = { "severity", "route", "detail" };
+	size_t n = (size_t)snprintf(buf, cap, "%s%s%s", vs_report_text_of(event, "entry"), *item ? " " : "", item);
+	if (json_is_number(value) && n < cap)
+		n += (size_t)snprintf(buf + n, cap - n, " %.6g", json_number_value(value));
+	else if (text && strcmp(text, item) != 0 && n < cap)
+		n += (size_t)snprintf(buf + n, cap - n, " %s", text);
+	const char *unit = vs_report_text_of(event, "unit");
+	if (*unit && *unit != '{' && n < cap)
+		n += (size_t)snprintf(buf + n, cap - n, " %s", unit);
+	for (unsigned i = 0; i < 3 && n < cap; i++)
+		if (*vs_report_text_of(event, extras[i]))
+			n += (size_t)snprintf(buf + n, cap - n, ", %s", vs_report_text_of(event, extras[i]));
+	if (*vs_report_text_of(event, "note") && n < cap)
+		n += (size_t)snprintf(buf + n, cap - n, ": %s", vs_report_text_of(event, "note"));
+	if (json_is_integer(json_object_get(event, "corrects")) && n < cap)
+		snprintf(buf + n, cap - n, " (corrects entry %lld)",
+			 (long long)json_integer_value(json_object_get(event, "corrects")));
+	return buf;
+}
+
+/* ---- the command ---- */
+
+static int write_report(const struct vs_report *r, const struct vs_log_options *o)
+{
+	bool html = o->format && strcmp(o->format, "html") == 0;
+	FILE *to = o->out ? fopen(o->out, "we") : stdout;
+	if (!to)
+		return vs_ctl_fail("%s: %s", o->out, strerror(errno));
+	(html ? vs_report_html : vs_report_text)(r, to);
+	bool bad = fflush(to) != 0 || ferror(to);
+	if (to != stdout)
+		bad |= fclose(to) != 0;
+	return bad ? vs_ctl_fail("%s: cannot be written: %s", o->out ? o->out : "standard output", strerror(errno)) : VS_EXIT_DONE;
+}
+
+int vs_ctl_session_report(int argc, char **argv)
+{
+	struct vs_log_options o;
+	struct vs_report report;
+	struct vs_log *log = NULL;
+	int status = vs_log_options(&o, argc, argv, "format out");
+	if (status != VS_EXIT_DONE)
+		return status;
+	if (o.n_words != 1)
+		return vs_ctl_usage("session report: which session? `vitalsctl audit sessions` lists them");
+	if (o.format && strcmp(o.format, "html") != 0 && strcmp(o.format, "text") != 0)
+		return vs_ctl_usage("session report: --format is text or html, not '%s'", o.format);
+	if (vs_log_open_given(&o, &log) < 0)
+		return VS_EXIT_FAILED;
+	int r = vs_report_gather(log, o.words[0], &report);
+	if (r == 0)
+		status = write_report(&report, &o);
+	else if (r == -ENOENT)
+		status = vs_ctl_fail("the log has no session '%s'; `vitalsctl audit sessions` lists them", o.words[0]);
+	else
+		status = VS_EXIT_FAILED;
+	vs_report_finish(&report);
+	vs_log_close(log);
+	return status;
+}

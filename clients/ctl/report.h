@@ -1,0 +1,75 @@
+/* One session on one page: what vitalsctl session report gathers from the log, and how it is shown.
+ *
+ * Everything comes from the recorded events; nothing is worked out that the record does not say. */
+#pragma once
+#include <jansson.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct vs_report_phase {
+	int64_t wall_ms;
+	const char *phase;
+	const json_t *body;
+};
+
+struct vs_report_alarm {
+	char id[24], rule[40], priority[8], by[40], text[192];
+	int64_t onset_ms, acknowledged_ms, cleared_ms; /* 0: not */
+};
+
+struct vs_report_cuff {
+	int64_t wall_ms;
+	double sys, dia, map; /* map 0: not given */
+	int suspect;
+};
+
+/* A minute of the signals: NAN where there was no value. */
+struct vs_report_minute {
+	int64_t wall_ms;
+	double hr, hr_low, hr_high, spo2, spo2_low;
+};
+
+struct vs_report {
+	char session[40], chair[64], site[64];
+	int64_t from_ms, to_ms;
+	json_t *events;            /* of the session and its entries, as published, in order */
+	const json_t *last;        /* the newest session event */
+	struct vs_report_phase *phases;
+	struct vs_report_alarm *alarms;
+	struct vs_report_cuff *cuffs;
+	struct vs_report_minute *minutes;
+	unsigned n_phases, n_alarms, n_cuffs, n_minutes;
+	unsigned refused;          /* readings of the cuff that were rejected */
+};
+
+struct vs_log;
+/* 0, or -errno (said on stderr).  The caller finishes *ret in any case. */
+int vs_report_gather(struct vs_log *log, const char *session, struct vs_report *ret);
+void vs_report_finish(struct vs_report *r);
+
+/* When the first of these phases began; 0: never. */
+int64_t vs_report_phase_ms(const struct vs_report *r, const char *phase);
+/* The moments that are compared: start, 40 minutes, end of the infusion, the last.  0: there is none. */
+enum vs_report_moment { VS_AT_START, VS_AT_40_MIN, VS_AT_END, VS_AT_LAST, VS_MOMENTS };
+int64_t vs_report_moment_ms(const struct vs_report *r, enum vs_report_moment m);
+const char *vs_report_moment_name(enum vs_report_moment m);
+/* The accepted cuff reading, and the minute, nearest to a moment and not further than five minutes; NULL: none. */
+const struct vs_report_cuff *vs_report_cuff_near(const struct vs_report *r, int64_t wall_ms);
+const struct vs_report_minute *vs_report_minute_near(const struct vs_report *r, int64_t wall_ms);
+/* The accepted cuff reading with the highest systolic pressure, and the lowest minute of saturation; NULL: none. */
+const struct vs_report_cuff *vs_report_highest(const struct vs_report *r);
+const struct vs_report_minute *vs_report_lowest_spo2(const struct vs_report *r);
+
+/* Local time of a person's clock, "14:03:22", and "2026-11-21 14:03 CET". */
+const char *vs_report_clock(int64_t wall_ms, char buf[16]);
+const char *vs_report_date(int64_t wall_ms, char buf[40]);
+/* "moaas 5", "ae headache, moderate", "med ondansetron 4 mg iv": an entry in a line; buf holds at least 400. */
+const char *vs_report_entry(const json_t *event, char *buf, size_t cap);
+const char *vs_report_text_of(const json_t *object, const char *key);
+
+void vs_report_text(const struct vs_report *r, FILE *to);
+void vs_report_html(const struct vs_report *r, FILE *to);
+
+/* `vitalsctl session report ...` and `vitalsctl session course ...`; argv[0] is the word after session. */
+int vs_ctl_session_report(int argc, char **argv);
+int vs_ctl_session_course(int argc, char **argv);

@@ -1,0 +1,197 @@
+"""A session as a nurse lives it: admit, baseline, start, alarm, pause, resume, recover, discharge, report."""
+import json
+import os
+import re
+import subprocess
+import time
+import xml.etree.ElementTree
+
+import pytest
+
+from house import VITALSCTL, free_port, wait_for
+from monitors import ModbusMonitor, bp_device, oximeter_device
+
+OVERRIDE = ("--override", "training session", "--second", "bert")
+
+
+@pytest.fixture
+def monitor():
+    m = ModbusMonitor(free_port())
+    m.set("input", 0, [121, 79, 93])
+    m.set("input", 9, [1])
+    m.set("holding", 0, [97, 72])
+    yield m
+    m.stop()
+
+
+def chair(monitor, name="chair-1"):
+    return {"id": name, "limits": "ketamine-adult", "devices": [bp_device(monitor.port), oximeter_device(monitor.port)]}
+
+
+class Nurse:
+    def __init__(self, daemon, monitor, name="anna", chair="chair-1"):
+        self.d, self.monitor, self.name, self.chair, self.number = daemon, monitor, name, chair, 1
+
+    def _run(self, words, check):
+        return self.d.ctl(*words, "--chair", self.chair, "--operator", self.name, check=check)
+
+    def does(self, *words):
+        return self._run(words, True).stdout
+
+    def refused(self, code, *words):
+        p = self._run(words, False)
+        assert p.returncode == 1, f"{words} was not refused: {p.stdout}"
+        assert code in p.stderr, p.stderr
+        return p.stderr
+
+    def enters(self, *entries):
+        for e in entries:
+            self.does("entry", *e.split())
+
+    def cuff(self, sys, dia, mean):
+        self.number += 1
+        self.monitor.set("input", 0, [sys, dia, mean])
+        self.monitor.set("input", 9, [self.number])
+        time.sleep(0.6)
+
+    def phase(self):
+        return self.d.ctl_json("session", "show", "--chair", self.chair)["phase"]
+
+    def admits(self, protocol="P1", patient="N-17"):
+        self.does("session", "start", "--patient", patient, "--protocol", protocol, "--weight", "70")
+        self.enters("check all no", "pain 6", "consent yes")
+        self.does("session", "phase", "baseline")
+        self.cuff(121, 79, 93)
+        self.cuff(123, 80, 94)
+        self.enters("moaas 5")
+
+
+def test_a_whole_session_and_its_report(daemon, monitor):
+    d = daemon([chair(monitor)]).start()
+    s = d.subscribe()
+    s.wait("vitals", device="oximeter")
+    n = Nurse(d, monitor)
+    n.refused("no session is open", "session", "phase", "infusion")
+    n.refused("G7", "session", "start", "--patient", "N-17", "--protocol", "P8", "--weight", "70")
+    n.refused("patient", "session", "start", "--patient", "Jane Doe", "--protocol", "P1", "--weight", "70")
+    n.refused("weight", "session", "start", "--patient", "N-17", "--protocol", "P1", "--weight", "700")
+    n.does("session", "start", "--patient", "N-17", "--protocol", "P1", "--weight", "70")
+    n.refused("not from screening to infusion", "session", "phase", "infusion")
+    n.refused("S1", "session", "phase", "baseline")
+    n.enters("check all no", "pain 6", "consent yes")
+    n.does("session", "phase", "baseline")
+    n.cuff(124, 80, 95)
+    n.refused("G5", "session", "phase", "infusion")
+    n.enters("moaas 5")
+    n.does("session", "phase", "infusion")
+    body = s.wait("session", phase="infusion")
+    assert body["patient"] == "N-17" and body["protocol"] == "P1" and body["weight_kg"] == 70
+    assert body["baseline"]["nibp_sys"] == pytest.approx(122.5) and body["session"]
+
+    n.cuff(150, 92, 111)
+    n.cuff(184, 101, 129)
+    alarm = s.wait("alarm", rule="sbp-hi-crit", change="raised")
+    assert alarm["session"] == body["session"]
+    n.does("session", "phase", "paused", "--reason", "pressure 184")
+    assert "R4" in n.refused("R1", "session", "phase", "infusion")
+    n.does("alarm", "ack", alarm["alarm"])
+    n.cuff(150, 90, 110)
+    n.cuff(130, 84, 99)
+    n.does("session", "phase", "infusion")
+    n.enters("moaas 4", "dissociation mild", "ae headache mild", "med ondansetron 4 mg iv", "moaas 5 --corrects 5")
+    n.refused("no infusion" if False else "unit", "entry", "rate", "40")
+    n.enters("rate 40 mg/h")
+    n.does("session", "phase", "recovery", "--reason", "patient asked")
+    n.refused("D1", "session", "phase", "discharged")
+    n.enters("moaas 5", "aldrete 10", "nausea none", "dissociation gone", "gait steady", "pain 3", "escort her brother",
+             "advice given")
+    why = n.refused("D1", "session", "phase", "discharged")
+    assert "D5" not in why and "D7" not in why and "D8" not in why
+    n.does("session", "phase", "discharged", *OVERRIDE)
+    end = s.wait("session", phase="discharged")
+    assert end["outcome"] == "stopped_early" and end["second"] == "bert" and "D1" in end["overrides"]
+    assert d.stop() == 0, d.said()
+    check_report(d, body["session"], alarm["alarm"])
+
+
+def check_report(d, session, alarm):
+    env = {**os.environ, "TZ": "UTC"}
+    run = [VITALSCTL, "session", "report", session, "--log", d.log]
+    text = subprocess.run(run, capture_output=True, text=True, env=env, check=True).stdout
+    for needed in ("N-17", "P1 standard-short", "70 kg", "stopped_early", "0.5 mg/kg over 40 min", "baseline",
+                   "122/80" if False else "184/101", "sbp-hi-crit", "acknowledged", "D1 (block)", "bert", "ondansetron 4 mg, iv",
+                   "ae headache, mild", "corrects entry", "Prescriber"):
+        assert needed in text, (needed, text)
+    for phase in ("screening", "baseline", "infusion", "paused", "recovery", "discharged"):
+        assert re.search(rf"\d\d:\d\d:\d\d  {phase}", text), phase
+    page = d.folder / "report.html"
+    subprocess.run([*run, "--format", "html", "--out", page], env=env, check=True)
+    html = page.read_text()
+    assert "<script" not in html and "http" not in html
+    svg = xml.etree.ElementTree.fromstring(re.search(r"<svg.*?</svg>", html, re.S).group(0).replace("&nbsp;", " "))
+    assert len(svg.findall(".//path[@class='cuff']")) >= 6 and svg.findall(".//rect")
+    assert len(svg.findall(".//path[@class='entry']")) >= 15
+    course = json.loads(subprocess.run([VITALSCTL, "session", "course", "N-17", "--log", d.log, "--json"],
+                                       capture_output=True, text=True, check=True).stdout)
+    assert [c["session"] for c in course] == [session]
+    assert course[0]["highest_sys"] == 184 and course[0]["weight_kg"] == 70
+    missing = subprocess.run([VITALSCTL, "session", "report", "s-none", "--log", d.log], capture_output=True, text=True)
+    assert missing.returncode == 1 and "no session 's-none'" in missing.stderr
+
+
+def test_a_seizure_aborts_in_one_go(daemon, monitor):
+    d = daemon([chair(monitor)]).start()
+    s = d.subscribe("session/")
+    n = Nurse(d, monitor)
+    wait_for(lambda: d.ctl("status").stdout.find("97") >= 0)
+    n.admits()
+    n.does("session", "phase", "infusion")
+    n.enters("ae seizure")
+    aborted = s.wait("session", phase="aborted")
+    assert aborted["reason"] == "seizure" and aborted["priority"] == "high"
+    n.refused("A1", "session", "phase", "recovery")
+    n.does("session", "phase", "recovery", *OVERRIDE)
+
+
+def test_a_restart_in_the_middle(daemon, monitor):
+    d = daemon([chair(monitor)]).start()
+    n = Nurse(d, monitor)
+    wait_for(lambda: d.ctl("status").stdout.find("97") >= 0)
+    n.admits()
+    n.does("session", "phase", "infusion")
+    n.enters("bolus 5 mg")
+    before = d.ctl_json("session", "show", "--chair", "chair-1")["session_state"]
+    d.kill()
+    d.start()
+    after = d.ctl_json("session", "show", "--chair", "chair-1")["session_state"]
+    for key in ("phase", "patient", "baseline", "protocol", "infusion_started_at", "weight_kg"):
+        assert after[key] == before[key], key
+    assert after["given_mg"] >= before["given_mg"] and after["infused_s"] >= before["infused_s"]
+    n.does("session", "phase", "paused")
+
+
+def test_two_chairs_and_a_shift_change(daemon, monitor):
+    other = ModbusMonitor(free_port())
+    try:
+        other.set("input", 0, [118, 74, 89])
+        other.set("input", 9, [1])
+        other.set("holding", 0, [98, 66])
+        d = daemon([chair(monitor), chair(other, "chair-2")]).start()
+        wait_for(lambda: d.ctl("status").stdout.find("66") >= 0)
+        a, b = Nurse(d, monitor), Nurse(d, other, "carla", "chair-2")
+        a.admits(patient="N-1")
+        b.admits(protocol="P4", patient="N-2")
+        a.does("session", "phase", "infusion")
+        b.does("session", "phase", "infusion")
+        assert (a.phase(), b.phase()) == ("infusion", "infusion")
+        a.name = "dora"  # the evening shift takes over
+        a.does("session", "phase", "paused")
+        a.refused("busy", "session", "start", "--patient", "N-3", "--protocol", "P1")
+        assert (a.phase(), b.phase()) == ("paused", "infusion")
+        rows = wait_for(lambda: [r for r in d.sql("select operator, chair from audit_event where kind='session'")
+                                 if r["operator"] == "dora"])
+        assert rows == [{"operator": "dora", "chair": "chair-1"}]
+        show = d.ctl_json("session", "show", "--chair", "chair-2")["session_state"]
+        assert show["patient"] == "N-2" and "0.35 mg/kg/h x 70 kg = 24.5 mg/h" in show["dose"]
+    finally:
+        other.stop()
