@@ -147,7 +147,7 @@ static int check_bytes(const char *name, const char *bytes, size_t len, struct v
 		at += n;
 	}
 	if (empty)
-		return refuse(f, name, "the file is empty; an example is packaging/vitalsd.yaml");
+		return refuse(f, name, "the file is empty; start from the example that ships (vitalsd.yaml)");
 	return 0;
 }
 
@@ -212,7 +212,7 @@ static int check_syntax(struct vs_yaml *y, const char *bytes, size_t len)
 	}
 	yaml_parser_delete(&p);
 	if (!r && !documents)
-		r = refuse(y->findings, y->name, "nothing but comments; an example is packaging/vitalsd.yaml");
+		r = refuse(y->findings, y->name, "nothing but comments; start from the example that ships (vitalsd.yaml)");
 	return r ? r : y->findings->len + y->findings->omitted > before ? -EINVAL : 0;
 }
 

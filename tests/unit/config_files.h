@@ -45,7 +45,7 @@ static const char *put_file(const char *name, const char *text)
 	return put_bytes(name, text, strlen(text));
 }
 
-static int remove_folder(void **state)
+static inline int remove_folder(void **state)
 {
 	static const char *const names[] = { "config.yaml", "limits.yaml", "more.yaml", "profile.yaml" };
 	(void)state;
@@ -62,7 +62,7 @@ static const char *base_name(const char *file)
 }
 
 /* Exactly one finding, in that file and line, with these words in it?  Says so on stderr where not. */
-static bool is_finding(const struct vs_findings *f, const char *file, unsigned line, const char *words, const char *why)
+static inline bool is_finding(const struct vs_findings *f, const char *file, unsigned line, const char *words, const char *why)
 {
 	if (f->len == 1 && f->at[0].line == line && !strcmp(base_name(f->at[0].file), file) &&
 	    strstr(f->at[0].text, words))

@@ -8,6 +8,7 @@
 #include "config/hash.h"
 
 /* A file around the lines in question: a station (lines 1, 2), a chair (3 to 6), and devices from line 7 on. */
+#define EXAMPLE VS_SOURCE_ROOT "/packaging/vitalsd.yaml"
 #define STATION "site: north\nlog: { path: /var/lib/v.db }\n"
 #define CHAIR STATION "chairs:\n  - id: chair-1\n    limits: ketamine-adult\n    devices:\n"
 #define MODBUS CHAIR "      - id: bp\n        plugin: modbus\n        tcp: { host: 192.0.2.10 }\n"
@@ -104,6 +105,20 @@ static void every_key_arrives(void **state)
 	assert_true(r[3].flag == VS_FLAG_OWN_FIRST && r[3].bit == 3);
 	assert_string_equal(bp->map->own_flag_name[0], "door_open");
 	assert_true(bp->map->has_new_reading && bp->map->new_reading.address == 9);
+	vs_config_free(c);
+}
+
+static void the_example_that_ships_is_good(void **state)
+{
+	(void)state;
+	struct vs_findings f = { 0 };
+	struct vs_config *c = NULL;
+	int r = vs_config_load(EXAMPLE, &c, &f);
+	vs_findings_print(&f, stderr);
+	vs_findings_clear(&f);
+	assert_int_equal(r, 0);
+	assert_int_equal(c->n_chairs, 2);
+	assert_int_equal(c->chairs[1].n_devices, 3);
 	vs_config_free(c);
 }
 
@@ -513,6 +528,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_key_arrives),
+		cmocka_unit_test(the_example_that_ships_is_good),
 		cmocka_unit_test(what_is_left_out_has_its_default),
 		cmocka_unit_test(a_profile_from_a_file_may_be_overridden),
 		cmocka_unit_test(equal_maps_are_kept_once),
