@@ -61,7 +61,7 @@ static bool get_kind(const json_t *root, struct vs_query *q, char *why)
 
 static bool get_replay(const json_t *root, struct vs_query *q, char *why)
 {
-	uint64_t limit;
+	uint64_t limit = 0;
 	if (!get_chair(root, true, q, why) || !get_kind(root, q, why) ||
 	    !get_count(root, "epoch", UINT64_MAX, &q->epoch, why) || !get_count(root, "after", 0, &q->after, why) ||
 	    !get_count(root, "limit", VS_QUERY_LIMIT, &limit, why))
