@@ -127,7 +127,8 @@ void vs_entry_body(struct vs_json *j, const struct vs_entry *e)
 	else
 		vs_json_string(j, e->kind == VS_ENTRY_CHECK ? e->detail : e->word[0] ? e->word : NULL);
 	text(j, "unit", e->unit);
-	text(j, e->kind == VS_ENTRY_AE ? "severity" : e->kind == VS_ENTRY_MED ? "route" : "detail", e->detail);
+	if (e->kind != VS_ENTRY_CHECK) /* its answer is the value */
+		text(j, e->kind == VS_ENTRY_AE ? "severity" : e->kind == VS_ENTRY_MED ? "route" : "detail", e->detail);
 	text(j, "note", e->note);
 	text(j, "operator", e->operator);
 	if (e->corrects) {

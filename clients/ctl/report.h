@@ -53,7 +53,7 @@ int64_t vs_report_phase_ms(const struct vs_report *r, const char *phase);
 enum vs_report_moment { VS_AT_START, VS_AT_40_MIN, VS_AT_END, VS_AT_LAST, VS_MOMENTS };
 int64_t vs_report_moment_ms(const struct vs_report *r, enum vs_report_moment m);
 const char *vs_report_moment_name(enum vs_report_moment m);
-/* The accepted cuff reading, and the minute, nearest to a moment and not further than five minutes; NULL: none. */
+/* The accepted cuff reading that was known at a moment, and the minute nearest to it, within five minutes; NULL: none. */
 const struct vs_report_cuff *vs_report_cuff_near(const struct vs_report *r, int64_t wall_ms);
 const struct vs_report_minute *vs_report_minute_near(const struct vs_report *r, int64_t wall_ms);
 /* The accepted cuff reading with the highest systolic pressure, and the lowest minute of saturation; NULL: none. */

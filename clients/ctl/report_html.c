@@ -29,7 +29,7 @@ static void cell(FILE *to, const char *text)
 /* ---- the drawing ---- */
 
 #define LEFT 46.0
-#define WIDTH 900.0
+#define WIDTH 890.0
 #define RIGHT (LEFT + WIDTH)
 #define PRESSURE_TOP 40.0
 #define PRESSURE_HEIGHT 230.0
@@ -217,7 +217,7 @@ static void head(const struct vs_report *r, FILE *to)
 	if (json_object_get(r->last, "weight_kg"))
 		fprintf(to, "<tr><th>Weight</th><td>%.4g kg</td></tr>\n", json_number_value(json_object_get(r->last, "weight_kg")));
 	if (json_object_get(r->last, "given_mg"))
-		fprintf(to, "<tr><th>Ran in</th><td>%.4g mg in %.0f min, by the rates and boluses entered</td></tr>\n",
+		fprintf(to, "<tr><th>Ran in</th><td>%.1f mg in %.0f min, by the rates and boluses entered</td></tr>\n",
 			json_number_value(json_object_get(r->last, "given_mg")),
 			json_number_value(json_object_get(r->last, "infused_s")) / 60);
 	fputs("</table>\n", to);

@@ -20,7 +20,7 @@ static void head(const struct vs_report *r, FILE *to)
 	if (*vs_report_text_of(s, "dose"))
 		fprintf(to, "dose      %s\n", vs_report_text_of(s, "dose"));
 	if (json_object_get(s, "given_mg"))
-		fprintf(to, "ran in    %.4g mg in %.0f min, by the rates and boluses entered\n",
+		fprintf(to, "ran in    %.1f mg in %.0f min, by the rates and boluses entered\n",
 			json_number_value(json_object_get(s, "given_mg")),
 			json_number_value(json_object_get(s, "infused_s")) / 60);
 	fprintf(to, "outcome   %s\n", *vs_report_text_of(s, "outcome") ? vs_report_text_of(s, "outcome") : "still open");
