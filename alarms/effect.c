@@ -211,11 +211,11 @@ int vs_engine_explain(const struct vs_engine *e, uint64_t alarm, struct vs_json 
 }
 
 /* The value a rule looks at now; NAN: there is none. */
-static double looked_at(const struct vs_engine *e, const struct vs_rule *r)
+static double looked_at(const struct vs_engine *e, const struct vs_rule *r, uint64_t at_ms)
 {
 	enum vs_channel ch = vs_channel_of(e, r->metric);
 	if (ch < VS_CH_COUNT)
-		return e->track[ch].median;
+		return vs_median_now(e, ch, at_ms);
 	return e->n_cuffs ? vs_cuff_value(&e->cuffs[e->n_cuffs - 1], r->metric) : NAN;
 }
 
@@ -247,7 +247,7 @@ static void why_rule(const struct vs_engine *e, unsigned i, uint64_t at_ms, stru
 {
 	const struct vs_rule *r = &e->set->rules[i];
 	const struct vs_rule_state *rs = &e->rules[i];
-	double value = looked_at(e, r);
+	double value = looked_at(e, r, at_ms);
 	vs_json_open(j, '{');
 	text_member(j, "rule", r->id);
 	text_member(j, "held_by", held_by(e, i, value));

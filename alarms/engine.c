@@ -135,20 +135,23 @@ static uint64_t next_due(const struct vs_engine *e)
 	return due > e->now_ms ? due : UINT64_MAX;
 }
 
-/* Everything that is judged at one instant: limits, then trends, then what time does to alarms. */
-static void judge(struct vs_turn *t, const struct vs_stimulus *reading)
+/* Everything that is judged at one instant: limits, then trends, then what time does to alarms.  Signals are looked at
+ * when a device reports and when something is due, and at no other time: who calls in between must not matter. */
+static void judge(struct vs_turn *t, const struct vs_stimulus *reading, bool due)
 {
-	vs_signals_judge(t);
+	if (reading || due)
+		vs_signals_judge(t);
 	if (reading)
 		vs_cuff_reading(t, reading);
 	vs_cuff_time(t);
 	vs_trend_ends(t);
-	vs_trend_signals(t);
+	if (reading || due)
+		vs_trend_signals(t);
+	vs_cuff_interval(t);
 	vs_technical_time(t);
 	vs_settle(t);
 	vs_alarms_time(t);
 	vs_settle(t);
-	vs_cuff_interval(t);
 }
 
 static struct vs_turn turn_at(struct vs_engine *e, struct vs_effects *out, uint64_t at, int64_t wall)
@@ -163,7 +166,7 @@ static void catch_up(struct vs_engine *e, struct vs_effects *out, uint64_t until
 {
 	for (unsigned n = 0; e->wake_ms < until && n < 512 && out->len < VS_EFFECTS_MAX / 2; n++) {
 		struct vs_turn t = turn_at(e, out, e->wake_ms, wall - (int64_t)(until - e->wake_ms));
-		judge(&t, NULL);
+		judge(&t, NULL, true);
 		e->wake_ms = next_due(e);
 	}
 }
@@ -425,9 +428,9 @@ void vs_engine_step(struct vs_engine *e, const struct vs_stimulus *s, struct vs_
 	t.by = s->operator && s->operator[0] ? s->operator : NULL;
 	if (s->at_ms < at && at - s->at_ms > 1000)
 		vs_refuse(&t, "time went back by %llu ms: taken as now", (unsigned long long)(at - s->at_ms));
-	bool reading = apply(&t, s);
+	bool due = e->wake_ms <= at, reading = apply(&t, s);
 	t.by = NULL;
-	judge(&t, reading ? s : NULL);
+	judge(&t, reading ? s : NULL, due);
 	e->wake_ms = next_due(e);
 	out->wake_at_ms = e->wake_ms;
 }
@@ -521,7 +524,7 @@ void vs_engine_reconfigure(struct vs_engine *e, const struct vs_engine_config *c
 	vs_limits_work_out(e);
 	ask_for_blocks(e);
 	t.dirty = true;
-	judge(&t, NULL);
+	judge(&t, NULL, false);
 	out->durable = true;
 	e->wake_ms = next_due(e);
 	out->wake_at_ms = e->wake_ms;
@@ -560,12 +563,12 @@ uint32_t vs_engine_nibp_interval_ms(const struct vs_engine *e)
 	return e->interval_ms;
 }
 
-static struct vs_fact fact_of(const struct vs_engine *e, enum vs_channel ch)
+static struct vs_fact fact_of(const struct vs_engine *e, enum vs_channel ch, uint64_t at_ms)
 {
-	const struct vs_track *tr = ch < VS_CH_COUNT ? &e->track[ch] : NULL;
-	if (!tr || isnan(tr->median))
+	double median = vs_median_now(e, ch, at_ms);
+	if (isnan(median))
 		return (struct vs_fact){ 0 };
-	return (struct vs_fact){ .known = true, .value = tr->median, .at_ms = tr->valid_ms };
+	return (struct vs_fact){ .known = true, .value = median, .at_ms = e->track[ch].valid_ms };
 }
 
 void vs_engine_facts(const struct vs_engine *e, uint64_t at_ms, struct vs_session_facts *ret)
@@ -578,8 +581,8 @@ void vs_engine_facts(const struct vs_engine *e, uint64_t at_ms, struct vs_sessio
 		ret->nibp[ret->n_nibp++] = (struct vs_fact_nibp){ .at_ms = c->at_ms, .sys = c->sys, .dia = c->dia,
 			.map = isnan(c->map) ? 0 : c->map };
 	}
-	ret->hr = fact_of(e, e->hr_channel);
-	ret->spo2 = fact_of(e, VS_CH_SPO2);
+	ret->hr = fact_of(e, e->hr_channel, at_ms);
+	ret->spo2 = fact_of(e, VS_CH_SPO2, at_ms);
 	double minute = vs_history_median(e, at_ms, 59000, 0);
 	if (!isnan(minute) && e->hr_channel < VS_CH_COUNT)
 		ret->hr_minute = (struct vs_fact){ .known = true, .value = minute, .at_ms = e->track[e->hr_channel].valid_ms };

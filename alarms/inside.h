@@ -69,6 +69,8 @@ void vs_sample(struct vs_turn *t, enum vs_channel ch, double value, unsigned dev
 void vs_signals_judge(struct vs_turn *t);
 void vs_signals_forget(struct vs_engine *e);
 enum vs_channel vs_channel_of(const struct vs_engine *e, enum vs_metric m);
+/* The median at a time, without a trace; NAN: none. */
+double vs_median_now(const struct vs_engine *e, enum vs_channel ch, uint64_t at_ms);
 double vs_heart_rate(const struct vs_engine *e);
 uint64_t vs_signals_due(const struct vs_engine *e, unsigned rule);
 void vs_track_init(struct vs_track *tr);

@@ -199,7 +199,7 @@ double vs_history_median(const struct vs_engine *e, uint64_t at, uint32_t from_m
 
 /* ---- judging ----------------------------------------------------------------------------------------------------- */
 
-static void measure(struct vs_engine *e, struct vs_track *tr, uint64_t at)
+static void measure(const struct vs_engine *e, struct vs_track *tr, uint64_t at)
 {
 	const struct vs_validity *v = &e->set->validity;
 	double w[VS_SAMPLES];
@@ -215,6 +215,15 @@ static void measure(struct vs_engine *e, struct vs_track *tr, uint64_t at)
 	}
 	tr->median = NAN;
 	notice_loss(v, tr, at);
+}
+
+double vs_median_now(const struct vs_engine *e, enum vs_channel ch, uint64_t at_ms)
+{
+	if (ch >= VS_CH_COUNT || !e->track[ch].valid_ms)
+		return NAN;
+	struct vs_track tr = e->track[ch];
+	measure(e, &tr, at_ms);
+	return tr.median;
 }
 
 /* Where a rule on hr looks: the ECG; while that says nothing, the oximeter's pulse. */
