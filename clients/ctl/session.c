@@ -6,6 +6,7 @@
 
 #include "clients/ctl/ask.h"
 #include "clients/ctl/report.h"
+#include "config/presets.h"
 
 enum { PATIENT, PROTOCOL, WEIGHT, REASON, OVERRIDE, SECOND, CONFIRM, SECOND_ID, BASELINE_RATE };
 static const char *const options[] = { "patient",  "protocol", "weight",  "reason",  "override",
@@ -107,12 +108,29 @@ static int show(const struct vs_ask *a)
 	return r;
 }
 
+/* The screening questions of the clinic: their names alone, or with their texts for a person at a terminal. */
+static int checks(const struct vs_ask *a)
+{
+	struct vs_findings findings = { 0 };
+	struct vs_session_data *data = NULL;
+	int r = vs_presets_load(NULL, 0, &data, &findings);
+	for (unsigned i = 0; r == 0 && i < data->checks.len; i++)
+		if (a->json)
+			printf("{\"item\":\"%s\"}\n", data->checks.at[i].item);
+		else
+			printf("%-24s %s\n", data->checks.at[i].item, data->checks.at[i].text);
+	vs_findings_print(&findings, stderr);
+	vs_findings_clear(&findings);
+	vs_presets_free(data);
+	return r == 0 ? VS_EXIT_DONE : VS_EXIT_FAILED;
+}
+
 int vs_ctl_session(int argc, char **argv)
 {
 	static const struct {
 		const char *word;
 		int (*run)(const struct vs_ask *a);
-	} verbs[] = { { "start", start }, { "phase", phase }, { "show", show } };
+	} verbs[] = { { "start", start }, { "phase", phase }, { "show", show }, { "checks", checks } };
 	struct vs_ask a;
 	if (argc > 1 && strcmp(argv[1], "report") == 0) /* these two read the log and need no daemon */
 		return vs_ctl_session_report(argc - 1, argv + 1);
@@ -124,5 +142,5 @@ int vs_ctl_session(int argc, char **argv)
 	for (size_t i = 0; a.n_words && i < sizeof verbs / sizeof *verbs; i++)
 		if (strcmp(a.words[0], verbs[i].word) == 0)
 			return verbs[i].run(&a);
-	return vs_ctl_usage("session: start, phase or show?");
+	return vs_ctl_usage("session: start, phase, show or checks?");
 }
