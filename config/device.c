@@ -428,10 +428,6 @@ static void check_pair(struct vs_reader *l, const struct vs_device_config *a, co
 		vs_yaml_find(l->y, vs_yaml_key(l->y, link, b->link == VS_LINK_TCP ? "host" : "path"),
 			     "%s is in use by device \"%s\" (line %u) already; only Modbus devices may share a line",
 			     b->link == VS_LINK_TCP ? b->host : b->path, a->id, a->line_no);
-	else if (a->unit == b->unit)
-		vs_yaml_find(l->y, vs_yaml_key(l->y, at, "unit"),
-			     "unit %u is device \"%s\" (line %u) already; devices on one line need different units", b->unit,
-			     a->id, a->line_no);
 	else if (b->link == VS_LINK_RTU && !same_line(&a->line, &b->line))
 		vs_yaml_find(l->y, link,
 			     "%s has %u baud, %c, %u, %u here and %u baud, %c, %u, %u in line %u; one line has one setting",
