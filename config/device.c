@@ -417,7 +417,31 @@ static bool same_link(const struct vs_device_config *a, const struct vs_device_c
 	return *a->path && !strcmp(a->path, b->path);
 }
 
-static void check_pair(struct vs_reader *l, const struct vs_device_config *a, const struct vs_device_config *b, vs_place at)
+/* A metric that both registers maps hold, or VS_METRIC_NONE. */
+static enum vs_metric shared_metric(const struct vs_device_config *a, const struct vs_device_config *b)
+{
+	for (unsigned i = 0; a->map && b->map && i < a->map->len; i++)
+		for (unsigned k = 0; k < b->map->len; k++)
+			if (a->map->reg[i].metric != VS_METRIC_NONE && a->map->reg[i].metric == b->map->reg[k].metric)
+				return a->map->reg[i].metric;
+	return VS_METRIC_NONE;
+}
+
+/* Two devices may be one unit: a monitor with a slow and a fast group of registers is configured that way.  Not when
+ * both give the same number: then one of them was meant to be another unit. */
+static void check_units(struct vs_reader *l, const struct vs_device_config *a, const struct vs_device_config *b,
+			bool same_chair, vs_place at)
+{
+	enum vs_metric m = a->unit == b->unit ? shared_metric(a, b) : VS_METRIC_NONE;
+	if (m == VS_METRIC_NONE || (b->link == VS_LINK_TCP && !same_chair))
+		return;
+	vs_yaml_find(l->y, vs_yaml_key(l->y, at, "unit"),
+		     "unit %u is device \"%s\" (line %u) already, and both give %s; two monitors on one line have different units",
+		     b->unit, a->id, a->line_no, vs_metrics[m].name);
+}
+
+static void check_pair(struct vs_reader *l, const struct vs_device_config *a, const struct vs_device_config *b,
+		       bool same_chair, vs_place at)
 {
 	bool both_modbus = !strcmp(a->plugin, MODBUS) && !strcmp(b->plugin, MODBUS);
 	const char *key = b->link == VS_LINK_TCP ? "tcp" : b->link == VS_LINK_RTU ? "rtu" : "serial";
@@ -433,10 +457,12 @@ static void check_pair(struct vs_reader *l, const struct vs_device_config *a, co
 			     "%s has %u baud, %c, %u, %u here and %u baud, %c, %u, %u in line %u; one line has one setting",
 			     b->path, b->line.baud, b->line.parity, b->line.data_bits, b->line.stop_bits, a->line.baud,
 			     a->line.parity, a->line.data_bits, a->line.stop_bits, a->line_no);
+	else
+		check_units(l, a, b, same_chair, at);
 }
 
 /* Compares b with every device before it in the file, up to the first it has trouble with. */
-static void check_against_earlier(struct vs_reader *l, const struct vs_device_config *b, vs_place at)
+static void check_against_earlier(struct vs_reader *l, const struct vs_device_config *b, unsigned chair, vs_place at)
 {
 	const struct vs_config *c = l->config;
 	unsigned before = l->findings->len;
@@ -445,7 +471,7 @@ static void check_against_earlier(struct vs_reader *l, const struct vs_device_co
 			const struct vs_device_config *a = &c->chairs[i].devices[k];
 			if (a == b || l->findings->len > before)
 				return;
-			check_pair(l, a, b, at);
+			check_pair(l, a, b, i == chair, at);
 		}
 }
 
@@ -456,6 +482,6 @@ void vs_lines_check(struct vs_reader *l)
 	for (unsigned i = 0; i < c->n_chairs; i++) {
 		vs_place devices = vs_yaml_key(l->y, vs_yaml_item(l->y, chairs, i), "devices");
 		for (unsigned k = 0; k < c->chairs[i].n_devices; k++)
-			check_against_earlier(l, &c->chairs[i].devices[k], vs_yaml_item(l->y, devices, k));
+			check_against_earlier(l, &c->chairs[i].devices[k], i, vs_yaml_item(l->y, devices, k));
 	}
 }
