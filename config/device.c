@@ -271,6 +271,8 @@ static void take_modbus(struct vs_reader *l, const struct raw_device *raw, vs_pl
 	ret->pause_ms = rtu ? 5 : 0;
 	ret->retries = 1;
 	ret->largest_gap = 8;
+	if (vs_yaml_key(l->y, at, "options") != at)
+		vs_yaml_find(l->y, vs_yaml_key(l->y, at, "options"), "plugin modbus has no options: remove them");
 	take_map(l, raw, at, ret);
 	take_polling(l->y, &raw->polling, at, ret);
 	take_link(l, raw, at, true, ret);

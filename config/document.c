@@ -153,14 +153,23 @@ static int check_bytes(const char *name, const char *bytes, size_t len, struct v
 
 /* ---- syntax ---- */
 
-static bool tab_indents(const char *bytes, size_t len, unsigned line)
+/* What most often stands behind an error in that line; NULL: nothing that we know. */
+static const char *usual_cause(const char *bytes, size_t len, unsigned line)
 {
-	size_t at = 0;
+	size_t at = 0, end, indent;
 	for (unsigned l = 1; l < line && at < len; at++)
 		l += bytes[at] == '\n';
-	while (at < len && bytes[at] == ' ')
-		at++;
-	return at < len && bytes[at] == '\t';
+	for (end = at; end < len && bytes[end] != '\n';)
+		end++;
+	for (indent = at; indent < end && bytes[indent] == ' ';)
+		indent++;
+	if (indent < end && bytes[indent] == '\t')
+		return "a tab at the start of the line; YAML wants spaces there";
+	if (memmem(bytes + at, end - at, ": >", 3))
+		return "> without quotes means something else in YAML; write \">\" or \">=\"";
+	if (memmem(bytes + at, end - at, ": {value}", 9) || memmem(bytes + at, end - at, ": {limit}", 9))
+		return "a text that begins with { must stand in quotes";
+	return NULL;
 }
 
 static int syntax_finding(struct vs_yaml *y, const yaml_parser_t *p, const char *bytes, size_t len)
@@ -169,8 +178,9 @@ static int syntax_finding(struct vs_yaml *y, const yaml_parser_t *p, const char 
 		return -ENOMEM;
 	unsigned line = p->error == YAML_READER_ERROR ? line_of(bytes, p->problem_offset < len ? p->problem_offset : len) :
 							(unsigned)p->problem_mark.line + 1;
-	if (tab_indents(bytes, len, line))
-		vs_findings_add(y->findings, y->name, line, "a tab at the start of the line; YAML wants spaces there");
+	const char *cause = usual_cause(bytes, len, line);
+	if (cause)
+		vs_findings_add(y->findings, y->name, line, "not YAML: %s", cause);
 	else
 		vs_findings_add(y->findings, y->name, line, "not YAML: %s%s%s; check indentation, quotes and brackets",
 				p->problem ? p->problem : "it cannot be read", p->context ? ", " : "",
@@ -354,7 +364,10 @@ static const char *must_be(const cyaml_schema_value_t *s, char *buf, size_t cap)
 		break;
 	}
 	case CYAML_MAPPING:
-		snprintf(buf, cap, "a mapping (`key: value`)");
+		if (s->mapping.fields[0].key && !strcmp(s->mapping.fields[0].key, "value"))
+			snprintf(buf, cap, "a number, or a mapping (`%s: ...`)", s->mapping.fields[1].key);
+		else
+			snprintf(buf, cap, "a mapping (`key: value`)");
 		break;
 	case CYAML_SEQUENCE:
 		snprintf(buf, cap, "a list ([ a, b ], or lines that begin with -)");
@@ -381,6 +394,8 @@ static void wrong(struct walk *w, const char *key, vs_place at, const cyaml_sche
 	}
 	if (is)
 		vs_yaml_find(w->y, at, "`%s` is %s; it must be %s", key, is, buf);
+	else if (!*text(n) && n->data.scalar.style == YAML_FOLDED_SCALAR_STYLE)
+		vs_yaml_find(w->y, at, "`%s` is > without quotes, which means something else in YAML; write \">\"", key);
 	else if (!*text(n))
 		vs_yaml_find(w->y, at, "`%s` is empty; it must be %s", key, buf);
 	else

@@ -5,10 +5,20 @@
 static const cyaml_strval_t parities[] = { { "none", 'N' }, { "even", 'E' }, { "odd", 'O' } };
 static const cyaml_strval_t framings[] = { { "tcp", 0 }, { "rtu", 1 } };
 static const cyaml_strval_t start_cuff_words[] = { { "never", 0 }, { "allowed", 1 } };
-static const cyaml_strval_t metrics[] = {
-#define METRIC(id, name, ...) { name, VS_##id },
-#include "core/metrics.def"
-#undef METRIC
+static const cyaml_strval_t metrics[] = { /* those that a register can hold: not derived, not entered, no words */
+	{ "hr", VS_HR },
+	{ "pr", VS_PR },
+	{ "spo2", VS_SPO2 },
+	{ "nibp_sys", VS_NIBP_SYS },
+	{ "nibp_dia", VS_NIBP_DIA },
+	{ "nibp_map", VS_NIBP_MAP },
+	{ "nibp_pr", VS_NIBP_PR },
+	{ "rr", VS_RR },
+	{ "temp", VS_TEMP },
+	{ "pi", VS_PI },
+	{ "temp2", VS_TEMP2 },
+	{ "cuff_pressure", VS_CUFF_PRESSURE },
+	{ "pulse_amplitude", VS_PULSE_AMPLITUDE },
 };
 static const cyaml_strval_t tables[] = {
 	{ "input", VS_INPUT }, { "holding", VS_HOLDING }, { "discrete", VS_DISCRETE }, { "coil", VS_COIL }

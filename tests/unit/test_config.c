@@ -5,7 +5,10 @@
 #include <math.h>
 
 #include "config/config.h"
+#include "config/embed.h"
 #include "config/hash.h"
+
+extern const struct vs_embedded vs_profile_files[];
 
 /* A file around the lines in question: a station (lines 1, 2), a chair (3 to 6), and devices from line 7 on. */
 #define EXAMPLE VS_SOURCE_ROOT "/packaging/vitalsd.yaml"
@@ -161,6 +164,19 @@ static void a_profile_from_a_file_may_be_overridden(void **state)
 	assert_true(d->line.baud == 1200 && d->line.parity == 'N');
 	assert_true(d->unit == 9 && d->poll_ms == 3000 && d->map->len == 1);
 	vs_config_free(c);
+}
+
+static void every_profile_that_ships_is_good(void **state)
+{
+	(void)state;
+	assert_non_null(vs_profile_files[0].name);
+	for (const struct vs_embedded *p = vs_profile_files; p->name; p++) {
+		char text[600];
+		snprintf(text, sizeof text, MODBUS "        profile: %s\n", p->name);
+		struct vs_config *c = load(text);
+		assert_true(c->chairs[0].devices[0].map->len > 0);
+		vs_config_free(c);
+	}
 }
 
 static void equal_maps_are_kept_once(void **state)
@@ -328,6 +344,7 @@ static const struct {
 	{ OXIMETER "        start_cuff: yes\n", 10, "it must be one of: never, allowed", "start_cuff is a word" },
 
 	/* modbus */
+	{ MODBUS "        profile: dfrobot-sen0344\n        options: { a: b }\n", 11, "modbus has no options", "options of modbus" },
 	{ MODBUS, 7, "it must have `registers:` or `profile: NAME`", "no registers" },
 	{ MODBUS "        registers: []\n", 10, "`registers` has 0 entries", "an empty map" },
 	{ MODBUS "        profile: dfrobot-sen344\n", 10, "did you mean \"dfrobot-sen0344\"?", "an unknown profile" },
@@ -343,6 +360,7 @@ static const struct {
 	{ MODBUS "        profile: dfrobot-sen0344\n        retries: 11\n", 11, "from 0 to 10", "eleven retries" },
 	{ MODBUS "        profile: dfrobot-sen0344\n        largest_gap: 125\n", 11, "from 0 to 124", "more than a request holds" },
 	{ REGISTER "{ metric: spo, table: input, address: 1 }\n", 11, "did you mean \"spo2\"?", "an unknown metric" },
+	{ REGISTER "{ metric: rpp, table: input, address: 1 }\n", 11, "one of: hr, pr, spo2", "a derived metric" },
 	{ REGISTER "{ metric: spo2, table: inputs, address: 1 }\n", 11, "did you mean \"input\"? It must be one of: input, holding",
 	  "an unknown table" },
 	{ REGISTER "{ metric: spo2, table: input, address: 65536 }\n", 11, "from 0 to 65535", "an address beyond the last" },
@@ -531,6 +549,7 @@ int main(void)
 		cmocka_unit_test(the_example_that_ships_is_good),
 		cmocka_unit_test(what_is_left_out_has_its_default),
 		cmocka_unit_test(a_profile_from_a_file_may_be_overridden),
+		cmocka_unit_test(every_profile_that_ships_is_good),
 		cmocka_unit_test(equal_maps_are_kept_once),
 		cmocka_unit_test(the_hash_is_that_of_the_files),
 		cmocka_unit_test(a_reload_sees_what_changed),
