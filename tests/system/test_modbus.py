@@ -1,5 +1,6 @@
 """Modbus devices that behave as devices do: each must recover by itself, and a number that was not measured must
 never come through.  97 is what the device measures; 11 stands for every number that is not the answer."""
+import json
 import os
 import socket
 import struct
@@ -9,7 +10,7 @@ import time
 
 import pytest
 
-from house import free_port
+from house import VITALSCTL, VITALSD, free_port
 from monitors import ModbusMonitor
 from probing import Probe, RtuDevice, TcpDevice, mbap, rtu, words
 
@@ -464,3 +465,36 @@ asyncio.run(main())
         server.wait()
         socat.terminate()
         socat.wait()
+
+
+# ---- by hand
+
+def test_read_by_hand_and_paste_into_a_configuration(tmp_path):
+    m = ModbusMonitor(free_port(), units=(3,))
+    m.set("input", 10, [97, 72, 121, 80], unit=3)
+    where = ["--tcp", f"127.0.0.1:{m.port}"]
+    try:
+        found = subprocess.run([VITALSCTL, "probe", *where, "--units", "1-4", "--json"], capture_output=True, text=True, timeout=30)
+        assert found.returncode == 0 and [json.loads(x)["unit"] for x in found.stdout.splitlines()] == [3]
+        read = subprocess.run([VITALSCTL, "modbus", "read", *where, "--unit", "3", "--address", "10", "--count", "4"],
+                              capture_output=True, text=True, timeout=30)
+        assert read.returncode == 0 and "u16 97*" in read.stdout
+        fragment = read.stdout[read.stdout.index("- id:"):]
+        config = tmp_path / "v.yaml"
+        config.write_text(f"site: t\nlog: {{ path: {tmp_path}/v.db }}\npublish: {{ events: [ 'ipc://{tmp_path}/e' ], query: [ 'ipc://{tmp_path}/q' ] }}\n"
+                          f"control: {tmp_path}/c\nchairs:\n  - id: chair-1\n    limits: ketamine-adult\n    devices:\n"
+                          + "".join("      " + line + "\n" for line in fragment.splitlines()))
+        check = subprocess.run([VITALSD, "--config", config, "--check"], capture_output=True, text=True, timeout=30)
+        assert check.returncode == 0, check.stderr + config.read_text()
+        refused = subprocess.run([VITALSCTL, "modbus", "read", *where, "--unit", "3", "--address", "300"],
+                                 capture_output=True, text=True, timeout=30)
+        assert refused.returncode == 1 and "exception 2, illegal data address" in refused.stderr
+    finally:
+        m.stop()
+
+
+@pytest.mark.parametrize("words", [["modbus"], ["modbus", "read"], ["modbus", "read", "--tcp", "h:0"], ["probe"],
+                                   ["modbus", "read", "--tcp", "h", "--rtu", "/dev/x"], ["probe", "--tcp", "h", "--units", "9-3"],
+                                   ["modbus", "read", "--tcp", "h", "--count", "126"], ["probe", "--tcp", "h", "more"]])
+def test_wrong_usage_by_hand(words):
+    assert subprocess.run([VITALSCTL, *words], capture_output=True, timeout=30).returncode == 2
