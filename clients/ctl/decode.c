@@ -1,5 +1,6 @@
 /* vitalsctl decode: the bytes of a device through its plugin, what they mean on stdout. */
 #include "clients/ctl/ctl.h"
+#include "clients/ctl/line.h"
 #include "config/plugin_dir.h"
 #include "core/event.h"
 #include "plugins/feed.h"
@@ -13,24 +14,28 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define SETTINGS_MAX 16
 
 static const char help[] =
 	"usage: vitalsctl decode --plugin NAME [FILE] [--json] [--hex] [--chunk N] [--option NAME=VALUE]...\n\n"
-	"The bytes of a device, from a file, a serial line or (no FILE, or -) standard input, through its plugin.\n\n"
+	"The bytes of a device, from a file, a serial line or (no FILE, or -) standard input, through its plugin. A serial\n"
+	"line is set as the plugin has it, a device that must be asked is asked (no cuff is ever inflated), and ^C ends it.\n\n"
 	"  --plugin NAME          see 'vitalsctl plugins'\n"
 	"  --option NAME=VALUE    a setting of the plugin, as under `options:` in the configuration\n"
 	"  --hex                  FILE is text: pairs of hex digits, anything from # to the end of the line is skipped\n"
 	"  --chunk N              feed N bytes at a time; the result is the same\n"
+	"  --line \"9600 8N1\"      other settings of a serial line\n"
 	"  --json                 one observation a line\n";
 
 struct decode {
 	struct vs_plugin_setting settings[SETTINGS_MAX + 1];
 	size_t settings_len, chunk;
 	const struct vs_plugin *plugin;
-	const char *name, *path;
+	const char *name, *path, *line_text;
+	int line; /* the serial line that is listened to, or -1 */
 	bool json, hex;
 	/* --hex: half a byte that waits for its second digit, and whether a comment is open */
 	int nibble;
@@ -127,9 +132,18 @@ static void on_unit(void *ctx, const struct vs_feed *f, uint64_t unit, const str
 	d->frames = f->frames;
 }
 
+static void ask(const struct decode *d, struct vs_feed *f, enum vs_transmit_why why)
+{
+	uint8_t buf[VS_TX_MAX];
+	size_t n = d->line >= 0 && d->plugin->transmit ? d->plugin->transmit(f->state, why, buf, sizeof buf) : 0;
+	if (n && vs_line_write(d->line, buf, n) != 0)
+		fprintf(stderr, "vitalsctl: %s: cannot send\n", d->path);
+}
+
 static void on_frame(void *ctx, struct vs_feed *f)
 {
 	struct decode *d = ctx;
+	ask(d, f, VS_TX_REPLY);
 	if (d->json || d->frames == f->frames)
 		return;
 	print_gap(d, f);
@@ -190,6 +204,45 @@ static int read_all(struct decode *d, struct vs_feed *f, int fd)
 	}
 }
 
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_BOOTTIME, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* A device on the line, until somebody ends it or the line goes. */
+static int listen_to(struct decode *d, struct vs_feed *f, int fd)
+{
+	struct vs_line line = d->plugin->line.baud ? d->plugin->line : (struct vs_line){ 9600, 'N', 8, 1 };
+	uint8_t buf[4096];
+	if (d->line_text && vs_line_parse(d->line_text, &line) != 0)
+		return vs_ctl_usage("--line wants \"SPEED BITS PARITY STOP\" like \"9600 8N1\", not '%s'", d->line_text);
+	int error = vs_line_set(fd, &line);
+	if (error)
+		return vs_ctl_fail("%s cannot be set to %u %u%c%u: %s", d->path, line.baud, line.data_bits, line.parity,
+				   line.stop_bits, strerror(-error));
+	vs_line_catch_end();
+	d->line = fd;
+	ask(d, f, VS_TX_CONNECT);
+	uint64_t due = d->plugin->poll_ms ? now_ms() + d->plugin->poll_ms : UINT64_MAX;
+	while (!vs_line_ended()) {
+		if (now_ms() >= due) {
+			ask(d, f, VS_TX_POLL);
+			due += d->plugin->poll_ms;
+		}
+		ssize_t n = vs_line_read(fd, buf, sizeof buf, 100);
+		if (n == -EPIPE)
+			break;
+		if (n < 0)
+			return vs_ctl_fail("cannot read %s: %s", d->path, strerror((int)-n));
+		feed(d, f, buf, (size_t)n);
+		if (fflush(stdout) != 0)
+			return vs_ctl_fail("cannot write: %s", strerror(errno));
+	}
+	return VS_EXIT_DONE;
+}
+
 static void count(const struct decode *d, const struct vs_feed *f)
 {
 	fprintf(stderr,
@@ -203,7 +256,12 @@ static void count(const struct decode *d, const struct vs_feed *f)
 
 static int run(struct decode *d)
 {
-	int fd = strcmp(d->path, "-") == 0 ? STDIN_FILENO : open(d->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	int fd = strcmp(d->path, "-") == 0 ? STDIN_FILENO : open(d->path, O_RDWR | O_CLOEXEC | O_NOCTTY);
+	bool is_line = fd > STDIN_FILENO && isatty(fd);
+	if (fd > STDIN_FILENO && !is_line) /* a file is never opened for writing */
+		close(fd);
+	if (fd != STDIN_FILENO && !is_line)
+		fd = open(d->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0)
 		return vs_ctl_fail("cannot open %s: %s", d->path, strerror(errno));
 	void *state = calloc(1, d->plugin->state_size + 1);
@@ -213,7 +271,7 @@ static int run(struct decode *d)
 		vs_ctl_fail("out of memory");
 	else if (vs_feed_init(f, d->plugin, state, d->settings) != 0)
 		status = vs_ctl_usage("plugin %s refuses these options", d->plugin->name);
-	else if ((status = read_all(d, f, fd)) == VS_EXIT_DONE) {
+	else if ((status = is_line ? listen_to(d, f, fd) : read_all(d, f, fd)) == VS_EXIT_DONE) {
 		vs_feed_flush(f, on_unit, on_frame, d);
 		count(d, f);
 	}
@@ -253,7 +311,7 @@ static int arguments(struct decode *d, int argc, char **argv)
 	static const struct option known[] = {
 		{ "plugin", required_argument, NULL, 'p' }, { "json", no_argument, NULL, 'j' },
 		{ "chunk", required_argument, NULL, 'c' },  { "option", required_argument, NULL, 'o' },
-		{ "hex", no_argument, NULL, 'x' },          { "help", no_argument, NULL, 'h' },
+		{ "hex", no_argument, NULL, 'x' },          { "line", required_argument, NULL, 'l' }, { "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int c, status = 0;
@@ -262,6 +320,7 @@ static int arguments(struct decode *d, int argc, char **argv)
 	while (status == 0 && (c = getopt_long(argc, argv, ":", known, NULL)) != -1)
 		switch (c) {
 		case 'p': d->name = optarg; break;
+		case 'l': d->line_text = optarg; break;
 		case 'j': d->json = true; break;
 		case 'x': d->hex = true; break;
 		case 'c': status = set_chunk(d, optarg); break;
@@ -282,7 +341,7 @@ static int arguments(struct decode *d, int argc, char **argv)
 
 int vs_ctl_decode(int argc, char **argv)
 {
-	struct decode d = { .nibble = -1 };
+	struct decode d = { .nibble = -1, .line = -1 };
 	int status = arguments(&d, argc, argv);
 	if (status == -1)
 		return fputs(help, stdout) < 0 ? VS_EXIT_FAILED : VS_EXIT_DONE;
