@@ -17,14 +17,26 @@
 #include "daemon/record.h"
 #include "daemon/say.h"
 
-/* ---- The file: the writer's page, a page for each reader, the ring ----
+/* ---- The file: the writer's page, a page for each reader, the side lane, the ring ----
+ *
+ * The side lane is a small ring of its own for what the log does not want (`alive`) or has no room for: it belongs to the
+ * publisher alone and is overwritten without asking.  A record in it says after how much of the ring it comes.
  *
  * Pages of 64 KiB, so that the layout is the same wherever the kernel's pages are up to that size. */
 
 #define PAGE (64u << 10)
-#define DATA_AT (PAGE * (1 + VS_READER_COUNT))
-#define VERSION 1
+#define SIDE_BYTES (16 * PAGE)
+#define SIDE_AT (PAGE * (1 + VS_READER_COUNT))
+#define DATA_AT (SIDE_AT + SIDE_BYTES)
+#define VERSION 2
 static const char magic[8] = "vscustod";
+
+enum lane { RING, SIDE };
+
+struct lane_words {
+	_Atomic uint64_t head;  /* all before it is visible */
+	_Atomic uint64_t floor; /* all from it to head is intact */
+};
 
 struct head {
 	char magic[8]; /* written last: a file without it was never finished */
@@ -33,32 +45,36 @@ struct head {
 	uint64_t epoch;
 	uint64_t given_up;
 	struct vs_vocabulary vocabulary;
-	_Alignas(64) _Atomic uint64_t head; /* all before it is visible */
-	_Atomic uint64_t urgent;            /* end of the last step that a reader asleep for urgent ones wants */
-	_Atomic uint64_t floor;             /* all from it to head is intact */
+	uint64_t unrecorded;
+	_Alignas(64) struct lane_words lane[2];
+	_Atomic uint64_t steps, urgent_steps; /* committed, and the last of those that do not let a napping reader sleep */
 };
 
 enum sleep_mode { AWAKE, ASLEEP, ASLEEP_URGENT };
 
 struct desk {
 	_Atomic uint64_t cursor;
+	_Atomic uint64_t side_cursor;
 	_Atomic uint32_t asleep;
 	_Atomic uint32_t note;
 };
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "processes share these words");
 
-/* The mapping: the ring stands twice in a row for as long as a record may be, so that none has a seam in it. */
+/* The mapping: each lane is followed by its own beginning, for as long as a record may be, so that none has a seam. */
 struct map {
 	uint8_t *base;
-	size_t bytes;
+	size_t bytes; /* of the ring */
 };
+#define DATA_MAPPED_AT (DATA_AT + PAGE)
 
 struct vs_custody_reader {
 	struct map map;
 	struct desk *desk; /* NULL: a scan */
+	bool takes_side;
 	int wake_fd;
 	int lock_fd; /* of attach, else -1 */
-	uint64_t position;
+	uint64_t position, side_position;
+	uint64_t steps; /* seen before the last look that found nothing more */
 	uint64_t dropped; /* pages before it are out of this process's memory */
 	_Alignas(8) uint8_t copy[VS_CUSTODY_RECORD_MAX];
 };
@@ -67,9 +83,9 @@ struct vs_custody {
 	int fd;
 	char *path;
 	struct map map;
-	uint64_t tail; /* head and the step that is being written */
-	uint64_t last; /* where its last record begins */
-	bool urgent;   /* that step */
+	uint64_t tail, side_tail; /* head and the step that is being written */
+	uint64_t last;            /* where its last record in the ring begins */
+	bool urgent;              /* that step */
 	uint64_t boot_ms;
 	int64_t wall_ms;
 	int wake_fd[VS_READER_COUNT];
@@ -87,9 +103,14 @@ static struct desk *desk_of(const struct map *m, enum vs_reader which)
 	return (struct desk *)(m->base + PAGE * (1 + (size_t)which));
 }
 
-static uint8_t *at(const struct map *m, uint64_t position)
+static size_t lane_bytes(const struct map *m, enum lane lane)
 {
-	return m->base + DATA_AT + position % m->bytes;
+	return lane == SIDE ? SIDE_BYTES : m->bytes;
+}
+
+static uint8_t *at(const struct map *m, enum lane lane, uint64_t position)
+{
+	return m->base + (lane == SIDE ? SIDE_AT : DATA_MAPPED_AT) + position % lane_bytes(m, lane);
 }
 
 static uint64_t cursor_of(const struct map *m, enum vs_reader which)
@@ -97,19 +118,19 @@ static uint64_t cursor_of(const struct map *m, enum vs_reader which)
 	return atomic_load_explicit(&desk_of(m, which)->cursor, memory_order_acquire);
 }
 
-static uint64_t head_now(const struct map *m)
+static uint64_t head_now(const struct map *m, enum lane lane)
 {
-	return atomic_load_explicit(&head_of(m)->head, memory_order_acquire);
+	return atomic_load_explicit(&head_of(m)->lane[lane].head, memory_order_acquire);
 }
 
-static uint64_t floor_now(const struct map *m)
+static uint64_t floor_now(const struct map *m, enum lane lane)
 {
-	return atomic_load_explicit(&head_of(m)->floor, memory_order_acquire);
+	return atomic_load_explicit(&head_of(m)->lane[lane].floor, memory_order_acquire);
 }
 
 static size_t map_length(size_t bytes)
 {
-	return DATA_AT + bytes + PAGE;
+	return DATA_MAPPED_AT + bytes + PAGE;
 }
 
 static void unmap(struct map *m)
@@ -117,6 +138,11 @@ static void unmap(struct map *m)
 	if (m->base)
 		munmap(m->base, map_length(m->bytes));
 	m->base = NULL;
+}
+
+static bool map_part(uint8_t *to, size_t len, int prot, int fd, size_t from)
+{
+	return mmap(to, len, prot, MAP_SHARED | MAP_FIXED, fd, (off_t)from) != MAP_FAILED;
 }
 
 /* writable: all of it; else only the page of `which`. */
@@ -127,10 +153,11 @@ static int map_ring(struct map *m, int fd, size_t bytes, bool writable, enum vs_
 	if (base == MAP_FAILED)
 		return -errno;
 	*m = (struct map){ base, bytes };
-	off_t page = (off_t)PAGE * (1 + (off_t)which);
-	if (mmap(base, DATA_AT + bytes, prot, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED ||
-	    mmap(base + DATA_AT + bytes, PAGE, prot, MAP_SHARED | MAP_FIXED, fd, DATA_AT) == MAP_FAILED ||
-	    mmap(base + page, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, page) == MAP_FAILED) {
+	size_t desk = PAGE * (1 + (size_t)which);
+	if (!map_part(base, DATA_AT, prot, fd, 0) || !map_part(base + DATA_AT, PAGE, prot, fd, SIDE_AT) ||
+	    !map_part(base + DATA_MAPPED_AT, bytes, prot, fd, DATA_AT) ||
+	    !map_part(base + DATA_MAPPED_AT + bytes, PAGE, prot, fd, DATA_AT) ||
+	    !map_part(base + desk, PAGE, PROT_READ | PROT_WRITE, fd, desk)) {
 		int r = -errno;
 		unmap(m);
 		return r;
@@ -146,7 +173,7 @@ static bool drained(int fd, const struct head *h)
 {
 	struct desk d;
 	for (int which = 0; which < VS_READER_COUNT; which++)
-		if (pread(fd, &d, sizeof d, (off_t)PAGE * (1 + which)) != sizeof d || d.cursor < h->head)
+		if (pread(fd, &d, sizeof d, (off_t)PAGE * (1 + which)) != sizeof d || d.cursor < h->lane[RING].head)
 			return false;
 	return true;
 }
@@ -195,19 +222,19 @@ static int make(int fd, size_t bytes, const struct head *old)
  * and not others) are brought back to the nearest that can. */
 static void reconcile(struct map *m)
 {
-	struct head *h = head_of(m);
-	uint64_t head = h->head, log = cursor_of(m, VS_READER_LOG), publisher = cursor_of(m, VS_READER_PUBLISHER);
+	struct lane_words *ring = &head_of(m)->lane[RING];
+	uint64_t head = ring->head, log = cursor_of(m, VS_READER_LOG), publisher = cursor_of(m, VS_READER_PUBLISHER);
 	if (log > head)
 		head = log;
 	if (publisher > head)
 		head = publisher;
 	if (head - log > m->bytes)
 		log = head;
-	if (h->floor > log || head - h->floor > m->bytes)
-		h->floor = log;
-	if (publisher < h->floor)
-		publisher = h->floor;
-	h->head = head;
+	if (ring->floor > log || head - ring->floor > m->bytes)
+		ring->floor = log;
+	if (publisher < ring->floor)
+		publisher = ring->floor;
+	ring->head = head;
 	desk_of(m, VS_READER_LOG)->cursor = log;
 	desk_of(m, VS_READER_PUBLISHER)->cursor = publisher;
 }
@@ -218,10 +245,10 @@ static uint64_t walk(const struct map *m, uint64_t from, uint64_t head)
 	uint64_t good = from;
 	for (uint64_t p = from; p < head;) {
 		size_t avail = head - p < VS_CUSTODY_RECORD_MAX ? head - p : VS_CUSTODY_RECORD_MAX;
-		size_t len = vs_record_check(at(m, p), avail, p);
+		size_t len = vs_record_check(at(m, RING, p), avail, p);
 		if (len == 0)
 			break;
-		bool last = ((struct vs_record_head *)at(m, p))->flags & VS_RECORD_LAST;
+		bool last = ((struct vs_record_head *)at(m, RING, p))->flags & VS_RECORD_LAST;
 		p += len;
 		if (last)
 			good = p;
@@ -233,7 +260,7 @@ static void recover(struct vs_custody *c)
 {
 	struct map *m = &c->map;
 	reconcile(m);
-	uint64_t head = head_now(m), log = cursor_of(m, VS_READER_LOG), publisher = cursor_of(m, VS_READER_PUBLISHER);
+	uint64_t head = head_now(m, RING), log = cursor_of(m, VS_READER_LOG), publisher = cursor_of(m, VS_READER_PUBLISHER);
 	if (publisher < log && walk(m, publisher, log) != log)
 		publisher = log; /* the log has them: subscribers can ask */
 	uint64_t good = walk(m, log, head);
@@ -245,8 +272,10 @@ static void recover(struct vs_custody *c)
 	desk_of(m, VS_READER_PUBLISHER)->cursor = publisher;
 	for (int which = 0; which < VS_READER_COUNT; which++)
 		desk_of(m, which)->asleep = AWAKE;
-	head_of(m)->urgent = good;
-	head_of(m)->head = c->tail = good;
+	head_of(m)->lane[RING].head = c->tail = good;
+	/* Signs of life of the dead are of no use to anybody. */
+	struct lane_words *side = &head_of(m)->lane[SIDE];
+	desk_of(m, VS_READER_PUBLISHER)->side_cursor = side->floor = c->side_tail = side->head;
 	head_of(m)->vocabulary = vs_record_vocabulary();
 }
 
@@ -317,6 +346,7 @@ static int open_readers(struct vs_custody *c)
 			return -ENOMEM;
 		r->map = c->map;
 		r->desk = desk_of(&c->map, which);
+		r->takes_side = which == VS_READER_PUBLISHER;
 		r->wake_fd = c->wake_fd[which];
 		r->lock_fd = -1;
 		vs_custody_rewind(r);
@@ -382,8 +412,15 @@ void vs_custody_set_epoch(struct vs_custody *c, uint64_t epoch)
 void vs_custody_begin(struct vs_custody *c)
 {
 	c->boot_ms = vs_boottime_ms();
-	c->tail = head_now(&c->map);
+	c->tail = head_now(&c->map, RING);
+	c->side_tail = head_now(&c->map, SIDE);
 	c->urgent = false;
+}
+
+static void raise_floor(struct vs_custody *c, enum lane lane, uint64_t floor)
+{
+	atomic_store_explicit(&head_of(&c->map)->lane[lane].floor, floor, memory_order_relaxed);
+	atomic_thread_fence(memory_order_release); /* readers that copy what comes next see the floor above them */
 }
 
 /* Raises the floor where the next len bytes would overwrite what is intact.  The log's place is holy; a publisher that
@@ -394,12 +431,10 @@ static bool make_room(struct vs_custody *c, size_t len, size_t limit)
 	uint64_t end = c->tail + len, log = cursor_of(m, VS_READER_LOG);
 	if (end - log > limit)
 		return false;
-	if (end - floor_now(m) <= m->bytes)
-		return true;
-	uint64_t publisher = cursor_of(m, VS_READER_PUBLISHER);
-	uint64_t floor = publisher < log && end - publisher <= m->bytes ? publisher : log;
-	atomic_store_explicit(&head_of(m)->floor, floor, memory_order_relaxed);
-	atomic_thread_fence(memory_order_release); /* readers that copy what comes next see the floor above them */
+	if (end - floor_now(m, RING) > m->bytes) {
+		uint64_t publisher = cursor_of(m, VS_READER_PUBLISHER);
+		raise_floor(c, RING, publisher < log && end - publisher <= m->bytes ? publisher : log);
+	}
 	return true;
 }
 
@@ -409,21 +444,43 @@ static int append(struct vs_custody *c, size_t len, size_t limit)
 		return -E2BIG;
 	if (!make_room(c, len, limit))
 		return -ENOSPC;
-	vs_record_seal(c->scratch, c->tail, false);
-	memcpy(at(&c->map, c->tail), c->scratch, len);
+	vs_record_seal(c->scratch, c->tail, 0, false);
+	memcpy(at(&c->map, RING, c->tail), c->scratch, len);
 	c->last = c->tail;
 	c->tail += len;
+	return 0;
+}
+
+static int append_aside(struct vs_custody *c, size_t len)
+{
+	if (len == 0)
+		return -E2BIG;
+	uint64_t end = c->side_tail + len;
+	if (end - floor_now(&c->map, SIDE) > SIDE_BYTES)
+		raise_floor(c, SIDE, end - SIDE_BYTES); /* not the beginning of a record: who is there has to skip */
+	vs_record_seal(c->scratch, c->side_tail, c->tail, true);
+	memcpy(at(&c->map, SIDE, c->side_tail), c->scratch, len);
+	c->side_tail = end;
+	if (end - atomic_load_explicit(&desk_of(&c->map, VS_READER_PUBLISHER)->side_cursor, memory_order_relaxed) >
+	    SIDE_BYTES / 2)
+		c->urgent = true;
 	return 0;
 }
 
 int vs_custody_add(struct vs_custody *c, const struct vs_event *e)
 {
 	bool vitals = e->kind == VS_KIND_VITALS;
-	size_t limit = vitals ? c->map.bytes / 4 * 3 : c->map.bytes;
-	int r = append(c, vs_record_event(c->scratch, e, c->boot_ms), limit);
+	size_t len = vs_record_event(c->scratch, e, c->boot_ms);
+	if (e->kind == VS_KIND_ALIVE)
+		return append_aside(c, len);
+	int r = append(c, len, vitals ? c->map.bytes / 4 * 3 : c->map.bytes);
 	if (r == -ENOSPC && vitals)
 		head_of(&c->map)->given_up++;
-	if (r == 0 && !vitals && e->kind != VS_KIND_ALIVE)
+	if (r == -ENOSPC && !vitals) {
+		head_of(&c->map)->unrecorded++;
+		r = append_aside(c, len);
+	}
+	if (r == 0 && !vitals)
 		c->urgent = true;
 	return r;
 }
@@ -441,16 +498,21 @@ static void wake(int wake_fd)
 		return; /* the counter is full: the reader has not looked for a long time, and will find it set */
 }
 
+/* The side first: what stands there waits for what it comes after. */
 void vs_custody_commit(struct vs_custody *c)
 {
 	struct head *h = head_of(&c->map);
-	if (c->tail == h->head)
+	if (c->tail == h->lane[RING].head && c->side_tail == h->lane[SIDE].head)
 		return;
-	vs_record_seal(at(&c->map, c->last), c->last, true);
+	if (c->tail != h->lane[RING].head)
+		vs_record_seal(at(&c->map, RING, c->last), c->last, 0, true);
+	atomic_store_explicit(&h->lane[SIDE].head, c->side_tail, memory_order_release);
+	atomic_store_explicit(&h->lane[RING].head, c->tail, memory_order_release);
+	uint64_t steps = atomic_load_explicit(&h->steps, memory_order_relaxed) + 1;
 	if (c->urgent)
-		atomic_store_explicit(&h->urgent, c->tail, memory_order_relaxed);
-	atomic_store_explicit(&h->head, c->tail, memory_order_release);
-	/* A reader says "asleep", then looks at head; we write head, then look whether it sleeps: one of us sees. */
+		atomic_store_explicit(&h->urgent_steps, steps, memory_order_release);
+	atomic_store_explicit(&h->steps, steps, memory_order_release);
+	/* A reader says "asleep", then looks at the steps; we write them, then look whether it sleeps: one of us sees. */
 	atomic_thread_fence(memory_order_seq_cst);
 	for (int which = 0; which < VS_READER_COUNT; which++) {
 		struct desk *d = desk_of(&c->map, which);
@@ -466,9 +528,14 @@ uint64_t vs_custody_given_up(const struct vs_custody *c)
 	return head_of(&c->map)->given_up;
 }
 
+uint64_t vs_custody_unrecorded(const struct vs_custody *c)
+{
+	return head_of(&c->map)->unrecorded;
+}
+
 size_t vs_custody_backlog(const struct vs_custody *c, enum vs_reader which)
 {
-	return head_now(&c->map) - cursor_of(&c->map, which);
+	return head_now(&c->map, RING) - cursor_of(&c->map, which);
 }
 
 size_t vs_custody_size(const struct vs_custody *c)
@@ -529,6 +596,7 @@ int vs_custody_attach(int fd, int wake_fd, enum vs_reader which, struct vs_custo
 		return r;
 	}
 	reader->desk = desk_of(&reader->map, which);
+	reader->takes_side = which == VS_READER_PUBLISHER;
 	reader->wake_fd = wake_fd;
 	reader->lock_fd = fd;
 	vs_custody_rewind(reader);
@@ -548,46 +616,73 @@ void vs_custody_detach(struct vs_custody_reader *r)
 	free(r);
 }
 
-/* Copies the record at r->position.  1, or -ESTALE, -EBADMSG as vs_custody_next. */
-static int copy(struct vs_custody_reader *r, uint64_t head)
+/* Copies the record at *position.  1, or -ESTALE, -EBADMSG as vs_custody_next. */
+static int copy(struct vs_custody_reader *r, enum lane lane, uint64_t *position, uint64_t head)
 {
-	const uint8_t *from = at(&r->map, r->position);
-	size_t avail = head - r->position < VS_CUSTODY_RECORD_MAX ? head - r->position : VS_CUSTODY_RECORD_MAX;
+	const uint8_t *from = at(&r->map, lane, *position);
+	size_t avail = head - *position < VS_CUSTODY_RECORD_MAX ? head - *position : VS_CUSTODY_RECORD_MAX;
 	uint32_t len = ((const struct vs_record_head *)from)->len;
 	if (len <= avail)
 		memcpy(r->copy, from, len);
 	atomic_thread_fence(memory_order_acquire);
-	uint64_t floor = floor_now(&r->map);
-	if (r->position < floor) {
-		r->position = floor;
+	uint64_t floor = floor_now(&r->map, lane);
+	if (*position < floor) {
+		*position = lane == SIDE ? head : floor;
 		return -ESTALE;
 	}
-	return len <= avail && vs_record_check(r->copy, len, r->position) ? 1 : -EBADMSG;
+	return len <= avail && vs_record_check(r->copy, len, *position) ? 1 : -EBADMSG;
+}
+
+static int give(struct vs_custody_reader *r, enum lane lane, uint64_t *position, uint64_t head,
+		struct vs_custody_record *ret)
+{
+	int done = copy(r, lane, position, head);
+	if (done == 1 && !vs_record_decode(r->copy, ret))
+		done = -EBADMSG;
+	if (done == 1)
+		*position += ((struct vs_record_head *)r->copy)->len;
+	else if (done == -EBADMSG)
+		*position = head;
+	return done;
+}
+
+/* Whether the next record aside comes before the next of the ring; also when it was overwritten, which copy tells. */
+static bool side_is_next(const struct vs_custody_reader *r, uint64_t side_head)
+{
+	if (r->side_position == side_head)
+		return false;
+	uint64_t after = ((const struct vs_record_head *)at(&r->map, SIDE, r->side_position))->after;
+	atomic_thread_fence(memory_order_acquire);
+	return after <= r->position || r->side_position < floor_now(&r->map, SIDE);
 }
 
 int vs_custody_next(struct vs_custody_reader *r, struct vs_custody_record *ret)
 {
-	uint64_t head = head_now(&r->map);
-	if (r->position == head)
+	uint64_t steps = atomic_load_explicit(&head_of(&r->map)->steps, memory_order_acquire);
+	if (r->takes_side) {
+		uint64_t side_head = head_now(&r->map, SIDE);
+		if (side_is_next(r, side_head)) {
+			int done = give(r, SIDE, &r->side_position, side_head, ret);
+			atomic_store_explicit(&r->desk->side_cursor, r->side_position, memory_order_relaxed);
+			return done;
+		}
+	}
+	uint64_t head = head_now(&r->map, RING);
+	if (r->position == head) {
+		r->steps = steps;
 		return 0;
-	int done = copy(r, head);
-	if (done == 1 && !vs_record_decode(r->copy, ret))
-		done = -EBADMSG;
-	if (done == 1)
-		r->position += ((struct vs_record_head *)r->copy)->len;
-	else if (done == -EBADMSG)
-		r->position = head;
-	return done;
+	}
+	return give(r, RING, &r->position, head, ret);
 }
 
 /* What a reader has behind it need not count as this process's memory; the file keeps it. */
 static void drop_behind(struct vs_custody_reader *r, uint64_t cursor)
 {
-	const uint64_t chunk = 16 * PAGE;
+	const uint64_t chunk = 16 * (uint64_t)PAGE;
 	for (; r->map.bytes > chunk && cursor - r->dropped >= chunk; r->dropped += chunk) {
 		size_t from = r->dropped % r->map.bytes / PAGE * PAGE;
 		size_t len = from + chunk > r->map.bytes ? r->map.bytes - from : chunk;
-		madvise(r->map.base + DATA_AT + from, len, MADV_DONTNEED);
+		madvise(r->map.base + DATA_MAPPED_AT + from, len, MADV_DONTNEED);
 	}
 }
 
@@ -623,8 +718,10 @@ void vs_custody_rewind(struct vs_custody_reader *r)
 {
 	if (!r->desk)
 		return;
-	uint64_t cursor = atomic_load_explicit(&r->desk->cursor, memory_order_relaxed), floor = floor_now(&r->map);
+	uint64_t cursor = atomic_load_explicit(&r->desk->cursor, memory_order_relaxed), floor = floor_now(&r->map, RING);
 	r->position = cursor > floor ? cursor : floor;
+	r->side_position = atomic_load_explicit(&r->desk->side_cursor, memory_order_relaxed);
+	r->steps = 0;
 }
 
 int vs_custody_scan(const struct vs_custody_reader *of, struct vs_custody_reader **ret)
@@ -641,11 +738,11 @@ int vs_custody_scan(const struct vs_custody_reader *of, struct vs_custody_reader
 
 bool vs_custody_arm(struct vs_custody_reader *r, bool urgent_only)
 {
+	const struct head *h = head_of(&r->map);
 	atomic_store_explicit(&r->desk->asleep, urgent_only ? ASLEEP_URGENT : ASLEEP, memory_order_relaxed);
 	atomic_thread_fence(memory_order_seq_cst);
-	uint64_t head = head_now(&r->map);
-	uint64_t urgent = atomic_load_explicit(&head_of(&r->map)->urgent, memory_order_relaxed);
-	if (urgent_only ? urgent <= r->position : head == r->position)
+	uint64_t newest = atomic_load_explicit(urgent_only ? &h->urgent_steps : &h->steps, memory_order_acquire);
+	if (newest <= r->steps)
 		return true;
 	atomic_store_explicit(&r->desk->asleep, AWAKE, memory_order_relaxed);
 	return false;
@@ -666,7 +763,7 @@ bool vs_custody_wait(struct vs_custody_reader *r, bool urgent_only, int timeout_
 		poll(&p, 1, timeout_ms);
 		vs_custody_disarm(r);
 	}
-	return head_now(&r->map) != r->position;
+	return atomic_load_explicit(&head_of(&r->map)->steps, memory_order_acquire) > r->steps;
 }
 
 void vs_custody_wake(struct vs_custody_reader *r)

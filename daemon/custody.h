@@ -10,7 +10,8 @@
  *
  * Records are kept in steps: all events of one step of a chair's engine, and the engine's new durable state, become
  * visible at once or not at all.  After kill -9 every complete step is there.  After a power cut the newest may be
- * missing, and steps that a reader had done may be read again: the log tells them by (epoch, chair, kind, seq). */
+ * missing, and steps that a reader had done may be read again: the log tells them by (epoch, chair, kind, seq).
+ * Beside the ring stands a small lane of its own for what is only published, never recorded. */
 #pragma once
 #include "core/event.h"
 
@@ -21,7 +22,7 @@ enum vs_reader { VS_READER_LOG, VS_READER_PUBLISHER, VS_READER_COUNT };
 
 #define VS_CUSTODY_DEFAULT (8u << 20)
 #define VS_CUSTODY_MIN (64u << 10)
-#define VS_CUSTODY_RECORD_MAX (16u << 10) /* one record, all included: so long may a chair's state be, nearly */
+#define VS_CUSTODY_RECORD_MAX (32u << 10) /* one record, all included: so long may a chair's state be, nearly */
 
 /* ---- The writer ---- */
 
@@ -38,7 +39,8 @@ void vs_custody_set_epoch(struct vs_custody *c, uint64_t epoch);
 
 /* One step.  add copies the event; state replaces the chair's durable state (opaque bytes, restored at start).
  * -ENOSPC: the ring is full because the log does not drain it; observations are given up first: add of kind VITALS
- * already fails when three quarters are in use.  A number (seq) is spent only when add has returned 0.
+ * already fails when three quarters are in use, state when all is.  Every other event is told all the same: it then goes
+ * beside the ring, to the publisher alone, as `alive` always does.  A number (seq) is spent only when add has returned 0.
  * -E2BIG: longer than a record may be.  commit makes the step visible and wakes the readers. */
 void vs_custody_begin(struct vs_custody *c);
 int vs_custody_add(struct vs_custody *c, const struct vs_event *e);
@@ -47,6 +49,8 @@ void vs_custody_commit(struct vs_custody *c);
 
 /* How many readings (kind VITALS) were given up since the ring was made, for want of room. */
 uint64_t vs_custody_given_up(const struct vs_custody *c);
+/* How many other events were published without being recorded, for want of room. */
+uint64_t vs_custody_unrecorded(const struct vs_custody *c);
 /* Bytes that a reader has not done yet, and bytes there are. */
 size_t vs_custody_backlog(const struct vs_custody *c, enum vs_reader which);
 size_t vs_custody_size(const struct vs_custody *c);

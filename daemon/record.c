@@ -127,10 +127,11 @@ size_t vs_record_state(uint8_t *buf, const char *chair, const void *bytes, size_
 	return finish(&p, buf, &h);
 }
 
-void vs_record_seal(uint8_t *buf, uint64_t position, bool last)
+void vs_record_seal(uint8_t *buf, uint64_t position, uint64_t after, bool last)
 {
 	struct vs_record_head *h = (struct vs_record_head *)buf;
 	h->position = position;
+	h->after = after;
 	if (last)
 		h->flags |= VS_RECORD_LAST;
 	h->crc = vs_crc32c(&h->len, h->len - sizeof h->crc);

@@ -10,6 +10,7 @@ struct vs_record_head {
 	uint32_t crc;       /* CRC-32C of all that follows, to the end of the record */
 	uint32_t len;       /* of the whole record, a multiple of 8 */
 	uint64_t position;  /* in the ring, counted from its beginning: an old lap's record is never taken for this one */
+	uint64_t after;     /* aside: it comes after so much of the ring */
 	uint64_t epoch, seq;
 	int64_t wall_ms;
 	uint64_t boot_ms;
@@ -24,7 +25,7 @@ enum vs_record_flag { VS_RECORD_LAST = 1 /* of its step */, VS_RECORD_SESSION = 
 /* Fills buf (VS_CUSTODY_RECORD_MAX, aligned to 8) but for crc and position.  Returns the length, 0 if it is too long. */
 size_t vs_record_event(uint8_t *buf, const struct vs_event *e, uint64_t boot_ms);
 size_t vs_record_state(uint8_t *buf, const char *chair, const void *bytes, size_t len, int64_t wall_ms, uint64_t boot_ms);
-void vs_record_seal(uint8_t *buf, uint64_t position, bool last);
+void vs_record_seal(uint8_t *buf, uint64_t position, uint64_t after, bool last);
 
 /* Whether a record begins at buf, of which avail bytes may be looked at, and belongs at position.  Its length, or 0. */
 size_t vs_record_check(const uint8_t *buf, size_t avail, uint64_t position);

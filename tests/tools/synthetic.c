@@ -8,6 +8,7 @@
  *	KIND CHAIR N   commits N events, a step each              -> "KIND CHAIR SEQ", the last number
  *	logged         the log takes all that is in the ring      -> "logged N"
  *	restarts       how often the publisher was started again  -> "restarts N"
+ *	unrecorded     events that were published, but found no room to be recorded -> "unrecorded N"
  *	quit
  * chair-1, and each chair that was named, sends `alive` once a second.  "bound epoch E" is said when the publisher is, each time. */
 #include <stdio.h>
@@ -158,6 +159,8 @@ static void obey(char *text)
 		quit();
 	} else if (strcmp(word, "logged") == 0) {
 		printf("logged %u\n", log_takes_all());
+	} else if (strcmp(word, "unrecorded") == 0) {
+		printf("unrecorded %llu\n", (unsigned long long)vs_custody_unrecorded(ring));
 	} else if (strcmp(word, "restarts") == 0) {
 		printf("restarts %u\n", vs_publisher_restarts(publisher));
 	} else if (words == 3 && vs_kind_by_name(word) != VS_KIND_COUNT) {

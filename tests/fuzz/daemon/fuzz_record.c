@@ -32,7 +32,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(&head, bytes, sizeof head);
 	head.len = (uint32_t)size;
 	memcpy(bytes, &head, sizeof head);
-	vs_record_seal(bytes, 0, true);
+	vs_record_seal(bytes, 0, 0, true);
 	if (vs_record_check(bytes, size, 0) == size && vs_record_decode(bytes, &record))
 		use(&record);
 	free(bytes);
