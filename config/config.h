@@ -61,6 +61,8 @@ struct vs_config {
 	char **events, **queries; /* nanomsg URLs to bind */
 	unsigned n_limit_files;
 	char **limit_files; /* resolved against the folder of the file */
+	unsigned n_preset_files;
+	char **preset_files; /* protocol presets and gates, resolved likewise, checked with the rest (config/presets.h) */
 	struct vs_limit_sets *limit_sets; /* those that ship and those of limit_files */
 	unsigned n_chairs;
 	struct vs_chair_config *chairs;

@@ -131,6 +131,7 @@ static const cyaml_schema_field_t config_fields[] = {
 	VS_MAPPING("publish", 0, struct raw_config, publish, publish_fields),
 	VS_STRING("control", 0, struct raw_config, control, 107),
 	VS_LIST("limit_files", 0, struct raw_config, limit_files, &file_entry, 0, 64),
+	VS_LIST("preset_files", 0, struct raw_config, preset_files, &file_entry, 0, 64),
 	VS_LIST("chairs", VS_REQUIRED, struct raw_config, chairs, &chair_entry, 1, 10000),
 	VS_END,
 };

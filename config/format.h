@@ -68,6 +68,8 @@ struct raw_config {
 	char *control;
 	char **limit_files;
 	unsigned limit_files_count;
+	char **preset_files;
+	unsigned preset_files_count;
 	struct raw_chair *chairs;
 	unsigned chairs_count;
 };

@@ -484,6 +484,17 @@ static void check_complete(struct loader *l, const char *file)
 
 int vs_presets_load(const char *const *files, unsigned n, struct vs_session_data **ret, struct vs_findings *findings)
 {
+	struct vs_limit_source *sources = calloc(n + 1, sizeof *sources);
+	for (unsigned i = 0; sources && i < n; i++)
+		sources[i].name = files[i];
+	int r = sources ? vs_presets_load_sources(sources, n, ret, findings) : -ENOMEM;
+	free(sources);
+	return r;
+}
+
+int vs_presets_load_sources(const struct vs_limit_source *sources, unsigned n, struct vs_session_data **ret,
+			    struct vs_findings *findings)
+{
 	struct loader l = { .d = calloc(1, sizeof *l.d), .findings = findings };
 	const struct vs_embedded *shipped = &vs_preset_files[0];
 	unsigned before = findings->len;
@@ -491,7 +502,8 @@ int vs_presets_load(const char *const *files, unsigned n, struct vs_session_data
 	if (r == 0)
 		check_complete(&l, shipped->file);
 	for (unsigned i = 0; i < n && r != -ENOMEM; i++) {
-		int e = read_file(&l, files[i]);
+		int e = sources[i].bytes ? read_bytes(&l, sources[i].name, sources[i].bytes, sources[i].len) :
+					   read_file(&l, sources[i].name);
 		r = e < 0 ? e : r;
 	}
 	if (r == 0 && (findings->len > before || findings->failed))

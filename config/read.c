@@ -10,6 +10,7 @@
 #include "config/device.h"
 #include "config/format.h"
 #include "config/hash.h"
+#include "config/presets.h"
 #include "config/words.h"
 
 #define CUSTODY_DEFAULT (8u << 20)
@@ -98,23 +99,48 @@ static void take_publish(struct vs_reader *l, const struct raw_publish *p, vs_pl
 	}
 }
 
-/* The files take part in the hash, so each is read once, here. */
-static void take_limit_files(struct vs_reader *l, const struct raw_config *raw)
+/* The clinic's own files beside the configuration.  They take part in the hash, so each is read once, here. */
+static struct vs_limit_source *read_files(struct vs_reader *l, const char *key, char *const *files, unsigned n, char ***ret_names,
+					  unsigned *ret_good)
 {
-	unsigned n = raw->limit_files_count, good = 0;
-	vs_place list = vs_yaml_key(l->y, l->top, "limit_files");
+	vs_place list = vs_yaml_key(l->y, l->top, key);
 	char **names = vs_arena_take(l->arena, n + 1, sizeof *names);
 	struct vs_limit_source *sources = vs_arena_take(l->arena, n + 1, sizeof *sources);
+	*ret_good = 0;
 	for (unsigned i = 0; i < n && names && sources; i++) {
-		names[i] = vs_beside(l, raw->limit_files[i]);
-		if (names[i] && vs_read_beside(l, names[i], vs_yaml_item(l->y, list, i), &sources[good]))
-			good++;
+		names[i] = vs_beside(l, files[i]);
+		if (names[i] && vs_read_beside(l, names[i], vs_yaml_item(l->y, list, i), &sources[*ret_good]))
+			++*ret_good;
 	}
-	l->config->limit_files = names;
-	l->config->n_limit_files = names ? n : 0;
-	int r = l->arena->failed ? -ENOMEM :
-				   vs_limits_load_sources(sources, good, &l->config->limit_sets, l->findings);
+	*ret_names = names;
+	return sources;
+}
+
+static void take_limit_files(struct vs_reader *l, const struct raw_config *raw)
+{
+	struct vs_config *c = l->config;
+	unsigned good;
+	const struct vs_limit_source *sources =
+		read_files(l, "limit_files", raw->limit_files, raw->limit_files_count, &c->limit_files, &good);
+	c->n_limit_files = c->limit_files ? raw->limit_files_count : 0;
+	int r = l->arena->failed ? -ENOMEM : vs_limits_load_sources(sources, good, &c->limit_sets, l->findings);
 	l->arena->failed |= r == -ENOMEM;
+}
+
+/* Checked here; the daemon loads them again where it needs them. */
+static void take_preset_files(struct vs_reader *l, const struct raw_config *raw)
+{
+	struct vs_config *c = l->config;
+	struct vs_session_data *checked = NULL;
+	unsigned good;
+	if (!raw->preset_files_count)
+		return;
+	const struct vs_limit_source *sources =
+		read_files(l, "preset_files", raw->preset_files, raw->preset_files_count, &c->preset_files, &good);
+	c->n_preset_files = c->preset_files ? raw->preset_files_count : 0;
+	int r = l->arena->failed ? -ENOMEM : vs_presets_load_sources(sources, good, &checked, l->findings);
+	l->arena->failed |= r == -ENOMEM;
+	vs_presets_free(checked);
 }
 
 static void take_site(struct vs_reader *l, const char *site)
@@ -215,6 +241,7 @@ static void take_all(struct vs_reader *l, const struct raw_config *raw)
 	take_publish(l, raw->publish, vs_yaml_key(l->y, l->top, "publish"));
 	l->config->control = vs_arena_text(l->arena, raw->control ? raw->control : CONTROL_DEFAULT);
 	take_limit_files(l, raw);
+	take_preset_files(l, raw);
 	take_chairs(l, raw);
 	vs_lines_check(l);
 }

@@ -298,7 +298,7 @@ static int load_and_run(const char *file)
 	if (r == 0)
 		r = vs_limits_load((const char *const *)config->limit_files, config->n_limit_files, &sets, &findings);
 	if (r == 0)
-		r = vs_presets_load(NULL, 0, &session_data, &findings);
+		r = vs_presets_load((const char *const *)config->preset_files, config->n_preset_files, &session_data, &findings);
 	if (r == 0)
 		return run(config, sets, session_data);
 	vs_findings_print(&findings, stderr);

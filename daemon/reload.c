@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/presets.h"
 #include "daemon/chair.h"
 #include "daemon/say.h"
 
@@ -49,16 +50,20 @@ static void keep_fixed(struct vs_config *old, struct vs_config *new)
 	memcpy(new->site, old->site, sizeof new->site);
 }
 
-static int read_all(struct vs_daemon *d, struct vs_config **config, struct vs_limit_sets **sets)
+static int read_all(struct vs_daemon *d, struct vs_config **config, struct vs_limit_sets **sets, struct vs_session_data **data)
 {
 	struct vs_findings findings = { 0 };
 	int r = vs_config_load(d->config->file, config, &findings);
 	if (r == 0)
 		r = vs_limits_load((const char *const *)(*config)->limit_files, (*config)->n_limit_files, sets, &findings);
+	if (r == 0)
+		r = vs_presets_load((const char *const *)(*config)->preset_files, (*config)->n_preset_files, data, &findings);
 	if (r < 0) {
 		vs_findings_print(&findings, stderr);
 		vs_say(VS_SAY_ERROR, "%s: the new configuration is refused, the old one stays in force", d->config->file);
+		vs_limits_free(*sets);
 		vs_config_free(*config);
+		*sets = NULL;
 		*config = NULL;
 	}
 	vs_findings_clear(&findings);
@@ -69,13 +74,15 @@ int vs_daemon_reload(struct vs_daemon *d)
 {
 	struct vs_config *config = NULL;
 	struct vs_limit_sets *sets = NULL;
-	int r = read_all(d, &config, &sets);
+	struct vs_session_data *data = NULL, *old_data = d->session_data;
+	int r = read_all(d, &config, &sets, &data);
 	if (r < 0)
 		return r;
 	struct vs_chair **chairs = calloc(config->n_chairs ? config->n_chairs : 1, sizeof *chairs);
 	if (!chairs)
 		return -ENOMEM;
 	say_what_waits(d->config, config);
+	d->session_data = data; /* an open session keeps its copy of the preset; gates are as of now */
 	keep_fixed(d->config, config);
 	for (unsigned i = 0; i < d->n_chairs; i++)
 		if (!config_of(config, d->chairs[i]->id))
@@ -86,6 +93,7 @@ int vs_daemon_reload(struct vs_daemon *d)
 		const struct vs_limit_set *set = vs_limits_find(sets, cfg->limits);
 		struct vs_chair *c = vs_daemon_chair(d, cfg->id);
 		if (c) {
+			c->watch.data = data;
 			r = vs_chair_reconfigure(c, cfg, set);
 		} else if ((c = vs_chair_create(d, cfg, set))) {
 			vs_chair_start(c, NULL, 0);
@@ -100,6 +108,7 @@ int vs_daemon_reload(struct vs_daemon *d)
 	d->n_chairs = n;
 	vs_config_free(d->config);
 	vs_limits_free(d->sets);
+	vs_presets_free(old_data);
 	d->config = config;
 	d->sets = sets;
 	vs_say(VS_SAY_NOTICE, "%s: the new configuration is in force: %u chairs", config->file, n);

@@ -286,6 +286,7 @@ static const struct {
 	  "bound twice (also in line 4)", "one endpoint for both" },
 	{ STATION "limit_files: [ nowhere.yaml ]\n" GOOD_CHAIRS, 3, "nowhere.yaml: cannot be read", "no such limit file" },
 	{ STATION "limit_files: [ . ]\n" GOOD_CHAIRS, 3, "is a directory", "a folder as limit file" },
+	{ STATION "preset_files: [ nowhere.yaml ]\n" GOOD_CHAIRS, 3, "nowhere.yaml: cannot be read", "no such preset file" },
 
 	/* chairs and devices */
 	{ STATION "chairs: []\n", 3, "`chairs` has 0 entries", "no chair" },
@@ -542,9 +543,36 @@ static void findings_have_an_end(void **state)
 	free(text);
 }
 
+static void preset_files_are_checked_with_the_rest(void **state)
+{
+	struct vs_config *c = NULL;
+	struct vs_findings f = { 0 };
+	(void)state;
+	put_file("more.yaml", "gates:\n  G2: { sys_warn: 135 }\n");
+	char file[200];
+	snprintf(file, sizeof file, "%s", put_file("config.yaml", STATION "preset_files: [ more.yaml ]\n" GOOD_CHAIRS));
+	assert_int_equal(vs_config_load(file, &c, &f), 0);
+	assert_int_equal(c->n_preset_files, 1);
+	assert_string_equal(base_name(c->preset_files[0]), "more.yaml");
+	char hash[65];
+	memcpy(hash, c->hash, sizeof hash);
+	vs_config_free(c);
+	put_file("more.yaml", "gates:\n  G2: { sys_warn: 134 }\n");
+	assert_int_equal(vs_config_load(file, &c, &f), 0);
+	assert_string_not_equal(c->hash, hash); /* another number: another hash */
+	vs_config_free(c);
+	put_file("more.yaml", "gates:\n  G2: { sys_warn: 999 }\n");
+	assert_int_equal(vs_config_load(file, &c, &f), -EINVAL);
+	assert_int_equal(f.len, 1);
+	assert_string_equal(base_name(f.at[0].file), "more.yaml");
+	assert_int_equal(f.at[0].line, 2);
+	vs_findings_clear(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(preset_files_are_checked_with_the_rest),
 		cmocka_unit_test(every_key_arrives),
 		cmocka_unit_test(the_example_that_ships_is_good),
 		cmocka_unit_test(what_is_left_out_has_its_default),
