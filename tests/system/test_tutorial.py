@@ -3,10 +3,11 @@ import os
 import re
 import shutil
 import subprocess
+import tty
 
 import pytest
 
-from house import BUILD, ROOT, VITALSCTL
+from house import BUILD, ROOT, VITALSCTL, wait_for
 
 TUTORIAL = (ROOT / "plugins" / "README.md").read_text().split("## What every decoder")[0]
 STEPS = re.findall(r"```(sh|text)\n(.*?)```", TUTORIAL, re.S)
@@ -88,3 +89,25 @@ def test_the_list_and_the_configuration_know_it(environment):
     (BUILD / "plugin-dir" / "broken.so").write_text("no shared object")
     done = run("vitalsctl plugins", home, env)
     assert "acme-ox1" in done.stdout and "nonin-df2" in done.stdout and "broken" in done.stderr
+
+
+def test_the_daemon_runs_it(environment, monkeypatch, daemon):
+    home, env = environment
+    build(home, env)
+    monkeypatch.setenv("VITALSD_PLUGIN_DIR", env["VITALSD_PLUGIN_DIR"])
+    master, slave = os.openpty()
+    tty.setraw(slave)
+    d = daemon([{"id": "chair-1", "limits": "ketamine-adult", "devices": [
+        {"id": "oximeter", "plugin": "acme-ox1", "serial": {"path": os.ttyname(slave)}}]}])
+    d.start()
+    try:
+        events = d.subscribe("vitals/chair-1")
+        sample = (home / "acme-ox1" / "sample.txt").read_bytes()
+
+        def says_it():
+            os.write(master, sample)
+            return [b for b in events.bodies("vitals") if b["values"] == {"spo2": 97, "pr": 72}]
+        assert wait_for(says_it, seconds=10, step=0.3)
+    finally:
+        os.close(slave)
+        os.close(master)
