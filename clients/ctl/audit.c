@@ -101,7 +101,7 @@ int vs_ctl_audit(int argc, char **argv)
 	static const struct {
 		const char *name;
 		int (*run)(int argc, char **argv);
-	} commands[] = { { "show", vs_audit_show }, { "verify", vs_audit_verify } };
+	} commands[] = { { "show", vs_audit_show }, { "verify", vs_audit_verify }, { "export", vs_audit_export } };
 	if (argc < 2)
 		return vs_ctl_usage("audit: say what: sessions, show, alarms, entries, operators, events, export, verify");
 	for (int i = 1; i < argc; i++)

@@ -31,7 +31,7 @@ HOMES = {
     "uv.h": {"daemon"},
     "modbus.h": {"daemon", "clients"}, "modbus/modbus.h": {"daemon", "clients"},
     "sqlite3.h": {"record", "daemon", "clients"},
-    "sodium.h": {"record", "config"},
+    "sodium.h": {"record", "config", "clients"},
     "nanomsg/nn.h": {"daemon", "clients"},
     "cyaml/cyaml.h": {"config"}, "yaml.h": {"config"},
     "systemd/sd-daemon.h": {"daemon"},
