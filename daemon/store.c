@@ -19,6 +19,7 @@
 #define GROUP_MAX 5000       /* records in one transaction */
 #define RETRY_MIN_MS 100
 #define RETRY_MAX_MS 5000
+#define RETRY_LOCKED_MS 500
 #define CLOSE_MS 5000        /* how long an orderly stop waits for a failing disk */
 #define LOOK_MS 1000         /* how often the file's place is checked */
 #define QUICK_CHECK_MAX (128 << 20) /* bytes of which all pages are checked at the start: 0.1 s */
@@ -55,6 +56,7 @@ struct vs_store {
 	char closed_chair[64], closed_session[64]; /* of the session that this group closes */
 	char any_chair[64];
 	unsigned retry_ms;
+	uint64_t failing_since_ms; /* 0: the last attempt succeeded */
 	struct state *states;
 	uint64_t last_alarm;
 
@@ -461,6 +463,7 @@ static int write_group(struct vs_store *s, unsigned *ret)
 static void fine(struct vs_store *s)
 {
 	s->retry_ms = 0;
+	s->failing_since_ms = 0;
 	pthread_mutex_lock(&s->lock);
 	bool was_failing = s->health.failing;
 	s->health.failing = false;
@@ -494,12 +497,16 @@ static const char *advice(int rc)
 
 static void failed(struct vs_store *s, int rc, const char *why)
 {
+	bool locked = (rc & 0xff) == SQLITE_BUSY || (rc & 0xff) == SQLITE_LOCKED;
+	unsigned longest = locked ? RETRY_LOCKED_MS : RETRY_MAX_MS;
 	s->retry_ms = s->retry_ms ? s->retry_ms * 2 : RETRY_MIN_MS;
-	if (s->retry_ms > RETRY_MAX_MS)
-		s->retry_ms = RETRY_MAX_MS;
+	if (s->retry_ms > longest)
+		s->retry_ms = longest;
+	if (!s->failing_since_ms)
+		s->failing_since_ms = vs_boottime_ms();
 	pthread_mutex_lock(&s->lock);
 	/* A lock that is gone within a second is nobody's concern. */
-	bool say = !s->health.failing && ((rc & 0xff) != SQLITE_BUSY || s->retry_ms > 800);
+	bool say = !s->health.failing && (!locked || vs_boottime_ms() - s->failing_since_ms >= 1000);
 	s->health.failures++;
 	if (say) {
 		s->health.failing = true;

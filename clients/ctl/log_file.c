@@ -15,7 +15,7 @@
 struct vs_log {
 	sqlite3 *db;
 	char *path;
-	char copy[64]; /* folder of a copy that is removed at the end; "": none */
+	char copy[512]; /* folder of a copy that is removed at the end; "": none */
 };
 
 const char *vs_log_path(const char *given, const char *config)
@@ -41,7 +41,7 @@ const char *vs_log_path(const char *given, const char *config)
 static void remove_copy(const struct vs_log *l)
 {
 	static const char *const names[] = { "log", "log-wal", "log-shm" };
-	char path[96];
+	char path[600];
 	if (!l->copy[0])
 		return;
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -83,9 +83,9 @@ static int copy_file(const char *from, const char *to)
 /* A database with a WAL beside it, and no right to make the index that reading a WAL takes: read a copy. */
 static int copy_log(struct vs_log *l)
 {
-	char from[4096], to[96];
+	char from[4096], to[600];
 	const char *tmp = getenv("TMPDIR");
-	snprintf(l->copy, sizeof l->copy, "%.40s/vitalsctl.XXXXXX", tmp && *tmp ? tmp : "/tmp");
+	snprintf(l->copy, sizeof l->copy, "%.480s/vitalsctl.XXXXXX", tmp && *tmp ? tmp : "/tmp");
 	if (!mkdtemp(l->copy)) {
 		l->copy[0] = '\0';
 		return -errno;
@@ -131,16 +131,20 @@ static int try_open(struct vs_log *l, const char *path, const char *query, enum 
 
 static int open_some_way(struct vs_log *l, enum vs_schema_state *state)
 {
-	char copy[96];
+	char copy[600];
 	int rc = try_open(l, l->path, "mode=ro", state);
 	if (rc != SQLITE_CANTOPEN && rc != SQLITE_READONLY)
 		return rc;
 	if (!has_wal(l))
 		return try_open(l, l->path, "mode=ro&immutable=1", state);
-	if (copy_log(l) < 0)
+	int r = copy_log(l);
+	if (r < 0) {
+		vs_ctl_fail("%s-wal belongs to the log, and reading both takes a copy: %s in %s; set TMPDIR to a folder with room",
+			    l->path, strerror(-r), l->copy[0] ? l->copy : "the folder for temporary files");
 		return rc;
+	}
 	snprintf(copy, sizeof copy, "%s/log", l->copy);
-	return try_open(l, copy, "mode=rw", state) == SQLITE_OK ? SQLITE_OK : rc;
+	return try_open(l, copy, "mode=ro", state);
 }
 
 static int refuse(struct vs_log *l, int r, const char *why)

@@ -21,7 +21,7 @@ struct writer {
 	struct vs_custody *ring;
 	struct vs_store *store;
 	uint64_t epoch, seq[512][VS_KIND_COUNT];
-	uint64_t alarm;
+	uint64_t alarm, standing[512]; /* the last alarm, and that of each chair */
 	bool quiet;
 	unsigned long given_up;
 };
@@ -128,7 +128,7 @@ static void alarm_event(struct writer *w, unsigned chair, const char *session, c
 		 "\"alarm\":\"a-%06llu\",\"rule\":\"sbp-hi\",\"class\":\"physiological\",\"metric\":\"nibp_sys\",\"device\":\"bp\","
 		 "\"priority\":\"%s\",\"change\":\"%s\",\"state\":\"%s\",\"signal\":\"on\",\"value\":184,\"limit\":180,"
 		 "\"unit\":\"mm[Hg]\",\"direction\":\"high\",\"onset\":%s%s,\"text\":\"*** Systolic pressure 184, limit 180\"",
-		 (unsigned long long)w->alarm, strcmp(change, "raised") ? "high" : "medium", change, state, onset,
+		 (unsigned long long)w->standing[chair], strcmp(change, "raised") ? "high" : "medium", change, state, onset,
 		 strcmp(change, "acknowledged") ? "" : ",\"by\":\"nurse O'Neil\"");
 	event(w, chair, VS_KIND_ALARM, session, body);
 }
@@ -148,7 +148,7 @@ static const char *course(struct writer *w, unsigned chair, unsigned long n, con
 		      "\"operator\":\"nurse-2\"");
 		break;
 	case 80:
-		w->alarm++;
+		w->standing[chair] = ++w->alarm;
 		alarm_event(w, chair, session, "raised", "active");
 		alarm_event(w, chair, session, "escalated", "active");
 		break;
