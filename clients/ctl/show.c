@@ -98,6 +98,42 @@ static void show_vitals(const json_t *e)
 		printf("]");
 }
 
+#define SIGNAL_EVERY_MS 10000
+#define DEVICES_MAX 256
+
+/* Whether a person wants to see this reading; remembers what was shown of each device. */
+static bool worth_showing(const json_t *e)
+{
+	static struct {
+		char name[100];
+		int64_t shown_ms;
+		bool empty;
+	} devices[DEVICES_MAX];
+	char name[100];
+	int64_t wall_ms = 0;
+	const json_t *values = json_object_get(e, "values");
+	size_t i = 0;
+	snprintf(name, sizeof name, "%.30s/%.32s/%.32s", text_of(e, "site"), text_of(e, "chair"), text_of(e, "device"));
+	while (i < DEVICES_MAX && devices[i].name[0] && strcmp(devices[i].name, name) != 0)
+		i++;
+	if (i == DEVICES_MAX)
+		return true;
+	bool first = !devices[i].name[0], empty = json_object_size(values) == 0;
+	bool cuff = json_object_get(values, "nibp_sys") || json_object_get(values, "nibp_dia");
+	vs_time_parse(text_of(e, "time"), &wall_ms);
+	bool turned = empty != devices[i].empty && !(cuff || devices[i].shown_ms == 0);
+	if (first)
+		memcpy(devices[i].name, name, sizeof name);
+	devices[i].empty = empty;
+	/* A cuff that says nothing between two measurements is no news. */
+	if (!first && !cuff && !(turned && wall_ms - devices[i].shown_ms >= 1000) &&
+	    (empty || wall_ms - devices[i].shown_ms < SIGNAL_EVERY_MS))
+		return false;
+	if (!cuff)
+		devices[i].shown_ms = wall_ms;
+	return true;
+}
+
 static void show_alive(const json_t *e)
 {
 	const char *key;
@@ -130,6 +166,8 @@ static void show_other(const json_t *e, const char *kind)
 void vs_show_event(const struct vs_show *s, const json_t *e, const char *note)
 {
 	const char *kind = text_of(e, "kind");
+	if (!s->all && strcmp(kind, "vitals") == 0 && !worth_showing(e))
+		return;
 	if (strcmp(kind, "alarm") == 0) {
 		show_alarm(s, e, text_of(e, "change"));
 	} else {

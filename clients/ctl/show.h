@@ -6,9 +6,12 @@
 struct vs_show {
 	bool colour; /* the lines go to a terminal */
 	bool sites;  /* several daemons: say the site beside the chair */
+	bool all;    /* every reading, not only what a person can follow */
 };
 
-/* One event (the JSON object of a message) as a line on stdout; note: "" or why it is shown late. */
+/* One event (the JSON object of a message) as a line on stdout; note: "" or why it is shown late.
+ * Unless `all`: a cuff reading always, the readings of a signal once in 10 s for each device, and when a device begins or
+ * ceases to give values. */
 void vs_show_event(const struct vs_show *s, const json_t *event, const char *note);
 /* What stands now: each chair of a snapshot, and its alarms. */
 void vs_show_snapshot(const struct vs_show *s, const json_t *snapshot, bool alarms);

@@ -51,9 +51,12 @@ static void print_chair(json_t *chair, int64_t now_ms)
 	size_t i;
 	printf("%s   phase %s   %s%s\n", vs_json_text(chair, "chair"), vs_json_text(chair, "phase"),
 	       *session ? "session " : "no session: watched with the absolute limits", session);
-	json_array_foreach(json_object_get(chair, "alarms"), i, item)
+	json_array_foreach(json_object_get(chair, "alarms"), i, item) {
+		if (strcmp(vs_json_text(item, "change"), "superseded") == 0)
+			continue; /* a higher one of the same metric is announced in its place */
 		printf("  ALARM %s  [%s, %s, %s]\n", vs_json_text(item, "text"), vs_json_text(item, "alarm"),
 		       vs_json_text(item, "state"), vs_json_text(item, "signal"));
+	}
 	json_object_foreach(json_object_get(chair, "values"), key, value)
 		print_value(key, value, now_ms);
 	json_array_foreach(json_object_get(chair, "devices"), i, item)

@@ -40,6 +40,7 @@ static const char help[] =
 	"  --query URL     its query URL, in the order of --connect (default: query.ipc beside events.ipc, or the next tcp port)\n"
 	"  --config FILE   the daemon's configuration names both\n"
 	"  --topic PREFIX  only these, as alarm/ or alarm/chair-1\n"
+	"  --all           every reading; without it a signal is shown every 10 s, a cuff reading always\n"
 	"  --json          one event a line, as published; a lost chair is {\"kind\":\"lost\",...}, one that is back \"returned\"\n"
 	"  --for SECONDS   end after so long\n";
 
@@ -553,6 +554,9 @@ static int take_option(struct watch *w, struct options *o, int c)
 	case 'F':
 		o->config = optarg;
 		return VS_EXIT_DONE;
+	case 'a':
+		w->show.all = true;
+		return VS_EXIT_DONE;
 	case 'j':
 		w->json = true;
 		return VS_EXIT_DONE;
@@ -574,6 +578,7 @@ static int read_options(struct watch *w, struct options *o, int argc, char **arg
 		{ "connect", required_argument, NULL, 'c' }, { "query", required_argument, NULL, 'q' },
 		{ "topic", required_argument, NULL, 't' },   { "config", required_argument, NULL, 'F' },
 		{ "json", no_argument, NULL, 'j' },          { "for", required_argument, NULL, 'f' },
+		{ "all", no_argument, NULL, 'a' },
 		{ "control", required_argument, NULL, 'C' }, { "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -614,7 +619,8 @@ int vs_ctl_watch(int argc, char **argv)
 		return VS_EXIT_DONE;
 	}
 	r = find_sources(&w, &o);
-	w.show = (struct vs_show){ .colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR"), .sites = w.n_sources > 1 };
+	w.show.colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+	w.show.sites = w.n_sources > 1;
 	sigaction(SIGINT, &on, NULL);
 	sigaction(SIGTERM, &on, NULL);
 	for (size_t i = 0; i < w.n_sources; i++)
