@@ -26,6 +26,7 @@ static const cyaml_strval_t tables[] = {
 static const cyaml_strval_t types[] = {
 	{ "u16", VS_U16 }, { "i16", VS_I16 },   { "u32", VS_U32 },   { "i32", VS_I32 },
 	{ "f32", VS_F32 }, { "u8hi", VS_U8HI }, { "u8lo", VS_U8LO }, { "bit", VS_BIT },
+	{ "u8pair", VS_U8PAIR },
 };
 static const cyaml_strval_t orders[] = {
 	{ "abcd", VS_ABCD }, { "cdab", VS_CDAB }, { "badc", VS_BADC }, { "dcba", VS_DCBA }
@@ -48,6 +49,9 @@ static const cyaml_schema_field_t tcp_fields[] = {
 	VS_END,
 };
 
+static const cyaml_schema_value_t metric_entry = {
+	CYAML_VALUE_ENUM(CYAML_FLAG_STRICT, int, metrics, CYAML_ARRAY_LEN(metrics))
+};
 static const cyaml_schema_value_t number_entry = { CYAML_VALUE_FLOAT(CYAML_FLAG_DEFAULT, double) };
 
 #define PLACE_FIELDS \
@@ -63,6 +67,8 @@ static const cyaml_schema_field_t register_fields[] = {
 	PLACE_FIELDS,
 	VS_NUMBER("scale", 0, struct raw_register, scale),
 	VS_NUMBER("offset", 0, struct raw_register, offset),
+	VS_BOOL("inverted", 0, struct raw_register, inverted),
+	VS_LIST("concerns", 0, struct raw_register, concerns, &metric_entry, 1, VS_METRIC_COUNT),
 	VS_LIST("invalid", 0, struct raw_register, invalid, &number_entry, 1, VS_INVALID_MAX),
 	VS_END,
 };

@@ -26,6 +26,9 @@ struct raw_register {
 	double *scale, *offset;
 	double *invalid;
 	unsigned invalid_count;
+	bool *inverted;  /* flags */
+	int *concerns;   /* enum vs_metric */
+	unsigned concerns_count;
 };
 
 /* Everything about polling that a profile may know better than the defaults. */

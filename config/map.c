@@ -18,6 +18,7 @@ static const struct {
 	[VS_U8HI] = { "u8hi", 0, 255, false },
 	[VS_U8LO] = { "u8lo", 0, 255, false },
 	[VS_BIT] = { "bit", 0, 1, false },
+	[VS_U8PAIR] = { "u8pair", 0, 65535, false },
 };
 
 static bool is_bits(enum vs_table table)
@@ -81,6 +82,10 @@ static void read_number(struct vs_yaml *y, const struct raw_register *raw, vs_pl
 		vs_yaml_find(y, vs_yaml_key(y, at, "type"), "a metric is a number; a bit is a flag: write `flag:`, or a type "
 			     "like u16");
 	read_invalid(y, raw, at, ret);
+	if (raw->inverted)
+		vs_yaml_find(y, vs_yaml_key(y, at, "inverted"), "`inverted` is for flags, and this is a number: remove it");
+	if (raw->concerns)
+		vs_yaml_find(y, vs_yaml_key(y, at, "concerns"), "`concerns` is for flags, and this is a number: remove it");
 }
 
 /* Bit number of a flag by its name: of the vocabulary, else one of the map's own. */
@@ -106,6 +111,9 @@ static void read_flag(struct vs_yaml *y, const struct raw_register *raw, vs_plac
 	ret->metric = VS_METRIC_NONE;
 	ret->scale = 1;
 	ret->flag = flag_bit(map, raw->flag);
+	ret->inverted = raw->inverted && *raw->inverted;
+	for (unsigned i = 0; i < raw->concerns_count; i++)
+		ret->concerns |= UINT32_C(1) << raw->concerns[i];
 	if (raw->flag[strspn(raw->flag, "abcdefghijklmnopqrstuvwxyz0123456789_")] || !strspn(raw->flag, "abcdefghijklmnopqrstuvwxyz"))
 		vs_yaml_find(y, vs_yaml_key(y, at, "flag"),
 			     "`flag` is \"%s\"; it must be a word of a-z, 0-9 and _, like probe_off", raw->flag);

@@ -5,7 +5,7 @@
  * of the register map has had its answer, the reading is complete.
  *
  *	--option registers='spo2 input 0; pr input 1 invalid=0,255; temp input 10 i16 scale=0.1; flag=probe_off discrete 3'
- *	--option request=010300000002c40b    what was asked: then unit, function, count and transaction must fit, too */
+ *	--option request=010300000002c40b    what was asked: then all of the answer must fit to it */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -154,6 +154,22 @@ static int take_request(struct state *s, const char *hex)
 	return memcmp(q, s->asked.bytes, n) ? -EINVAL : 0;
 }
 
+/* The given request in place of the plan; it must reach all registers of the map. */
+static int only_that_request(struct state *s)
+{
+	const struct vs_modbus_request *q = &s->asked.q;
+	for (unsigned i = 0; i < s->map.len; i++) {
+		const struct vs_register *r = &s->map.reg[i];
+		if (r->table != q->table || r->address < q->address ||
+		    r->address + vs_modbus_width(r) > (unsigned)q->address + q->count)
+			return -EINVAL;
+		s->modbus.request_of[i] = 0;
+	}
+	s->modbus.n_requests = 1;
+	s->modbus.request[0] = *q;
+	return 0;
+}
+
 static int init(void *state, const struct vs_plugin_setting *settings)
 {
 	struct state *s = state;
@@ -165,7 +181,7 @@ static int init(void *state, const struct vs_plugin_setting *settings)
 	if (r < 0)
 		return r;
 	vs_modbus_init(&s->modbus, &s->map, 8);
-	return 0;
+	return s->strict ? only_that_request(s) : 0;
 }
 
 /* ---- answers */
@@ -207,12 +223,8 @@ static enum vs_decoded decode(void *state, const uint8_t *buf, size_t len, struc
 					    .transaction = head ? vs_be16(buf) : 0 };
 		struct vs_modbus_answer a;
 		bool had = s->modbus.asked[i / 64] >> i % 64 & 1;
-		if (s->strict) {
-			bool same = o.q.table == s->asked.q.table && o.q.address == s->asked.q.address && o.q.count == s->asked.q.count;
-			if (!same)
-				continue;
+		if (s->strict)
 			o = s->asked;
-		}
 		enum vs_modbus_outcome what = vs_modbus_check(&o, buf, len, &a);
 		if (had || a.stale)
 			continue;

@@ -239,6 +239,12 @@ void vs_modbus_failed(struct vs_modbus *m, unsigned i, uint8_t exception)
 #define CUFF (M(NIBP_SYS) | M(NIBP_DIA) | M(NIBP_MAP) | M(NIBP_PR))
 #define OXIMETER (M(SPO2) | M(PR) | M(PI) | M(PULSE_AMPLITUDE))
 
+/* In a register map `no_value` is a statement about a number, too: while it stands there is none. */
+static uint64_t voiding(void)
+{
+	return vs_flags_voiding() | VS_FLAG(NO_VALUE);
+}
+
 /* What a voiding flag is about where the map does not say (`concerns`): its probe's metrics, or all. */
 static uint32_t concerned(const struct vs_register_map *map, const struct vs_register *flag)
 {
@@ -273,7 +279,7 @@ static void read_flags(const struct vs_modbus *m, uint64_t *of, struct vs_readin
 		if (r->metric != VS_METRIC_NONE)
 			continue;
 		uint64_t flag = UINT64_C(1) << r->flag;
-		bool voids = flag & vs_flags_voiding();
+		bool voids = flag & voiding();
 		bool known = has(m->answered, m->request_of[i]);
 		if (known && (m->bits[i] != 0) == r->inverted)
 			continue;
@@ -290,7 +296,9 @@ static void add(const struct vs_modbus *m, unsigned i, uint64_t flags, uint64_t 
 	const struct vs_register *r = &m->map->reg[i];
 	unsigned q = m->request_of[i];
 	double value;
-	if (has(m->answered, q) && vs_modbus_value(r, m->bits[i], &value)) {
+	bool none = flags & VS_FLAG(NO_VALUE);
+	flags &= ~VS_FLAG(NO_VALUE); /* it is said by there being none */
+	if (!none && has(m->answered, q) && vs_modbus_value(r, m->bits[i], &value)) {
 		vs_reading_add(ret, r->metric, value, flags | memory);
 		return;
 	}
@@ -309,7 +317,7 @@ static bool cuff_content(const struct vs_modbus *m, const uint64_t *of, uint32_t
 			continue;
 		if (!has(m->answered, m->request_of[k]))
 			return false;
-		if (k < m->map->len && of[m->map->reg[k].metric] & vs_flags_voiding())
+		if (k < m->map->len && of[m->map->reg[k].metric] & voiding())
 			return false; /* it measures, or its values do not count: nothing new until that is over */
 		if (k >= i && n < VS_MODBUS_CUFF_MAX)
 			content[n++] = m->bits[k];

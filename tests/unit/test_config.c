@@ -148,7 +148,8 @@ static void what_is_left_out_has_its_default(void **state)
 	assert_int_equal(d[1].largest_gap, 8);
 	assert_true(d[1].map->reg[0].type == VS_U16 && d[1].map->reg[0].scale == 1 && d[1].map->reg[0].offset == 0);
 	assert_true(d[2].line.baud == 9600 && d[2].line.parity == 'N' && d[2].unit == 32);
-	assert_int_equal(d[2].map->len, 2);
+	assert_int_equal(d[2].map->len, 3);
+	assert_true(d[2].map->reg[2].inverted && d[2].map->reg[2].concerns == 1u << VS_PR);
 	assert_true(d[3].link == VS_LINK_TCP && d[3].port == 4001);
 	vs_config_free(c);
 }
@@ -388,6 +389,9 @@ static const struct {
 	{ REGISTER "{ flag: off, table: input, address: 1, type: bit }\n", 11, "needs `bit:`", "which bit, again?" },
 	{ REGISTER "{ flag: off, table: input, address: 1, type: bit, bit: 16 }\n", 11, "from 0 to 15", "bit 16" },
 	{ REGISTER "{ flag: Off!, table: coil, address: 1 }\n", 11, "it must be a word of a-z", "a flag with a bang" },
+	{ REGISTER "{ metric: spo2, table: input, address: 1, inverted: true }\n", 11, "`inverted` is for flags", "an inverted number" },
+	{ REGISTER "{ metric: spo2, table: input, address: 1, concerns: [ pr ] }\n", 11, "`concerns` is for flags", "a number about another" },
+	{ REGISTER "{ flag: off, table: coil, address: 1, concerns: [ pulse ] }\n", 11, "`concerns`", "about no metric" },
 	{ REGISTER "{ flag: off, table: coil, address: 1, scale: 2 }\n", 11, "`scale` is for numbers", "a scaled flag" },
 	{ REGISTER "{ metric: spo2, flag: off, table: input, address: 1 }\n", 11, "`metric` and `flag` in one register",
 	  "both in one" },

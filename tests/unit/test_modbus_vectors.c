@@ -62,7 +62,7 @@ static void sen0344(struct vs_register_map *map, uint16_t address)
 	struct vs_register spo2 = base, pr = base, temp = base, valid = base;
 	spo2.metric = VS_SPO2, spo2.address = 6, spo2.type = VS_U8HI;
 	pr.metric = VS_PR, pr.address = 7, pr.type = VS_U32;
-	valid.metric = VS_METRIC_NONE, valid.address = 9, valid.type = VS_U8LO, valid.flag = VS_FLAG_NO_MEASUREMENT;
+	valid.metric = VS_METRIC_NONE, valid.address = 9, valid.type = VS_U8LO, valid.flag = VS_FLAG_NO_VALUE;
 	valid.inverted = true, valid.concerns = UINT32_C(1) << VS_PR, valid.invalid_len = 0;
 	temp.metric = VS_TEMP, temp.address = 10, temp.type = VS_U8PAIR;
 	map->len = 0;
@@ -161,7 +161,7 @@ static void same_reading(const struct vs_reading *r, const json_t *expect)
 		assert_int_equal(o->has_value, !json_is_null(value));
 		if (o->has_value)
 			assert_true(fabs(o->value - json_number_value(value)) < 0.001);
-		same_flags(o->flags & ~(VS_FLAG(FROM_MEMORY) | VS_FLAG(NO_MEASUREMENT)), json_object_get(e, "flags"));
+		same_flags(o->flags & ~VS_FLAG(FROM_MEMORY), json_object_get(e, "flags"));
 		assert_string_equal(vs_metrics[o->metric].unit, text(e, "unit"));
 	}
 	assert_int_equal(r->len, observations);
