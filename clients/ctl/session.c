@@ -8,9 +8,10 @@
 #include "clients/ctl/report.h"
 #include "config/presets.h"
 
-enum { PATIENT, PROTOCOL, WEIGHT, REASON, OVERRIDE, SECOND, CONFIRM, SECOND_ID, BASELINE_RATE };
-static const char *const options[] = { "patient",  "protocol", "weight",  "reason",  "override",
-				       "second",   "confirm!", "pump",    "rate",    NULL };
+enum { PATIENT, PROTOCOL, WEIGHT, REASON, OVERRIDE, SECOND, CONFIRM, SECOND_ID, BASELINE_RATE,
+       LAST_WEIGHT, DOSE, OVER, STEP };
+static const char *const options[] = { "patient",  "protocol", "weight", "reason",      "override", "second", "confirm!",
+				       "pump",     "rate",     "last-weight", "dose", "over",     "step",   NULL };
 
 static void put(json_t *request, const char *key, const char *value)
 {
@@ -54,6 +55,34 @@ static void print_session(json_t *answer)
 	print_baseline(json_object_get(s, "baseline"));
 }
 
+/* False: one of them is no number, and said so. */
+static bool put_numbers(json_t *request, const struct vs_ask *a)
+{
+	static const struct {
+		unsigned at;
+		const char *key, *option, *what;
+	} numbers[] = {
+		{ WEIGHT, "weight_kg", "weight", "kilograms" },
+		{ LAST_WEIGHT, "last_weight_kg", "last-weight", "kilograms" },
+		{ DOSE, "dose_mgkg", "dose", "mg/kg, as the clinician ordered" },
+		{ OVER, "over_min", "over", "minutes" },
+		{ STEP, "step", "step", "the day of a staircase" },
+	};
+	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+		const char *text = a->values[numbers[i].at];
+		char *end;
+		double v = text ? strtod(text, &end) : 0;
+		if (!text)
+			continue;
+		if (end == text || *end || !isfinite(v)) {
+			vs_ctl_usage("session start: --%s is a number (%s), not '%s'", numbers[i].option, numbers[i].what, text);
+			return false;
+		}
+		json_object_set_new(request, numbers[i].key, json_real(v));
+	}
+	return true;
+}
+
 static int start(const struct vs_ask *a)
 {
 	if (!a->chair || !a->values[PATIENT] || !a->values[PROTOCOL])
@@ -61,14 +90,9 @@ static int start(const struct vs_ask *a)
 	json_t *request = request_of(a, "session-start"), *answer = NULL;
 	put(request, "patient", a->values[PATIENT]);
 	put(request, "protocol", a->values[PROTOCOL]);
-	if (a->values[WEIGHT]) {
-		char *end;
-		double kg = strtod(a->values[WEIGHT], &end);
-		if (end == a->values[WEIGHT] || *end || !isfinite(kg)) {
-			json_decref(request);
-			return vs_ctl_usage("session start: --weight is a number of kilograms, not '%s'", a->values[WEIGHT]);
-		}
-		json_object_set_new(request, "weight_kg", json_real(kg));
+	if (!put_numbers(request, a)) {
+		json_decref(request);
+		return VS_EXIT_USAGE;
 	}
 	int r = vs_ask_and_tell(a, request, &answer);
 	if (r == VS_EXIT_DONE && !a->json)
@@ -92,6 +116,23 @@ static int phase(const struct vs_ask *a)
 			printf("  %s\n", vs_json_text(answer, "warning"));
 		print_baseline(json_object_get(answer, "baseline"));
 	}
+	json_decref(answer);
+	return r;
+}
+
+static int transfer(const struct vs_ask *a)
+{
+	char where[120] = "";
+	size_t len = 0;
+	if (!a->chair || a->n_words < 2)
+		return vs_ctl_usage("session transfer: --chair and where the patient goes are needed");
+	for (int i = 1; i < a->n_words && len + 1 < sizeof where; i++)
+		len += (size_t)snprintf(where + len, sizeof where - len, "%s%s", i > 1 ? " " : "", a->words[i]);
+	json_t *request = request_of(a, "session-transfer"), *answer = NULL;
+	put(request, "destination", where);
+	int r = vs_ask_and_tell(a, request, &answer);
+	if (r == VS_EXIT_DONE && !a->json)
+		printf("%s: handed over to %s, the session is closed\n", a->chair, where);
 	json_decref(answer);
 	return r;
 }
@@ -130,7 +171,7 @@ int vs_ctl_session(int argc, char **argv)
 	static const struct {
 		const char *word;
 		int (*run)(const struct vs_ask *a);
-	} verbs[] = { { "start", start }, { "phase", phase }, { "show", show }, { "checks", checks } };
+	} verbs[] = { { "start", start }, { "phase", phase }, { "transfer", transfer }, { "show", show }, { "checks", checks } };
 	struct vs_ask a;
 	if (argc > 1 && strcmp(argv[1], "report") == 0) /* these two read the log and need no daemon */
 		return vs_ctl_session_report(argc - 1, argv + 1);
@@ -142,5 +183,5 @@ int vs_ctl_session(int argc, char **argv)
 	for (size_t i = 0; a.n_words && i < sizeof verbs / sizeof *verbs; i++)
 		if (strcmp(a.words[0], verbs[i].word) == 0)
 			return verbs[i].run(&a);
-	return vs_ctl_usage("session: start, phase, show or checks?");
+	return vs_ctl_usage("session: start, phase, transfer, show, checks, report or course?");
 }

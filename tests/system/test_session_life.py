@@ -202,3 +202,25 @@ def test_two_chairs_and_a_shift_change(daemon, monitor):
         assert show["patient"] == "N-2" and "0.35 mg/kg/h x 70 kg = 24.5 mg/h" in show["dose"]
     finally:
         other.stop()
+
+
+def test_what_a_nurse_may_say_besides(daemon, monitor):
+    d = daemon([chair(monitor)]).start()
+    n = Nurse(d, monitor)
+    seen(d, "97")
+    n.refused("S2", "session", "start", "--patient", "N-5", "--protocol", "P2", "--weight", "78", "--last-weight", "70")
+    n.does("session", "start", "--patient", "N-5", "--protocol", "P2", "--weight", "70", "--dose", "1", "--over", "40")
+    n.enters("check all no", "pain 40 mm", "consent yes", "moaas 5")
+    n.refused("entry 1 is `check`", "entry", "moaas", "4", "--corrects", "1")
+    n.does("session", "phase", "baseline")
+    n.cuff(121, 79, 93)
+    n.cuff(123, 80, 94)
+    assert "1.5 mg/kg/h" in n.refused("G7", "session", "phase", "infusion")
+    assert "--confirm" in n.refused("G7", "session", "phase", "infusion")
+    n.does("session", "phase", "infusion", "--confirm")
+    n.refused("2.14 mg/kg/h", "entry", "rate", "150", "--unit", "mg/h")
+    n.does("entry", "rate", "150", "--unit", "mg/h", "--confirm")
+    n.does("entry", "rass", "-2")
+    n.does("session", "transfer", "intensive", "care")
+    rows = wait_for(lambda: d.sql("select phase, outcome from audit_session where outcome is not null"))
+    assert rows == [{"phase": "discharged", "outcome": "transferred"}]
