@@ -399,7 +399,7 @@ static bool may_promote(const struct vs_engine *e, unsigned i)
 {
 	const struct vs_rule *r = &e->set->rules[i];
 	const struct vs_rule_state *rs = &e->rules[i];
-	return r->type == VS_RULE_THRESHOLD && r->confirm > 1 && r->promote && rs->count && !rs->holds &&
+	return rs->count && !rs->holds && r->type == VS_RULE_THRESHOLD && r->confirm > 1 && r->promote &&
 		e->set->validity.promote_ms && vs_channel_of(e, r->metric) == VS_CH_COUNT;
 }
 
@@ -411,9 +411,10 @@ void vs_cuff_time(struct vs_turn *t)
 		drop_suspect(t);
 		accept(t, &c);
 	}
-	for (unsigned i = 0; i < e->set->n_rules; i++) {
+	for (uint64_t left = e->watch.promote; left; left &= left - 1) {
+		unsigned i = vs_first(left);
 		const struct vs_rule *r = &e->set->rules[i];
-		if (!may_promote(e, i) || !vs_rule_watches(e, r) || !e->n_cuffs ||
+		if (!may_promote(e, i) || !e->n_cuffs ||
 		    t->at - e->rules[i].safe_ms < e->set->validity.promote_ms)
 			continue;
 		const struct vs_cuff *newest = &e->cuffs[e->n_cuffs - 1];
@@ -428,7 +429,7 @@ uint64_t vs_suspect_due(const struct vs_engine *e)
 
 uint64_t vs_cuff_due(const struct vs_engine *e, unsigned rule)
 {
-	if (!may_promote(e, rule) || !vs_rule_watches(e, &e->set->rules[rule]))
+	if (!may_promote(e, rule))
 		return UINT64_MAX;
 	return e->rules[rule].safe_ms + e->set->validity.promote_ms;
 }
@@ -438,9 +439,9 @@ void vs_cuff_interval(struct vs_turn *t)
 	struct vs_engine *e = t->e;
 	uint32_t wanted = e->own_interval_ms ? e->own_interval_ms : e->set->cadence.nibp_ms[e->phase];
 	const char *why = "the phase asks for it";
-	for (unsigned i = 0; i < e->set->n_rules && wanted; i++) {
-		const struct vs_rule *r = &e->set->rules[i];
-		if (r->type == VS_RULE_TREND && e->rules[i].holds && r->trend.interval_ms && r->trend.interval_ms < wanted) {
+	for (uint64_t left = wanted ? e->watch.trend : 0; left; left &= left - 1) {
+		const struct vs_rule *r = &e->set->rules[vs_first(left)];
+		if (e->rules[vs_first(left)].holds && r->trend.interval_ms && r->trend.interval_ms < wanted) {
 			wanted = r->trend.interval_ms;
 			why = "the pressure is rising";
 		}

@@ -48,6 +48,31 @@ void vs_limits_work_out(struct vs_engine *e)
 			e->rules[i].limit = limit_in_force(e, &e->set->rules[i], e->rules[i].own);
 }
 
+void vs_watch_work_out(struct vs_engine *e)
+{
+	memset(&e->watch, 0, sizeof e->watch);
+	for (unsigned i = 0; i < e->set->n_rules; i++) {
+		const struct vs_rule *r = &e->set->rules[i];
+		uint64_t bit = UINT64_C(1) << i;
+		bool signal = r->metric == VS_HR || vs_channel_of(e, r->metric) < VS_CH_COUNT;
+		if (!vs_rule_watches(e, r))
+			continue;
+		if (r->type == VS_RULE_DROP || (r->type == VS_RULE_THRESHOLD && signal))
+			e->watch.signal |= bit;
+		if (r->type == VS_RULE_THRESHOLD && r->confirm > 1)
+			e->watch.promote |= bit;
+		if (r->type == VS_RULE_TREND)
+			e->watch.trend |= bit;
+		if (r->type == VS_RULE_DRIFT)
+			e->watch.drift |= bit;
+		if (r->type == VS_RULE_SIGNAL_LOSS || r->type == VS_RULE_NIBP_OVERDUE || r->type == VS_RULE_NIBP_FAIL ||
+		    r->type == VS_RULE_FAULT)
+			e->watch.technical |= bit;
+		if (r->type == VS_RULE_DEVICE_OFFLINE && !e->watch.offline)
+			e->watch.offline = bit;
+	}
+}
+
 static void ask_for_blocks(struct vs_engine *e)
 {
 	static const enum vs_metric metric[VS_CH_COUNT] = { VS_HR, VS_PR, VS_SPO2, VS_RR, VS_TEMP, VS_PI };
@@ -100,6 +125,7 @@ void vs_engine_init(struct vs_engine *e, const struct vs_engine_config *config, 
 		forget_cuff(e, d);
 	}
 	vs_limits_work_out(e);
+	vs_watch_work_out(e);
 	ask_for_blocks(e);
 }
 
@@ -129,9 +155,8 @@ static uint64_t next_due(const struct vs_engine *e)
 	uint64_t due = vs_sooner(vs_alarms_due(e), vs_sooner(vs_suspect_due(e), vs_devices_due(e)));
 	if (e->paused_ms)
 		due = vs_sooner(due, e->paused_ms);
-	for (unsigned i = 0; i < e->set->n_rules; i++)
-		if (vs_rule_watches(e, &e->set->rules[i]))
-			due = vs_sooner(due, rule_due(e, i));
+	for (uint64_t left = e->watch.signal | e->watch.promote | e->watch.technical; left; left &= left - 1)
+		due = vs_sooner(due, rule_due(e, vs_first(left)));
 	return due > e->now_ms ? due : UINT64_MAX;
 }
 
@@ -235,6 +260,7 @@ static void set_phase(struct vs_turn *t, enum vs_phase phase)
 	e->phase_ms = t->at;
 	e->own_interval_ms = 0;
 	t->out->durable = true;
+	vs_watch_work_out(e);
 	for (unsigned i = 0; i < e->set->n_rules; i++)
 		if (!vs_rule_watches(e, &e->set->rules[i]))
 			stop_watching(t, i);
@@ -522,6 +548,7 @@ void vs_engine_reconfigure(struct vs_engine *e, const struct vs_engine_config *c
 	move_devices(&t, config);
 	move_rules(e, config->set);
 	vs_limits_work_out(e);
+	vs_watch_work_out(e);
 	ask_for_blocks(e);
 	t.dirty = true;
 	judge(&t, NULL, false);

@@ -64,6 +64,10 @@ struct vs_engine {
 	const struct vs_engine_config *config;
 	const struct vs_limit_set *set;
 	uint64_t now_ms, wake_ms;
+	/* Which rules watch in this phase, a bit each: looked through at every step, so that no step walks all rules. */
+	struct {
+		uint64_t signal, promote, trend, drift, technical, offline;
+	} watch;
 	int64_t wall_ms;
 	uint8_t phase;
 	uint64_t phase_ms;

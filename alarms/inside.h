@@ -23,6 +23,13 @@ static inline bool vs_rule_watches(const struct vs_engine *e, const struct vs_ru
 {
 	return r->enabled && (r->phases & VS_PHASE_BIT(e->phase));
 }
+/* The first rule of a set of bits, which must not be empty. */
+static inline unsigned vs_first(uint64_t bits)
+{
+	return (unsigned)__builtin_ctzll(bits);
+}
+/* Works out the bits of e->watch. */
+void vs_watch_work_out(struct vs_engine *e);
 /* Is the condition of the rule of that id there now? */
 bool vs_rule_active(const struct vs_engine *e, const char *id);
 /* Baseline of a metric; NAN: none.  hr, pr and nibp_pr stand in for one another. */

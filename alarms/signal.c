@@ -363,10 +363,9 @@ void vs_signals_judge(struct vs_turn *t)
 		if (e->track[i].valid_ms)
 			measure(e, &e->track[i], t->at);
 	choose_heart(t);
-	for (unsigned i = 0; i < e->set->n_rules; i++) {
+	for (uint64_t left = e->watch.signal; left; left &= left - 1) {
+		unsigned i = vs_first(left);
 		const struct vs_rule *r = &e->set->rules[i];
-		if ((r->type != VS_RULE_THRESHOLD && r->type != VS_RULE_DROP) || !vs_rule_watches(e, r))
-			continue;
 		enum vs_channel ch = vs_channel_of(e, r->metric);
 		if (ch >= VS_CH_COUNT)
 			continue;

@@ -162,21 +162,10 @@ static void judge_devices(struct vs_turn *t, unsigned i)
 void vs_technical_time(struct vs_turn *t)
 {
 	struct vs_engine *e = t->e;
-	for (unsigned i = 0; i < e->set->n_rules; i++) {
-		const struct vs_rule *r = &e->set->rules[i];
-		if (!vs_rule_watches(e, r))
-			continue;
-		if (r->type == VS_RULE_DEVICE_OFFLINE) {
-			judge_devices(t, i);
-			break;
-		}
-	}
-	for (unsigned i = 0; i < e->set->n_rules; i++) {
-		const struct vs_rule *r = &e->set->rules[i];
-		if (vs_rule_watches(e, r) && (r->type == VS_RULE_SIGNAL_LOSS || r->type == VS_RULE_NIBP_OVERDUE ||
-		    r->type == VS_RULE_NIBP_FAIL || r->type == VS_RULE_FAULT))
-			judge(t, i);
-	}
+	if (e->watch.offline)
+		judge_devices(t, vs_first(e->watch.offline));
+	for (uint64_t left = e->watch.technical; left; left &= left - 1)
+		judge(t, vs_first(left));
 }
 
 uint64_t vs_technical_due(const struct vs_engine *e, unsigned rule)
@@ -203,17 +192,14 @@ uint64_t vs_technical_due(const struct vs_engine *e, unsigned rule)
 uint64_t vs_devices_due(const struct vs_engine *e)
 {
 	uint64_t due = UINT64_MAX;
-	for (unsigned i = 0; i < e->set->n_rules; i++) {
-		const struct vs_rule *r = &e->set->rules[i];
-		if (r->type != VS_RULE_DEVICE_OFFLINE || !vs_rule_watches(e, r))
-			continue;
-		for (unsigned d = 0; d < e->config->n_devices && d < VS_ENGINE_DEVICES; d++) {
-			uint64_t from = e->devices[d].heard_ms + e->config->devices[d].quiet_ms;
-			for (unsigned k = 0; k < r->n_steps; k++)
-				if (from + r->steps[k].after_ms > e->now_ms)
-					due = vs_sooner(due, from + r->steps[k].after_ms);
-		}
-		break;
+	if (!e->watch.offline)
+		return due;
+	const struct vs_rule *r = &e->set->rules[vs_first(e->watch.offline)];
+	for (unsigned d = 0; d < e->config->n_devices && d < VS_ENGINE_DEVICES; d++) {
+		uint64_t from = e->devices[d].heard_ms + e->config->devices[d].quiet_ms;
+		for (unsigned k = 0; k < r->n_steps; k++)
+			if (from + r->steps[k].after_ms > e->now_ms)
+				due = vs_sooner(due, from + r->steps[k].after_ms);
 	}
 	return due;
 }

@@ -129,9 +129,10 @@ static void judge_trend(struct vs_turn *t, unsigned i, const struct vs_slope *s,
 /* Over as soon as the limit itself is violated. */
 void vs_trend_ends(struct vs_turn *t)
 {
-	for (unsigned i = 0; i < t->e->set->n_rules; i++) {
+	for (uint64_t left = t->e->watch.trend; left; left &= left - 1) {
+		unsigned i = vs_first(left);
 		const struct vs_rule *r = &t->e->set->rules[i];
-		if (r->type == VS_RULE_TREND && t->e->rules[i].holds &&
+		if (t->e->rules[i].holds &&
 		    stopped_by(t->e, r->trend.ends_with, r->trend.n_ends_with))
 			vs_finish(t, i);
 	}
@@ -253,15 +254,17 @@ static void judge_blocks(struct vs_turn *t, enum vs_channel ch)
 {
 	struct vs_engine *e = t->e;
 	struct vs_track *tr = &e->track[ch];
-	unsigned drifts = 0;
-	for (unsigned i = 0; i < e->set->n_rules; i++) {
+	for (uint64_t left = e->watch.trend | e->watch.drift; left; left &= left - 1) {
+		unsigned i = vs_first(left);
 		const struct vs_rule *r = &e->set->rules[i];
 		double t_min[VS_POINTS_MAX], y[VS_POINTS_MAX];
 		struct vs_slope s;
 		uint64_t newest = 0;
-		unsigned which = r->type == VS_RULE_DRIFT ? drifts++ : 0;
-		if (vs_channel_of(e, r->metric) != ch || !vs_rule_watches(e, r))
+		unsigned which = 0;
+		if (vs_channel_of(e, r->metric) != ch)
 			continue;
+		for (unsigned k = 0; k < i; k++)
+			which += e->set->rules[k].type == VS_RULE_DRIFT;
 		if (r->type == VS_RULE_DRIFT && which < VS_DRIFTS)
 			drift(t, i, which, tr, tr->blocks[(tr->block - 1) % VS_BLOCKS]);
 		if (r->type != VS_RULE_TREND)
