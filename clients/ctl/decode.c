@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -256,12 +257,13 @@ static void count(const struct decode *d, const struct vs_feed *f)
 
 static int run(struct decode *d)
 {
-	int fd = strcmp(d->path, "-") == 0 ? STDIN_FILENO : open(d->path, O_RDWR | O_CLOEXEC | O_NOCTTY);
-	bool is_line = fd > STDIN_FILENO && isatty(fd);
-	if (fd > STDIN_FILENO && !is_line) /* a file is never opened for writing */
-		close(fd);
-	if (fd != STDIN_FILENO && !is_line)
+	struct stat st;
+	bool is_device = strcmp(d->path, "-") != 0 && stat(d->path, &st) == 0 && S_ISCHR(st.st_mode);
+	int flags = (is_device ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOCTTY; /* a file is never opened for writing */
+	int fd = strcmp(d->path, "-") == 0 ? STDIN_FILENO : open(d->path, flags);
+	if (fd < 0 && is_device) /* nothing can be sent then, but a device that only talks is heard */
 		fd = open(d->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	bool is_line = is_device && isatty(fd);
 	if (fd < 0)
 		return vs_ctl_fail("cannot open %s: %s", d->path, strerror(errno));
 	void *state = calloc(1, d->plugin->state_size + 1);
