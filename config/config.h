@@ -66,8 +66,9 @@ struct vs_config {
 	struct vs_limit_sets *limit_sets; /* those that ship and those of limit_files */
 	unsigned n_chairs;
 	struct vs_chair_config *chairs;
-	char hash[65]; /* SHA-256, hex, of the file, the limit files and the profile files, in the order in which they are
-			* named (`cat FILE... | sha256sum`): goes into every session's record */
+	/* SHA-256, hex, of the file, the limit files and the profile files, in the order in which they are named
+	 * (`cat FILE... | sha256sum`): goes into every session's record */
+	char hash[65];
 };
 
 /* Reads and checks FILE and the limit files it names.  0: *ret is the configuration, the caller frees it.

@@ -90,7 +90,8 @@ static void take_port(struct vs_reader *l, const struct raw_line *raw, vs_place 
 			     ret->line.data_bits);
 }
 
-static void take_tcp(struct vs_reader *l, const struct raw_tcp *raw, vs_place at, bool modbus, struct vs_device_config *ret)
+static void take_tcp(struct vs_reader *l, const struct raw_tcp *raw, vs_place at, bool modbus,
+		     struct vs_device_config *ret)
 {
 	if (raw->host && raw->host[strcspn(raw->host, " \t\n/")])
 		vs_yaml_find(l->y, vs_yaml_key(l->y, at, "host"),
@@ -169,8 +170,9 @@ static void take_unit(struct vs_yaml *y, const char *text, vs_place at, uint32_t
 {
 	uint32_t unit = 1;
 	if (text && !vs_word_whole(text, 0, highest, &unit))
-		vs_yaml_find(y, vs_yaml_key(y, at, "unit"), "`unit` is \"%s\"; it must be a whole number from 0 to %u%s",
-			     text, highest, highest < 255 ? " on an RTU line" : "");
+		vs_yaml_find(y, vs_yaml_key(y, at, "unit"),
+			     "`unit` is \"%s\"; it must be a whole number from 0 to %u%s", text, highest,
+			     highest < 255 ? " on an RTU line" : "");
 	if (text)
 		ret->unit = (uint8_t)unit;
 }
@@ -219,7 +221,8 @@ static void unknown_profile(struct vs_reader *l, const char *name, vs_place at)
 	for (unsigned i = 0; i < 63 && vs_profile_files[i].name; i++)
 		names[i] = vs_profile_files[i].name;
 	const char *near = vs_nearest(name, names);
-	vs_yaml_find(l->y, at, "there is no profile \"%s\"%s%s%s it must be one of: %s; or a file like ./my-monitor.yaml", name,
+	vs_yaml_find(l->y, at,
+		     "there is no profile \"%s\"%s%s%s it must be one of: %s; or a file like ./my-monitor.yaml", name,
 		     near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : ";",
 		     vs_word_list(names, list, sizeof list));
 }
@@ -289,16 +292,16 @@ static void unknown_plugin(struct vs_reader *l, const char *name, vs_place at)
 		if (strcmp(vs_plugin_at(i)->name, MODBUS))
 			names[n++] = vs_plugin_at(i)->name;
 	near = vs_nearest(name, names);
-	vs_yaml_find(l->y, vs_yaml_key(l->y, at, "plugin"), "there is no plugin \"%s\"%s%s%s it must be one of: %s", name,
-		     near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : ";",
+	vs_yaml_find(l->y, vs_yaml_key(l->y, at, "plugin"), "there is no plugin \"%s\"%s%s%s it must be one of: %s",
+		     name, near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : ";",
 		     vs_word_list(names, list, sizeof list));
 }
 
 /* Keys that mean nothing for a plugin would be believed and do nothing: refused. */
 static void only_modbus(struct vs_reader *l, vs_place at, const struct vs_plugin *p)
 {
-	static const char *const keys[] = { "unit",  "timeout",     "pause",     "connect_pause", "retries", "largest_gap",
-					    "profile", "registers", "new_reading" };
+	static const char *const keys[] = { "unit",        "timeout", "pause",     "connect_pause", "retries",
+					    "largest_gap", "profile", "registers", "new_reading" };
 	for (unsigned i = 0; i < sizeof keys / sizeof *keys; i++)
 		if (vs_yaml_key(l->y, at, keys[i]) != at)
 			vs_yaml_find(l->y, vs_yaml_key(l->y, at, keys[i]),
@@ -370,21 +373,23 @@ static void take_plugin(struct vs_reader *l, const struct raw_device *raw, vs_pl
 
 static bool same_line(const struct vs_line *a, const struct vs_line *b)
 {
-	return a->baud == b->baud && a->parity == b->parity && a->data_bits == b->data_bits && a->stop_bits == b->stop_bits;
+	return a->baud == b->baud && a->parity == b->parity && a->data_bits == b->data_bits &&
+	       a->stop_bits == b->stop_bits;
 }
 
 bool vs_device_config_equal(const struct vs_device_config *a, const struct vs_device_config *b)
 {
-	const struct vs_plugin_setting none = { 0 }, *x = a->options ? a->options : &none, *y = b->options ? b->options : &none;
+	const struct vs_plugin_setting none = { 0 }, *x = a->options ? a->options : &none,
+				       *y = b->options ? b->options : &none;
 	for (; x->name && y->name; x++, y++)
 		if (strcmp(x->name, y->name) || strcmp(x->value, y->value))
 			return false;
 	if (x->name || y->name || !a->map != !b->map || (a->map && memcmp(a->map, b->map, sizeof *a->map)))
 		return false;
-	return !strcmp(a->id, b->id) && !strcmp(a->plugin, b->plugin) && a->link == b->link && !strcmp(a->path, b->path) &&
-	       same_line(&a->line, &b->line) && !strcmp(a->host, b->host) && a->port == b->port &&
-	       a->rtu_over_tcp == b->rtu_over_tcp && a->unit == b->unit && a->poll_ms == b->poll_ms &&
-	       a->timeout_ms == b->timeout_ms && a->pause_ms == b->pause_ms &&
+	return !strcmp(a->id, b->id) && !strcmp(a->plugin, b->plugin) && a->link == b->link &&
+	       !strcmp(a->path, b->path) && same_line(&a->line, &b->line) && !strcmp(a->host, b->host) &&
+	       a->port == b->port && a->rtu_over_tcp == b->rtu_over_tcp && a->unit == b->unit &&
+	       a->poll_ms == b->poll_ms && a->timeout_ms == b->timeout_ms && a->pause_ms == b->pause_ms &&
 	       a->connect_pause_ms == b->connect_pause_ms && a->retries == b->retries &&
 	       a->largest_gap == b->largest_gap && a->nibp_auto == b->nibp_auto;
 }
@@ -438,7 +443,8 @@ static void check_units(struct vs_reader *l, const struct vs_device_config *a, c
 	if (m == VS_METRIC_NONE || (b->link == VS_LINK_TCP && !same_chair))
 		return;
 	vs_yaml_find(l->y, vs_yaml_key(l->y, at, "unit"),
-		     "unit %u is device \"%s\" (line %u) already, and both give %s; two monitors on one line have different units",
+		     "unit %u is device \"%s\" (line %u) already, and both give %s; two monitors on one line have "
+		     "different units",
 		     b->unit, a->id, a->line_no, vs_metrics[m].name);
 }
 
@@ -455,10 +461,11 @@ static void check_pair(struct vs_reader *l, const struct vs_device_config *a, co
 			     "%s is in use by device \"%s\" (line %u) already; only Modbus devices may share a line",
 			     b->link == VS_LINK_TCP ? b->host : b->path, a->id, a->line_no);
 	else if (b->link == VS_LINK_RTU && !same_line(&a->line, &b->line))
-		vs_yaml_find(l->y, link,
-			     "%s has %u baud, %c, %u, %u here and %u baud, %c, %u, %u in line %u; one line has one setting",
-			     b->path, b->line.baud, b->line.parity, b->line.data_bits, b->line.stop_bits, a->line.baud,
-			     a->line.parity, a->line.data_bits, a->line.stop_bits, a->line_no);
+		vs_yaml_find(
+			l->y, link,
+			"%s has %u baud, %c, %u, %u here and %u baud, %c, %u, %u in line %u; one line has one setting",
+			b->path, b->line.baud, b->line.parity, b->line.data_bits, b->line.stop_bits, a->line.baud,
+			a->line.parity, a->line.data_bits, a->line.stop_bits, a->line_no);
 	else
 		check_units(l, a, b, same_chair, at);
 }

@@ -28,7 +28,8 @@ void vs_reader_finish(struct vs_reader *l);
 
 /* vs_config_load of bytes that have been read: takes them.  `file` is what they are called, and where relative names of
  * other files are looked for. */
-int vs_config_load_bytes(const char *file, char *bytes, size_t len, struct vs_config **ret, struct vs_findings *findings);
+int vs_config_load_bytes(const char *file, char *bytes, size_t len, struct vs_config **ret,
+			 struct vs_findings *findings);
 
 /* Everything but the id. */
 void vs_device_read(struct vs_reader *l, const struct raw_device *raw, vs_place at, struct vs_device_config *ret);

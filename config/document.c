@@ -138,8 +138,8 @@ static int check_bytes(const char *name, const char *bytes, size_t len, struct v
 		size_t n = utf8_length((const unsigned char *)bytes + at, len - at);
 		if (!n || (c < 0x20 && !strchr("\t\n\r", c)) || !c || c == 0x7f) {
 			vs_findings_add(f, name, line_of(bytes, at),
-					n ? "a control character (byte 0x%02x); remove it" :
-					    "not UTF-8 (byte 0x%02x); save the file as UTF-8 text",
+					n ? "a control character (byte 0x%02x); remove it"
+					  : "not UTF-8 (byte 0x%02x); save the file as UTF-8 text",
 					c);
 			return -EINVAL;
 		}
@@ -176,8 +176,9 @@ static int syntax_finding(struct vs_yaml *y, const yaml_parser_t *p, const char 
 {
 	if (p->error == YAML_MEMORY_ERROR)
 		return -ENOMEM;
-	unsigned line = p->error == YAML_READER_ERROR ? line_of(bytes, p->problem_offset < len ? p->problem_offset : len) :
-							(unsigned)p->problem_mark.line + 1;
+	unsigned line = p->error == YAML_READER_ERROR
+				? line_of(bytes, p->problem_offset < len ? p->problem_offset : len)
+				: (unsigned)p->problem_mark.line + 1;
 	const char *cause = usual_cause(bytes, len, line);
 	if (cause)
 		vs_findings_add(y->findings, y->name, line, "not YAML: %s", cause);
@@ -222,7 +223,8 @@ static int check_syntax(struct vs_yaml *y, const char *bytes, size_t len)
 	}
 	yaml_parser_delete(&p);
 	if (!r && !documents)
-		r = refuse(y->findings, y->name, "nothing but comments; start from the example that ships (vitalsd.yaml)");
+		r = refuse(y->findings, y->name,
+			   "nothing but comments; start from the example that ships (vitalsd.yaml)");
 	return r ? r : y->findings->len + y->findings->omitted > before ? -EINVAL : 0;
 }
 
@@ -339,8 +341,8 @@ void vs_yaml_duration(struct vs_yaml *y, const char *words, const char *key, vs_
 void vs_yaml_share(struct vs_yaml *y, const char *words, const char *key, vs_place in, double *ret)
 {
 	if (words && !vs_word_share(words, ret))
-		vs_yaml_find(y, vs_yaml_key(y, in, key), "`%s` is \"%s\"; it must be a share in percent, like \"75%%\"", key,
-			     words);
+		vs_yaml_find(y, vs_yaml_key(y, in, key), "`%s` is \"%s\"; it must be a share in percent, like \"75%%\"",
+			     key, words);
 }
 
 /* ---- the walk ---- */
@@ -395,7 +397,8 @@ static void wrong(struct walk *w, const char *key, vs_place at, const cyaml_sche
 	if (is)
 		vs_yaml_find(w->y, at, "`%s` is %s; it must be %s", key, is, buf);
 	else if (!*text(n) && n->data.scalar.style == YAML_FOLDED_SCALAR_STYLE)
-		vs_yaml_find(w->y, at, "`%s` is > without quotes, which means something else in YAML; write \">\"", key);
+		vs_yaml_find(w->y, at, "`%s` is > without quotes, which means something else in YAML; write \">\"",
+			     key);
 	else if (!*text(n))
 		vs_yaml_find(w->y, at, "`%s` is empty; it must be %s", key, buf);
 	else
@@ -413,8 +416,8 @@ static int put(struct walk *w, const char *s)
 
 static bool is_null(const yaml_node_t *n)
 {
-	return n->data.scalar.style == YAML_PLAIN_SCALAR_STYLE && (!*text(n) || !strcmp(text(n), "~") ||
-								   !strcasecmp(text(n), "null"));
+	return n->data.scalar.style == YAML_PLAIN_SCALAR_STYLE &&
+	       (!*text(n) || !strcmp(text(n), "~") || !strcasecmp(text(n), "null"));
 }
 
 static int put_bool(struct walk *w, const char *s)
@@ -458,9 +461,9 @@ static int put_scalar(struct walk *w, const yaml_node_t *n, const cyaml_schema_v
 	case CYAML_ENUM:
 		return put_enum(w, text(n), s);
 	default:
-		return n->data.scalar.length >= s->string.min && n->data.scalar.length <= s->string.max ?
-			       put(w, text(n)) :
-			       0;
+		return n->data.scalar.length >= s->string.min && n->data.scalar.length <= s->string.max
+			       ? put(w, text(n))
+			       : 0;
 	}
 }
 
@@ -590,8 +593,9 @@ static int copy_list(struct walk *w, const char *key, vs_place at, const cyaml_s
 	w->failed |= !list;
 	if (len < s->sequence.min || len > s->sequence.max) {
 		char count[40];
-		snprintf(count, sizeof count, s->sequence.min == s->sequence.max ? "%" PRIu32 : "%" PRIu32 " to %" PRIu32,
-			 s->sequence.min, s->sequence.max);
+		snprintf(count, sizeof count,
+			 s->sequence.min == s->sequence.max ? "%" PRIu32 : "%" PRIu32 " to %" PRIu32, s->sequence.min,
+			 s->sequence.max);
 		vs_yaml_find(w->y, at, "`%s` has %zu entries; it must have %s", key, len, count);
 		w->y->reported[at] = 1;
 		if (len < s->sequence.min)

@@ -39,7 +39,7 @@ void vs_findings_add(struct vs_findings *f, const char *file, unsigned line, con
 		return;
 	}
 	struct vs_finding new = { .file = strdup(file), .line = line, .text = strdup(text) };
-	if (new.file && new.text && make_room(f)) {
+	if (new.file &&new.text && make_room(f)) {
 		f->at[f->len++] = new;
 		return;
 	}

@@ -5,7 +5,8 @@
 static const cyaml_strval_t parities[] = { { "none", 'N' }, { "even", 'E' }, { "odd", 'O' } };
 static const cyaml_strval_t framings[] = { { "tcp", 0 }, { "rtu", 1 } };
 static const cyaml_strval_t start_cuff_words[] = { { "never", 0 }, { "allowed", 1 } };
-static const cyaml_strval_t metrics[] = { /* those that a register can hold: not derived, not entered, no words */
+static const cyaml_strval_t metrics[] = {
+	/* those that a register can hold: not derived, not entered, no words */
 	{ "hr", VS_HR },
 	{ "pr", VS_PR },
 	{ "spo2", VS_SPO2 },
@@ -32,15 +33,14 @@ static const cyaml_strval_t orders[] = {
 	{ "abcd", VS_ABCD }, { "cdab", VS_CDAB }, { "badc", VS_BADC }, { "dcba", VS_DCBA }
 };
 
-#define LINE_FIELDS \
-	VS_UINT("baud", 0, struct raw_line, baud, 50, 4000000), \
-		VS_ENUM("parity", 0, struct raw_line, parity, parities), \
-		VS_UINT("data_bits", 0, struct raw_line, data_bits, 5, 8), \
+#define LINE_FIELDS                                                                                                    \
+	VS_UINT("baud", 0, struct raw_line, baud, 50, 4000000),                                                        \
+		VS_ENUM("parity", 0, struct raw_line, parity, parities),                                               \
+		VS_UINT("data_bits", 0, struct raw_line, data_bits, 5, 8),                                             \
 		VS_UINT("stop_bits", 0, struct raw_line, stop_bits, 1, 2)
 
-static const cyaml_schema_field_t line_fields[] = {
-	VS_STRING("path", VS_REQUIRED, struct raw_line, path, 255), LINE_FIELDS, VS_END
-};
+static const cyaml_schema_field_t line_fields[] = { VS_STRING("path", VS_REQUIRED, struct raw_line, path, 255),
+						    LINE_FIELDS, VS_END };
 
 static const cyaml_schema_field_t tcp_fields[] = {
 	VS_STRING("host", VS_REQUIRED, struct raw_tcp, host, 253),
@@ -54,11 +54,11 @@ static const cyaml_schema_value_t metric_entry = {
 };
 static const cyaml_schema_value_t number_entry = { CYAML_VALUE_FLOAT(CYAML_FLAG_DEFAULT, double) };
 
-#define PLACE_FIELDS \
-	VS_ENUM("table", VS_REQUIRED, struct raw_register, table, tables), \
-		VS_UINT("address", VS_REQUIRED, struct raw_register, address, 0, 65535), \
-		VS_ENUM("type", 0, struct raw_register, type, types), \
-		VS_ENUM("order", 0, struct raw_register, order, orders), \
+#define PLACE_FIELDS                                                                                                   \
+	VS_ENUM("table", VS_REQUIRED, struct raw_register, table, tables),                                             \
+		VS_UINT("address", VS_REQUIRED, struct raw_register, address, 0, 65535),                               \
+		VS_ENUM("type", 0, struct raw_register, type, types),                                                  \
+		VS_ENUM("order", 0, struct raw_register, order, orders),                                               \
 		VS_UINT("bit", 0, struct raw_register, bit, 0, 15)
 
 static const cyaml_schema_field_t register_fields[] = {
@@ -72,21 +72,20 @@ static const cyaml_schema_field_t register_fields[] = {
 	VS_LIST("invalid", 0, struct raw_register, invalid, &number_entry, 1, VS_INVALID_MAX),
 	VS_END,
 };
-static const cyaml_schema_value_t register_entry = {
-	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_register, register_fields)
-};
+static const cyaml_schema_value_t register_entry = { CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_register,
+									 register_fields) };
 static const cyaml_schema_field_t new_reading_fields[] = { PLACE_FIELDS, VS_END };
 
-#define POLLING_FIELDS(_struct) \
-	VS_STRING("unit", 0, _struct, polling.unit, 31), VS_STRING("poll", 0, _struct, polling.poll, 31), \
-		VS_STRING("timeout", 0, _struct, polling.timeout, 31), \
-		VS_STRING("pause", 0, _struct, polling.pause, 31), \
-		VS_STRING("connect_pause", 0, _struct, polling.connect_pause, 31), \
-		VS_UINT("retries", 0, _struct, polling.retries, 0, 10), \
+#define POLLING_FIELDS(_struct)                                                                                        \
+	VS_STRING("unit", 0, _struct, polling.unit, 31), VS_STRING("poll", 0, _struct, polling.poll, 31),              \
+		VS_STRING("timeout", 0, _struct, polling.timeout, 31),                                                 \
+		VS_STRING("pause", 0, _struct, polling.pause, 31),                                                     \
+		VS_STRING("connect_pause", 0, _struct, polling.connect_pause, 31),                                     \
+		VS_UINT("retries", 0, _struct, polling.retries, 0, 10),                                                \
 		VS_UINT("largest_gap", 0, _struct, polling.largest_gap, 0, 124)
 
-#define MAP_FIELDS(_struct, _flags) \
-	VS_LIST("registers", _flags, _struct, registers, &register_entry, 1, VS_MAP_MAX), \
+#define MAP_FIELDS(_struct, _flags)                                                                                    \
+	VS_LIST("registers", _flags, _struct, registers, &register_entry, 1, VS_MAP_MAX),                              \
 		VS_MAPPING("new_reading", 0, _struct, new_reading, new_reading_fields)
 
 static const cyaml_schema_field_t device_fields[] = {
@@ -102,9 +101,8 @@ static const cyaml_schema_field_t device_fields[] = {
 	VS_ENUM("start_cuff", 0, struct raw_device, start_cuff, start_cuff_words),
 	VS_END,
 };
-static const cyaml_schema_value_t device_entry = {
-	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_device, device_fields)
-};
+static const cyaml_schema_value_t device_entry = { CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_device,
+								       device_fields) };
 
 static const cyaml_schema_field_t chair_fields[] = {
 	VS_STRING("id", VS_REQUIRED, struct raw_chair, id, 100),
@@ -112,9 +110,8 @@ static const cyaml_schema_field_t chair_fields[] = {
 	VS_LIST("devices", VS_REQUIRED, struct raw_chair, devices, &device_entry, 1, 64),
 	VS_END,
 };
-static const cyaml_schema_value_t chair_entry = {
-	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_chair, chair_fields)
-};
+static const cyaml_schema_value_t chair_entry = { CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_chair,
+								      chair_fields) };
 
 static const cyaml_schema_field_t log_fields[] = {
 	VS_STRING("path", VS_REQUIRED, struct raw_log, path, 4000),
@@ -141,9 +138,8 @@ static const cyaml_schema_field_t config_fields[] = {
 	VS_LIST("chairs", VS_REQUIRED, struct raw_config, chairs, &chair_entry, 1, 10000),
 	VS_END,
 };
-const cyaml_schema_value_t vs_config_format = {
-	CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct raw_config, config_fields)
-};
+const cyaml_schema_value_t vs_config_format = { CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct raw_config,
+								    config_fields) };
 
 static const cyaml_schema_field_t profile_line_fields[] = { LINE_FIELDS, VS_END };
 static const cyaml_schema_field_t profile_fields[] = {
@@ -154,6 +150,5 @@ static const cyaml_schema_field_t profile_fields[] = {
 	MAP_FIELDS(struct raw_profile, VS_REQUIRED),
 	VS_END,
 };
-const cyaml_schema_value_t vs_profile_format = {
-	CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct raw_profile, profile_fields)
-};
+const cyaml_schema_value_t vs_profile_format = { CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct raw_profile,
+								     profile_fields) };

@@ -1,5 +1,5 @@
-/* The formats of a configuration and of a register profile, as libcyaml wants them described (config/document.h says how
- * to read these tables).  NULL: absent, or reported.  Whoever adds a key adds it here, in docs/configuration.md and in
+/* The formats of a configuration and of a register profile, as libcyaml wants them described (config/document.h says
+ * how to read these tables).  NULL: absent, or reported.  Whoever adds a key adds it here, in docs/configuration.md and in
  * schema/config.schema.json; a test compares the three. */
 #pragma once
 #include "config/document.h"

@@ -1,38 +1,58 @@
 #include "config/limit_format.h"
 
-static const cyaml_strval_t metrics[] = { /* those that rules may judge */
-	{ "hr", VS_HR },             { "pr", VS_PR },             { "spo2", VS_SPO2 },         { "nibp_sys", VS_NIBP_SYS },
-	{ "nibp_dia", VS_NIBP_DIA }, { "nibp_map", VS_NIBP_MAP }, { "nibp_pr", VS_NIBP_PR },   { "rr", VS_RR },
-	{ "temp", VS_TEMP },         { "pi", VS_PI },             { "rpp", VS_RPP },           { "moaas", VS_MOAAS },
+static const cyaml_strval_t metrics[] = {
+	/* those that rules may judge */
+	{ "hr", VS_HR },
+	{ "pr", VS_PR },
+	{ "spo2", VS_SPO2 },
+	{ "nibp_sys", VS_NIBP_SYS },
+	{ "nibp_dia", VS_NIBP_DIA },
+	{ "nibp_map", VS_NIBP_MAP },
+	{ "nibp_pr", VS_NIBP_PR },
+	{ "rr", VS_RR },
+	{ "temp", VS_TEMP },
+	{ "pi", VS_PI },
+	{ "rpp", VS_RPP },
+	{ "moaas", VS_MOAAS },
 };
 static const cyaml_strval_t types[] = {
-	{ "threshold", VS_RULE_THRESHOLD },       { "drop", VS_RULE_DROP },
-	{ "fall-after", VS_RULE_FALL_AFTER },     { "signal-loss", VS_RULE_SIGNAL_LOSS },
-	{ "device-offline", VS_RULE_DEVICE_OFFLINE }, { "nibp-overdue", VS_RULE_NIBP_OVERDUE },
-	{ "nibp-fail", VS_RULE_NIBP_FAIL },       { "nibp-unconfirmed", VS_RULE_NIBP_UNCONFIRMED },
-	{ "fault", VS_RULE_FAULT },               { "trend", VS_RULE_TREND },
-	{ "drift", VS_RULE_DRIFT },               { "band", VS_RULE_BAND },
+	{ "threshold", VS_RULE_THRESHOLD },
+	{ "drop", VS_RULE_DROP },
+	{ "fall-after", VS_RULE_FALL_AFTER },
+	{ "signal-loss", VS_RULE_SIGNAL_LOSS },
+	{ "device-offline", VS_RULE_DEVICE_OFFLINE },
+	{ "nibp-overdue", VS_RULE_NIBP_OVERDUE },
+	{ "nibp-fail", VS_RULE_NIBP_FAIL },
+	{ "nibp-unconfirmed", VS_RULE_NIBP_UNCONFIRMED },
+	{ "fault", VS_RULE_FAULT },
+	{ "trend", VS_RULE_TREND },
+	{ "drift", VS_RULE_DRIFT },
+	{ "band", VS_RULE_BAND },
 };
 static const cyaml_strval_t whens[] = {
 	{ "above", VS_WHEN_GE }, { "below", VS_WHEN_LT }, { "rising", VS_WHEN_RISING }, { "falling", VS_WHEN_FALLING },
 	{ ">=", VS_WHEN_GE },    { ">", VS_WHEN_GT },     { "<=", VS_WHEN_LE },         { "<", VS_WHEN_LT },
 };
-static const cyaml_strval_t priorities[] = {
-	{ "high", VS_PRIORITY_HIGH }, { "medium", VS_PRIORITY_MEDIUM }, { "low", VS_PRIORITY_LOW }
-};
-static const cyaml_strval_t latches[] = {
-	{ "true", VS_LATCH_YES }, { "false", VS_LATCH_NO }, { "high", VS_LATCH_HIGH }
-};
-static const cyaml_strval_t faults[] = { { "log", VS_FAULT_LOG }, { "clock", VS_FAULT_CLOCK }, { "link", VS_FAULT_LINK } };
+static const cyaml_strval_t priorities[] = { { "high", VS_PRIORITY_HIGH },
+					     { "medium", VS_PRIORITY_MEDIUM },
+					     { "low", VS_PRIORITY_LOW } };
+static const cyaml_strval_t latches[] = { { "true", VS_LATCH_YES },
+					  { "false", VS_LATCH_NO },
+					  { "high", VS_LATCH_HIGH } };
+static const cyaml_strval_t faults[] = { { "log", VS_FAULT_LOG },
+					 { "clock", VS_FAULT_CLOCK },
+					 { "link", VS_FAULT_LINK } };
 static const cyaml_strval_t phases[] = {
-	{ "none", VS_PHASE_NONE },           { "screening", VS_PHASE_SCREENING }, { "baseline", VS_PHASE_BASELINE },
-	{ "infusion", VS_PHASE_INFUSION },   { "paused", VS_PHASE_PAUSED },       { "aborted", VS_PHASE_ABORTED },
-	{ "recovery", VS_PHASE_RECOVERY },   { "discharged", VS_PHASE_DISCHARGED },
+	{ "none", VS_PHASE_NONE },         { "screening", VS_PHASE_SCREENING },   { "baseline", VS_PHASE_BASELINE },
+	{ "infusion", VS_PHASE_INFUSION }, { "paused", VS_PHASE_PAUSED },         { "aborted", VS_PHASE_ABORTED },
+	{ "recovery", VS_PHASE_RECOVERY }, { "discharged", VS_PHASE_DISCHARGED },
 };
 static const cyaml_strval_t requests[] = { { "nibp-now", 0 }, { "nibp-repeat", 1 } };
 
-#define ENUM_ENTRY(_words) \
-	{ CYAML_VALUE_ENUM(CYAML_FLAG_STRICT, int, _words, CYAML_ARRAY_LEN(_words)) }
+#define ENUM_ENTRY(_words)                                                                                             \
+	{                                                                                                              \
+		CYAML_VALUE_ENUM(CYAML_FLAG_STRICT, int, _words, CYAML_ARRAY_LEN(_words))                              \
+	}
 static const cyaml_schema_value_t phase_entry = ENUM_ENTRY(phases);
 static const cyaml_schema_value_t number_entry = { CYAML_VALUE_FLOAT(CYAML_FLAG_DEFAULT, double) };
 static const cyaml_schema_value_t id_entry = { CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, VS_RULE_ID_CAP - 1) };
@@ -72,15 +92,13 @@ static const cyaml_schema_field_t step_fields[] = {
 	VS_LIST("unless", 0, struct raw_step, unless, &id_entry, 1, VS_REFS_MAX),
 	VS_END,
 };
-static const cyaml_schema_value_t step_entry = { CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_step, step_fields) };
+static const cyaml_schema_value_t step_entry = { CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_step,
+								     step_fields) };
 
 static const cyaml_schema_field_t drop_fields[] = {
-	SHORT("to", VS_REQUIRED, struct raw_drop, to),
-	VS_NUMBER("at_most", 0, struct raw_drop, at_most),
-	SHORT("clear", VS_REQUIRED, struct raw_drop, clear),
-	SHORT("from", VS_REQUIRED, struct raw_drop, from),
-	SHORT("until", VS_REQUIRED, struct raw_drop, until),
-	VS_END,
+	SHORT("to", VS_REQUIRED, struct raw_drop, to),       VS_NUMBER("at_most", 0, struct raw_drop, at_most),
+	SHORT("clear", VS_REQUIRED, struct raw_drop, clear), SHORT("from", VS_REQUIRED, struct raw_drop, from),
+	SHORT("until", VS_REQUIRED, struct raw_drop, until), VS_END,
 };
 
 static const cyaml_schema_field_t fall_fields[] = {
@@ -168,7 +186,8 @@ static const cyaml_schema_field_t rule_fields[] = {
 	VS_MAPPING("band", 0, struct raw_rule, band, band_fields),
 	VS_END,
 };
-static const cyaml_schema_value_t rule_entry = { CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_rule, rule_fields) };
+static const cyaml_schema_value_t rule_entry = { CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_rule,
+								     rule_fields) };
 
 static const cyaml_schema_field_t range_fields[] = {
 #define METRIC(_id, _name, ...) VS_LIST(_name, 0, struct raw_ranges, _id, &number_entry, 2, 2),
@@ -178,13 +197,15 @@ static const cyaml_schema_field_t range_fields[] = {
 };
 
 static const cyaml_schema_field_t pulse_fields[] = {
-	VS_NUMBER("from", 0, struct raw_pulse, from),   VS_NUMBER("below", 0, struct raw_pulse, below),
-	VS_NUMBER("above", 0, struct raw_pulse, above), VS_NUMBER("to", 0, struct raw_pulse, to),
-	VS_NUMBER("least", VS_REQUIRED, struct raw_pulse, least), VS_END,
+	VS_NUMBER("from", 0, struct raw_pulse, from),
+	VS_NUMBER("below", 0, struct raw_pulse, below),
+	VS_NUMBER("above", 0, struct raw_pulse, above),
+	VS_NUMBER("to", 0, struct raw_pulse, to),
+	VS_NUMBER("least", VS_REQUIRED, struct raw_pulse, least),
+	VS_END,
 };
-static const cyaml_schema_value_t pulse_entry = {
-	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_pulse, pulse_fields)
-};
+static const cyaml_schema_value_t pulse_entry = { CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_pulse,
+								      pulse_fields) };
 
 static const cyaml_schema_field_t validity_fields[] = {
 	SHORT("median", 0, struct raw_validity, median),
@@ -227,8 +248,10 @@ static const cyaml_schema_field_t cadence_fields[] = {
 
 #define BY_PRIORITY(_key, _priority) SHORT(_key, 0, struct raw_by_priority, at[_priority])
 static const cyaml_schema_field_t by_priority_fields[] = {
-	BY_PRIORITY("high", VS_PRIORITY_HIGH), BY_PRIORITY("medium", VS_PRIORITY_MEDIUM),
-	BY_PRIORITY("low", VS_PRIORITY_LOW), VS_END,
+	BY_PRIORITY("high", VS_PRIORITY_HIGH),
+	BY_PRIORITY("medium", VS_PRIORITY_MEDIUM),
+	BY_PRIORITY("low", VS_PRIORITY_LOW),
+	VS_END,
 };
 
 static const cyaml_schema_field_t announcing_fields[] = {
@@ -252,9 +275,8 @@ static const cyaml_schema_field_t set_fields[] = {
 };
 static const cyaml_schema_value_t set_entry = { CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_set, set_fields) };
 
-static const cyaml_schema_field_t bound_fields[] = {
-	VS_NUMBER("high", 0, struct raw_bound, high), VS_NUMBER("low", 0, struct raw_bound, low), VS_END
-};
+static const cyaml_schema_field_t bound_fields[] = { VS_NUMBER("high", 0, struct raw_bound, high),
+						     VS_NUMBER("low", 0, struct raw_bound, low), VS_END };
 static const cyaml_schema_field_t bounds_fields[] = {
 #define METRIC(_id, _name, ...) VS_MAPPING(_name, 0, struct raw_bounds, _id, bound_fields),
 #include "core/metrics.def"
@@ -267,6 +289,5 @@ static const cyaml_schema_field_t file_fields[] = {
 	VS_LIST("sets", VS_REQUIRED, struct raw_limit_file, sets, &set_entry, 1, 64),
 	VS_END,
 };
-const cyaml_schema_value_t vs_limit_format = {
-	CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct raw_limit_file, file_fields)
-};
+const cyaml_schema_value_t vs_limit_format = { CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct raw_limit_file,
+								   file_fields) };

@@ -59,7 +59,8 @@ static void read_limit(struct vs_yaml *y, const struct raw_limit *raw, vs_place 
 		limit = vs_limit_plain(*raw->value);
 	else if (raw->baseline && !read_baseline(raw->baseline, &limit))
 		vs_yaml_find(y, vs_yaml_key(y, at, "baseline"),
-			     "`baseline` is \"%s\"; it must be a share like \"130%%\" or a difference like \"-10\" or \"+15\"",
+			     "`baseline` is \"%s\"; it must be a share like \"130%%\" or a difference like \"-10\" or "
+			     "\"+15\"",
 			     raw->baseline);
 	else if (!raw->baseline && vs_yaml_is_mapping(y, at) && vs_yaml_key(y, at, "baseline") == at &&
 		 vs_yaml_key(y, at, "value") == at)
@@ -72,7 +73,8 @@ static void read_limit(struct vs_yaml *y, const struct raw_limit *raw, vs_place 
 	*ret = limit;
 }
 
-static void take_limit(struct vs_yaml *y, const struct raw_limit *raw, const char *key, vs_place in, struct vs_limit *ret)
+static void take_limit(struct vs_yaml *y, const struct raw_limit *raw, const char *key, vs_place in,
+		       struct vs_limit *ret)
 {
 	if (raw)
 		read_limit(y, raw, vs_yaml_key(y, in, key), ret);
@@ -83,7 +85,7 @@ static void take_limit(struct vs_yaml *y, const struct raw_limit *raw, const cha
 static void read_step(struct vs_yaml *y, const struct raw_step *raw, vs_place at, struct vs_step *ret)
 {
 	*ret = vs_step_blank();
-	ret->to = raw->to ? (enum vs_priority)*raw->to : VS_PRIORITY_NONE;
+	ret->to = raw->to ? (enum vs_priority) * raw->to : VS_PRIORITY_NONE;
 	ret->phases = phase_bits(raw->phases, raw->phases_count, VS_PHASES_ALL);
 	vs_yaml_duration(y, raw->after, "after", at, 0, DAY_MS, &ret->after_ms);
 	number(raw->intervals, &ret->intervals);
@@ -92,9 +94,11 @@ static void read_step(struct vs_yaml *y, const struct raw_step *raw, vs_place at
 	number(raw->forecast, &ret->at);
 	ret->n_unless = names(raw->unless, raw->unless_count, ret->unless);
 	if (raw->at && raw->forecast)
-		vs_yaml_find(y, vs_yaml_key(y, at, "forecast"), "`at` is for thresholds, `forecast` for trends; keep one");
+		vs_yaml_find(y, vs_yaml_key(y, at, "forecast"),
+			     "`at` is for thresholds, `forecast` for trends; keep one");
 	if (raw->intervals && (*raw->intervals < 0 || *raw->intervals > 10))
-		vs_yaml_find(y, vs_yaml_key(y, at, "intervals"), "`intervals` is %g; it must be from 0 to 10", *raw->intervals);
+		vs_yaml_find(y, vs_yaml_key(y, at, "intervals"), "`intervals` is %g; it must be from 0 to 10",
+			     *raw->intervals);
 }
 
 static void read_steps(struct vs_yaml *y, const struct raw_step *raw, unsigned n, vs_place list, struct vs_rule *ret)
@@ -117,9 +121,11 @@ static void read_drop(struct vs_yaml *y, const struct raw_drop *raw, vs_place at
 	vs_yaml_duration(y, raw->from, "from", at, 1000, 180000, &ret->from_ms);
 	vs_yaml_duration(y, raw->until, "until", at, 0, 180000, &ret->until_ms);
 	if (raw->from && raw->until && ret->from_ms <= ret->until_ms)
-		vs_yaml_find(y, vs_yaml_key(y, at, "until"), "`until` must be shorter than `from`: the reference lies between");
+		vs_yaml_find(y, vs_yaml_key(y, at, "until"),
+			     "`until` must be shorter than `from`: the reference lies between");
 	if (ret->clear_factor < ret->to_factor)
-		vs_yaml_find(y, vs_yaml_key(y, at, "clear"), "`clear` must not be below `to`: it would be over at once");
+		vs_yaml_find(y, vs_yaml_key(y, at, "clear"),
+			     "`clear` must not be below `to`: it would be over at once");
 }
 
 static void read_fall(struct vs_yaml *y, const struct raw_fall *raw, vs_place at, struct vs_fall_after *ret)
@@ -185,9 +191,11 @@ static void read_drift(struct vs_yaml *y, const struct raw_drift *raw, vs_place 
 	number(raw->fire, &ret->fire);
 	vs_yaml_share(y, raw->departure, "departure", at, &ret->departure);
 	if (raw->weight && !(*raw->weight > 0 && *raw->weight <= 1))
-		vs_yaml_find(y, vs_yaml_key(y, at, "weight"), "`weight` is %g; it must be above 0 and at most 1", *raw->weight);
+		vs_yaml_find(y, vs_yaml_key(y, at, "weight"), "`weight` is %g; it must be above 0 and at most 1",
+			     *raw->weight);
 	if (raw->scale_least && !(*raw->scale_least > 0))
-		vs_yaml_find(y, vs_yaml_key(y, at, "scale_least"), "`scale_least` is %g; it must be above 0", *raw->scale_least);
+		vs_yaml_find(y, vs_yaml_key(y, at, "scale_least"), "`scale_least` is %g; it must be above 0",
+			     *raw->scale_least);
 }
 
 static void read_band(struct vs_yaml *y, const struct raw_band *raw, vs_place at, struct vs_band *ret)
@@ -219,19 +227,19 @@ static void read_parts(struct vs_yaml *y, const struct raw_rule *raw, vs_place a
 static void read_words(const struct raw_rule *raw, struct vs_rule *ret)
 {
 	if (raw->type)
-		ret->type = (enum vs_rule_type)*raw->type;
+		ret->type = (enum vs_rule_type) * raw->type;
 	if (raw->metric)
-		ret->metric = (enum vs_metric)*raw->metric;
+		ret->metric = (enum vs_metric) * raw->metric;
 	if (raw->when)
-		ret->when = (enum vs_when)*raw->when;
+		ret->when = (enum vs_when) * raw->when;
 	if (raw->priority)
-		ret->priority = (enum vs_priority)*raw->priority;
+		ret->priority = (enum vs_priority) * raw->priority;
 	if (raw->jump_priority)
-		ret->jump_priority = (enum vs_priority)*raw->jump_priority;
+		ret->jump_priority = (enum vs_priority) * raw->jump_priority;
 	if (raw->latch)
-		ret->latch = (enum vs_latch)*raw->latch;
+		ret->latch = (enum vs_latch) * raw->latch;
 	if (raw->fault)
-		ret->fault = (enum vs_fault)*raw->fault;
+		ret->fault = (enum vs_fault) * raw->fault;
 	if (raw->enabled)
 		ret->enabled = *raw->enabled;
 	if (raw->log_only)
@@ -273,7 +281,8 @@ static void check_text(struct vs_yaml *y, const char *words, const char *key, vs
 			ok = ok || !strncmp(p, known[i], strlen(known[i]));
 		if (!ok) {
 			vs_yaml_find(y, vs_yaml_key(y, at, key),
-				     "`%s` has \"%.20s\" in it; only {value}, {limit} and {device} are filled in", key, p);
+				     "`%s` has \"%.20s\" in it; only {value}, {limit} and {device} are filled in", key,
+				     p);
 			return;
 		}
 	}
@@ -291,7 +300,7 @@ void vs_rule_read(struct vs_yaml *y, const struct raw_rule *raw, vs_place at, st
 	}
 	read_clearing(y, raw, at, ret);
 	if (raw->quiet) {
-		ret->quiet_phase = raw->quiet->phase ? (enum vs_phase)*raw->quiet->phase : VS_PHASE_NONE;
+		ret->quiet_phase = raw->quiet->phase ? (enum vs_phase) * raw->quiet->phase : VS_PHASE_NONE;
 		vs_yaml_duration(y, raw->quiet->period, "for", vs_yaml_key(y, at, "quiet"), 0, DAY_MS, &ret->quiet_ms);
 	}
 	if (raw->escalate && raw->steps)
@@ -417,18 +426,20 @@ static void check_clear(struct vs_yaml *y, vs_place at, const struct vs_rule *r)
 	double limit = r->limit.kind == VS_LIMIT_PLAIN ? r->limit.value : up ? r->limit.at_least : r->limit.at_most;
 	if (up ? r->clear > limit : r->clear < limit)
 		vs_yaml_find(y, vs_yaml_key(y, at, "clear"),
-			     "`clear` %g lies beyond the limit %g; the alarm is over on the safe side, %s it", r->clear, limit,
-			     up ? "below" : "above");
+			     "`clear` %g lies beyond the limit %g; the alarm is over on the safe side, %s it", r->clear,
+			     limit, up ? "below" : "above");
 }
 
-static void check_threshold(struct vs_yaml *y, vs_place at, const struct vs_rule *r, const struct vs_outer_bounds *bounds)
+static void check_threshold(struct vs_yaml *y, vs_place at, const struct vs_rule *r,
+			    const struct vs_outer_bounds *bounds)
 {
 	vs_place low = vs_yaml_key(y, at, "low_baseline");
 	if (r->metric == VS_METRIC_NONE || r->when == VS_WHEN_NONE)
 		return;
 	if (r->when == VS_WHEN_RISING || r->when == VS_WHEN_FALLING)
-		vs_yaml_find(y, vs_yaml_key(y, at, "when"),
-			     "`rising` and `falling` are for `type: trend`; a threshold is above, below, >=, >, <= or <");
+		vs_yaml_find(
+			y, vs_yaml_key(y, at, "when"),
+			"`rising` and `falling` are for `type: trend`; a threshold is above, below, >=, >, <= or <");
 	check_limit(y, vs_yaml_key(y, at, "limit"), r, &r->limit, bounds);
 	if (low != at)
 		check_limit(y, vs_yaml_key(y, low, "limit"), r, &r->low_limit, bounds);
@@ -441,7 +452,8 @@ static void check_steps(struct vs_yaml *y, vs_place at, const struct vs_rule *r)
 	for (unsigned i = 0; i < r->n_steps && list != at; i++) {
 		vs_place step = vs_yaml_item(y, list, i);
 		if (r->type == VS_RULE_THRESHOLD && r->steps[i].to && r->steps[i].to <= r->priority)
-			vs_yaml_find(y, vs_yaml_key(y, step, "to"), "`to: %s` is no escalation of a rule that is %s already",
+			vs_yaml_find(y, vs_yaml_key(y, step, "to"),
+				     "`to: %s` is no escalation of a rule that is %s already",
 				     vs_priority_name(r->steps[i].to), vs_priority_name(r->priority));
 		if (r->type == VS_RULE_THRESHOLD && !r->steps[i].after_ms && isnan(r->steps[i].at) &&
 		    vs_yaml_key(y, step, "after") == step && vs_yaml_key(y, step, "at") == step)
@@ -477,13 +489,15 @@ void vs_rule_check(struct vs_yaml *y, vs_place at, const struct vs_rule *r, cons
 		check_trend(y, at, r);
 	check_steps(y, at, r);
 	if ((r->type == VS_RULE_DRIFT || r->type == VS_RULE_BAND) && !r->log_only)
-		vs_yaml_find(y, vs_yaml_key(y, at, "log_only"), "a rule of type %s is for the log alone; write `log_only: true`",
+		vs_yaml_find(y, vs_yaml_key(y, at, "log_only"),
+			     "a rule of type %s is for the log alone; write `log_only: true`",
 			     vs_rule_type_name(r->type));
 }
 
 /* ---- rules that name rules ---- */
 
-void vs_rule_check_name(struct vs_yaml *y, vs_place at, const char *key, const char *name, const struct vs_limit_set *set)
+void vs_rule_check_name(struct vs_yaml *y, vs_place at, const char *key, const char *name,
+			const struct vs_limit_set *set)
 {
 	const char *ids[VS_RULES_MAX + 1] = { 0 }, *near;
 	if (!*name || vs_rule_find(set, name))

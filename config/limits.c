@@ -75,8 +75,8 @@ static void read_ranges(struct vs_yaml *y, const struct raw_ranges *raw, vs_plac
 	}
 }
 
-static void read_pulse(struct vs_yaml *y, const struct raw_pulse *raw, unsigned n, vs_place list, struct vs_pulse_row *ret,
-		       unsigned *ret_n)
+static void read_pulse(struct vs_yaml *y, const struct raw_pulse *raw, unsigned n, vs_place list,
+		       struct vs_pulse_row *ret, unsigned *ret_n)
 {
 	for (unsigned i = 0; i < n; i++) {
 		vs_place at = vs_yaml_item(y, list, i);
@@ -142,7 +142,8 @@ static void read_cadence(struct vs_yaml *y, const struct raw_cadence *raw, vs_pl
 	vs_yaml_duration(y, raw->nibp_least, "nibp_least", at, 30000, 24 * HOUR_MS, &c->nibp_least_ms);
 	vs_yaml_duration(y, raw->nibp_most, "nibp_most", at, 30000, 24 * HOUR_MS, &c->nibp_most_ms);
 	if (c->nibp_least_ms > c->nibp_most_ms)
-		vs_yaml_find(y, vs_yaml_key(y, at, "nibp_least"), "`nibp_least` is longer than `nibp_most`; exchange them");
+		vs_yaml_find(y, vs_yaml_key(y, at, "nibp_least"),
+			     "`nibp_least` is longer than `nibp_most`; exchange them");
 	for (unsigned p = 0; raw->nibp && p < VS_PHASE_COUNT; p++)
 		vs_yaml_duration(y, raw->nibp->at[p], vs_phase_name((enum vs_phase)p), nibp, 0, 24 * HOUR_MS,
 				 &c->nibp_ms[p]);
@@ -184,8 +185,8 @@ static void nothing_to_change(const struct entry *e, const char *id, vs_place at
 	for (unsigned i = 0; i < e->set->n_rules; i++)
 		ids[i] = e->set->rules[i].id;
 	near = vs_nearest(id, ids);
-	vs_yaml_find(y, at, "there is no inherited rule \"%s\" to change%s%s%s; a new rule says its `metric` or `type`", id,
-		     near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+	vs_yaml_find(y, at, "there is no inherited rule \"%s\" to change%s%s%s; a new rule says its `metric` or `type`",
+		     id, near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
 }
 
 /* Where rule `id` is to go; NULL: nowhere, reported. */
@@ -224,8 +225,9 @@ static bool good_id(struct entry *e, unsigned i, vs_place at)
 	for (unsigned k = 0; k < i; k++)
 		if (e->raw->rules[k].id && !strcmp(e->raw->rules[k].id, id)) {
 			vs_place other = vs_yaml_item(y, vs_yaml_key(y, e->at, "rules"), k);
-			vs_yaml_find(y, vs_yaml_key(y, at, "id"), "rule \"%s\" stands here twice (first in line %u); keep one",
-				     id, vs_yaml_line(y, vs_yaml_key(y, other, "id")));
+			vs_yaml_find(y, vs_yaml_key(y, at, "id"),
+				     "rule \"%s\" stands here twice (first in line %u); keep one", id,
+				     vs_yaml_line(y, vs_yaml_key(y, other, "id")));
 			return false;
 		}
 	return true;
@@ -302,8 +304,8 @@ static void read_set(struct loader *l, struct entry *e)
 		read_announcing(y, raw->announcing, vs_yaml_key(y, e->at, "announcing"), &set->announcing);
 	read_rules(l, e);
 	if (raw->validity && raw->validity->jump_waived_by)
-		vs_rule_check_name(y, vs_yaml_key(y, vs_yaml_key(y, e->at, "validity"), "jump_waived_by"), "jump_waived_by",
-				   set->validity.jump_waived_by, set);
+		vs_rule_check_name(y, vs_yaml_key(y, vs_yaml_key(y, e->at, "validity"), "jump_waived_by"),
+				   "jump_waived_by", set->validity.jump_waived_by, set);
 	else if (!vs_rule_find(set, set->validity.jump_waived_by))
 		*set->validity.jump_waived_by = '\0';
 }
@@ -376,7 +378,8 @@ static bool name_fits(struct loader *l, const struct file *f, const char *name, 
 	if (strlen(name) >= VS_SET_NAME_CAP || name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-_.")])
 		vs_yaml_find(f->y, at, "`name` is \"%.80s\"; it must be 1 to 63 of a-z, 0-9, -, _ and .", name);
 	else if (other)
-		vs_yaml_find(f->y, at, "limit set \"%s\" is there already (%s, line %u); choose another name and `extends` it",
+		vs_yaml_find(f->y, at,
+			     "limit set \"%s\" is there already (%s, line %u); choose another name and `extends` it",
 			     name, other->file->name, vs_yaml_line(other->file->y, other->at));
 	else
 		return true;
@@ -440,8 +443,10 @@ static int open_files(struct loader *l, const struct vs_limit_source *sources, u
 	for (unsigned i = 0; i < l->n_files && !r; i++) {
 		const struct vs_embedded *in = &vs_limit_set_files[i];
 		const struct vs_limit_source *out = &sources[i - shipped];
-		l->files[i] = i < shipped ? (struct file){ .name = in->file, .bytes = in->bytes, .len = in->len, .shipped = true } :
-					    (struct file){ .name = out->name, .bytes = out->bytes, .len = out->len };
+		l->files[i] =
+			i < shipped
+				? (struct file){ .name = in->file, .bytes = in->bytes, .len = in->len, .shipped = true }
+				: (struct file){ .name = out->name, .bytes = out->bytes, .len = out->len };
 		r = open_file(l, &l->files[i]);
 	}
 	return r;

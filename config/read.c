@@ -42,9 +42,9 @@ static void take_log(struct vs_reader *l, const struct raw_log *log, vs_place at
 static const char *url_fault(const char *url)
 {
 	if (!strncmp(url, "ipc://", 6))
-		return !url[6]		       ? "names no file after ipc://" :
-		       strlen(url + 6) > 107 ? "is too long for a socket: at most 107 bytes after ipc://" :
-					       NULL;
+		return !url[6]                 ? "names no file after ipc://"
+		       : strlen(url + 6) > 107 ? "is too long for a socket: at most 107 bytes after ipc://"
+					       : NULL;
 	if (strncmp(url, "tcp://", 6))
 		return "begins neither with ipc:// nor with tcp://";
 	const char *colon = strrchr(url + 6, ':');
@@ -100,8 +100,8 @@ static void take_publish(struct vs_reader *l, const struct raw_publish *p, vs_pl
 }
 
 /* The clinic's own files beside the configuration.  They take part in the hash, so each is read once, here. */
-static struct vs_limit_source *read_files(struct vs_reader *l, const char *key, char *const *files, unsigned n, char ***ret_names,
-					  unsigned *ret_good)
+static struct vs_limit_source *read_files(struct vs_reader *l, const char *key, char *const *files, unsigned n,
+					  char ***ret_names, unsigned *ret_good)
 {
 	vs_place list = vs_yaml_key(l->y, l->top, key);
 	char **names = vs_arena_take(l->arena, n + 1, sizeof *names);
@@ -147,8 +147,9 @@ static void take_site(struct vs_reader *l, const char *site)
 {
 	for (const char *p = site; *p; p++)
 		if ((unsigned char)*p < 0x20) {
-			vs_yaml_find(l->y, vs_yaml_key(l->y, l->top, "site"),
-				     "`site` has a line break or tab in it; it must be one short name, like north-clinic");
+			vs_yaml_find(
+				l->y, vs_yaml_key(l->y, l->top, "site"),
+				"`site` has a line break or tab in it; it must be one short name, like north-clinic");
 			return;
 		}
 	snprintf(l->config->site, sizeof l->config->site, "%s", site);
@@ -180,8 +181,8 @@ static void take_devices(struct vs_reader *l, const struct raw_chair *raw, vs_pl
 		for (unsigned k = 0; k < i && *d->id; k++)
 			if (!strcmp(d->id, ret->devices[k].id)) {
 				vs_yaml_find(l->y, vs_yaml_key(l->y, place, "id"),
-					     "device \"%s\" is there already (line %u); ids of one chair must differ", d->id,
-					     ret->devices[k].line_no);
+					     "device \"%s\" is there already (line %u); ids of one chair must differ",
+					     d->id, ret->devices[k].line_no);
 				break;
 			}
 	}
@@ -201,8 +202,8 @@ static void take_set(struct vs_reader *l, const char *name, vs_place at, struct 
 	for (unsigned i = 0; i < 127 && vs_limits_name(sets, i); i++)
 		names[i] = vs_limits_name(sets, i);
 	near = vs_nearest(name, names);
-	vs_yaml_find(l->y, vs_yaml_key(l->y, at, "limits"), "there is no limit set \"%s\"%s%s%s it must be one of: %s", name,
-		     near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : ";",
+	vs_yaml_find(l->y, vs_yaml_key(l->y, at, "limits"), "there is no limit set \"%s\"%s%s%s it must be one of: %s",
+		     name, near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : ";",
 		     vs_word_list(names, list, sizeof list));
 }
 
@@ -264,7 +265,8 @@ static int read_into(struct whole *w, char *bytes, size_t len, struct vs_finding
 	return r ? r : findings->len > before ? -EINVAL : 0;
 }
 
-int vs_config_load_bytes(const char *file, char *bytes, size_t len, struct vs_config **ret, struct vs_findings *findings)
+int vs_config_load_bytes(const char *file, char *bytes, size_t len, struct vs_config **ret,
+			 struct vs_findings *findings)
 {
 	struct whole *w = calloc(1, sizeof *w);
 	if (w)
@@ -281,7 +283,8 @@ int vs_config_load_bytes(const char *file, char *bytes, size_t len, struct vs_co
 		vs_config_free(&w->config);
 		return r;
 	}
-	malloc_trim(0); /* the text of a thousand devices leaves 8 MB of free heap behind; the daemon wants to stay small */
+	malloc_trim(
+		0); /* the text of a thousand devices leaves 8 MB of free heap behind; the daemon wants to stay small */
 	*ret = &w->config;
 	return 0;
 }

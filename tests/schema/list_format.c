@@ -35,7 +35,8 @@ static void list(const char *format, const char *path, const cyaml_schema_value_
 	for (const cyaml_schema_field_t *f = v->mapping.fields; f->key; f++) {
 		char deeper[300];
 		snprintf(deeper, sizeof deeper, "%s%s%s", path, *path ? "." : "", f->key);
-		printf("%s %s %s%s\n", format, deeper, type_name(&f->value), f->value.flags & VS_REQUIRED ? " required" : "");
+		printf("%s %s %s%s\n", format, deeper, type_name(&f->value),
+		       f->value.flags & VS_REQUIRED ? " required" : "");
 		list(format, deeper, &f->value);
 	}
 }

@@ -62,7 +62,8 @@ static const char *base_name(const char *file)
 }
 
 /* Exactly one finding, in that file and line, with these words in it?  Says so on stderr where not. */
-static inline bool is_finding(const struct vs_findings *f, const char *file, unsigned line, const char *words, const char *why)
+static inline bool is_finding(const struct vs_findings *f, const char *file, unsigned line, const char *words,
+			      const char *why)
 {
 	if (f->len == 1 && f->at[0].line == line && !strcmp(base_name(f->at[0].file), file) &&
 	    strstr(f->at[0].text, words))

@@ -17,11 +17,11 @@ extern const struct vs_embedded vs_profile_files[];
 #define MODBUS CHAIR "      - id: bp\n        plugin: modbus\n        tcp: { host: 192.0.2.10 }\n"
 #define REGISTER MODBUS "        registers:\n          - "
 #define OXIMETER CHAIR "      - id: oxi\n        plugin: nonin-df2\n        serial: { path: /dev/ttyS0 }\n"
-#define RTU(id, path, more) \
-	"      - id: " id "\n        plugin: modbus\n        rtu: { path: " path " }\n" more \
+#define RTU(id, path, more)                                                                                            \
+	"      - id: " id "\n        plugin: modbus\n        rtu: { path: " path " }\n" more                           \
 	"        registers: [ { metric: spo2, table: input, address: 0 } ]\n"
-#define GOOD_CHAIRS \
-	"chairs:\n  - id: chair-1\n    limits: ketamine-adult\n    devices:\n" \
+#define GOOD_CHAIRS                                                                                                    \
+	"chairs:\n  - id: chair-1\n    limits: ketamine-adult\n    devices:\n"                                         \
 	"      - { id: oxi, plugin: nonin-df2, serial: { path: /dev/ttyS0 } }\n"
 
 static struct vs_config *load(const char *text)
@@ -58,7 +58,8 @@ static const char contract[] =
 	"        poll: 5min\n"
 	"        timeout: 200ms\n"
 	"        registers:\n"
-	"          - { metric: nibp_sys, table: input, address: 0, type: u16, scale: 0.5, offset: -2, invalid: [0, 65535] }\n"
+	"          - { metric: nibp_sys, table: input, address: 0, type: u16, scale: 0.5, offset: -2, invalid: [0, "
+	"65535] }\n"
 	"          - { metric: spo2, table: holding, address: 40, type: f32, order: cdab }\n"
 	"          - { flag: probe_off, table: discrete, address: 3 }\n"
 	"          - { flag: door_open, table: input, address: 5, type: bit, bit: 3 }\n"
@@ -128,11 +129,12 @@ static void the_example_that_ships_is_good(void **state)
 static void what_is_left_out_has_its_default(void **state)
 {
 	(void)state;
-	struct vs_config *c = load(OXIMETER "      - id: bp\n        plugin: modbus\n        rtu: { path: /dev/ttyS1 }\n"
-					    "        registers: [ { metric: rr, table: input, address: 7 } ]\n"
-					    "      - { id: demo, plugin: modbus, rtu: { path: /dev/ttyS2 }, profile: "
-					    "dfrobot-sen0344 }\n"
-					    "      - { id: far, plugin: nonin-df2, tcp: { host: box, port: 4001 } }\n");
+	struct vs_config *c =
+		load(OXIMETER "      - id: bp\n        plugin: modbus\n        rtu: { path: /dev/ttyS1 }\n"
+			      "        registers: [ { metric: rr, table: input, address: 7 } ]\n"
+			      "      - { id: demo, plugin: modbus, rtu: { path: /dev/ttyS2 }, profile: "
+			      "dfrobot-sen0344 }\n"
+			      "      - { id: far, plugin: nonin-df2, tcp: { host: box, port: 4001 } }\n");
 	const struct vs_device_config *d = c->chairs[0].devices;
 	assert_string_equal(c->control, "/run/vitalsd/control.sock");
 	assert_int_equal(c->n_events + c->n_queries, 0);
@@ -159,8 +161,9 @@ static void a_profile_from_a_file_may_be_overridden(void **state)
 	(void)state;
 	put_file("profile.yaml", "summary: a ward monitor\nline: { baud: 4800, parity: none }\nunit: 9\npoll: 2s\n"
 				 "registers: [ { metric: spo2, table: input, address: 1 } ]\n");
-	struct vs_config *c = load(CHAIR "      - id: m\n        plugin: modbus\n        rtu: { path: /dev/ttyS1, baud: 1200 }\n"
-					 "        profile: ./profile.yaml\n        poll: 3s\n");
+	struct vs_config *c =
+		load(CHAIR "      - id: m\n        plugin: modbus\n        rtu: { path: /dev/ttyS1, baud: 1200 }\n"
+			   "        profile: ./profile.yaml\n        poll: 3s\n");
 	const struct vs_device_config *d = c->chairs[0].devices;
 	assert_true(d->line.baud == 1200 && d->line.parity == 'N');
 	assert_true(d->unit == 9 && d->poll_ms == 3000 && d->map->len == 1);
@@ -183,7 +186,8 @@ static void every_profile_that_ships_is_good(void **state)
 static void equal_maps_are_kept_once(void **state)
 {
 	(void)state;
-	struct vs_config *c = load(CHAIR RTU("a", "/dev/ttyS1", "        unit: 1\n") RTU("b", "/dev/ttyS1", "        unit: 2\n"));
+	struct vs_config *c =
+		load(CHAIR RTU("a", "/dev/ttyS1", "        unit: 1\n") RTU("b", "/dev/ttyS1", "        unit: 2\n"));
 	assert_ptr_equal(c->chairs[0].devices[0].map, c->chairs[0].devices[1].map);
 	vs_config_free(c);
 }
@@ -195,7 +199,8 @@ static void the_hash_is_that_of_the_files(void **state)
 	char abc[VS_HASH_CAP], first[VS_HASH_CAP];
 	const struct vs_piece pieces[] = { { "a", 1 }, { "bc", 2 } };
 	vs_hash_hex(pieces, 2, abc);
-	assert_string_equal(abc, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"); /* FIPS 180-4, "abc" */
+	assert_string_equal(abc,
+			    "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"); /* FIPS 180-4, "abc" */
 	put_file("limits.yaml", "sets: [ { name: my-clinic, extends: ketamine-adult } ]\n");
 	struct vs_config *c = load(contract);
 	memcpy(first, c->hash, sizeof first);
@@ -217,10 +222,10 @@ static void a_reload_sees_what_changed(void **state)
 		{ OXIMETER, OXIMETER, true, "the same file" },
 		{ OXIMETER, "# a comment\n" OXIMETER, true, "moved by a line" },
 		{ OXIMETER "        options: { dialect: oem3 }\n", OXIMETER, false, "an option went away" },
-		{ OXIMETER "        options: { dialect: oem3 }\n", OXIMETER "        options: { dialect: oem3 }\n", true,
-		  "the same option" },
-		{ REGISTER "{ metric: spo2, table: input, address: 1 }\n", REGISTER "{ metric: spo2, table: input, address: 2 }\n",
-		  false, "another register" },
+		{ OXIMETER "        options: { dialect: oem3 }\n", OXIMETER "        options: { dialect: oem3 }\n",
+		  true, "the same option" },
+		{ REGISTER "{ metric: spo2, table: input, address: 1 }\n",
+		  REGISTER "{ metric: spo2, table: input, address: 2 }\n", false, "another register" },
 		{ REGISTER "{ metric: spo2, table: input, address: 1 }\n        poll: 1s\n",
 		  REGISTER "{ metric: spo2, table: input, address: 1 }\n", true, "a default written out" },
 		{ REGISTER "{ metric: spo2, table: input, address: 1 }\n        poll: 2s\n",
@@ -259,7 +264,8 @@ static const struct {
 
 	/* keys */
 	{ STATION "chiars: []\n" GOOD_CHAIRS, 3, "unknown key `chiars`; did you mean `chairs`?", "a slip" },
-	{ STATION "colour: red\n" GOOD_CHAIRS, 3, "unknown key `colour`; known here are: site, log, publish", "no such key" },
+	{ STATION "colour: red\n" GOOD_CHAIRS, 3, "unknown key `colour`; known here are: site, log, publish",
+	  "no such key" },
 	{ STATION "<<: { site: b }\n" GOOD_CHAIRS, 3, "unknown key `<<`", "merging" },
 	{ STATION "? [ a ]\n: b\n" GOOD_CHAIRS, 3, "a key must be a plain word", "a list as key" },
 	{ STATION GOOD_CHAIRS "site: south\n", 8, "`site` stands here twice (first in line 1)", "a key twice" },
@@ -271,35 +277,44 @@ static const struct {
 	/* the station */
 	{ "site:\nlog: { path: /x }\n" GOOD_CHAIRS, 1, "`site` is empty", "an empty value" },
 	{ "site: ~\nlog: { path: /x }\n" GOOD_CHAIRS, 1, "`site` is \"~\"", "a null" },
-	{ "site: [ a ]\nlog: { path: /x }\n" GOOD_CHAIRS, 1, "`site` is a list; it must be a text", "a list for a text" },
+	{ "site: [ a ]\nlog: { path: /x }\n" GOOD_CHAIRS, 1, "`site` is a list; it must be a text",
+	  "a list for a text" },
 	{ "site: \"a\\nb\"\nlog: { path: /x }\n" GOOD_CHAIRS, 1, "line break", "a site of two lines" },
 	{ "site: \"a\\0b\"\nlog: { path: /x }\n" GOOD_CHAIRS, 1, "`site`", "a NUL inside" },
 	{ "site: a\nlog: { path: \"\" }\n" GOOD_CHAIRS, 2, "`path` is empty", "an empty path" },
 	{ "site: a\nlog: { path: /x, custody: 8 }\n" GOOD_CHAIRS, 2, "from 256KiB to 1GiB", "a ring of 8 bytes" },
 	{ "site: a\nlog: { path: /x, custody: 8Mb }\n" GOOD_CHAIRS, 2, "`custody` is \"8Mb\"", "not a unit" },
 	{ STATION "publish: { events: \"tcp://127.0.0.1:7700\" }\n" GOOD_CHAIRS, 3, "must be a list", "no list" },
-	{ STATION "publish: { events: [ \"http://x\" ] }\n" GOOD_CHAIRS, 3, "neither with ipc:// nor with tcp://", "http" },
+	{ STATION "publish: { events: [ \"http://x\" ] }\n" GOOD_CHAIRS, 3, "neither with ipc:// nor with tcp://",
+	  "http" },
 	{ STATION "publish: { events: [ \"ipc://\" ] }\n" GOOD_CHAIRS, 3, "names no file", "ipc without a file" },
-	{ STATION "publish: { events: [ \"tcp://127.0.0.1\" ] }\n" GOOD_CHAIRS, 3, "must be tcp://ADDRESS:PORT", "tcp without a port" },
-	{ STATION "publish: { query: [ \"tcp://*:65536\" ] }\n" GOOD_CHAIRS, 3, "no port from 1 to 65535", "port 65536" },
+	{ STATION "publish: { events: [ \"tcp://127.0.0.1\" ] }\n" GOOD_CHAIRS, 3, "must be tcp://ADDRESS:PORT",
+	  "tcp without a port" },
+	{ STATION "publish: { query: [ \"tcp://*:65536\" ] }\n" GOOD_CHAIRS, 3, "no port from 1 to 65535",
+	  "port 65536" },
 	{ STATION "publish: { query: [ \"tcp://*:77a\" ] }\n" GOOD_CHAIRS, 3, "no port", "letters in the port" },
 	{ STATION "publish:\n  events: [ \"tcp://*:7700\" ]\n  query: [ \"tcp://*:7700\" ]\n" GOOD_CHAIRS, 5,
 	  "bound twice (also in line 4)", "one endpoint for both" },
-	{ STATION "limit_files: [ nowhere.yaml ]\n" GOOD_CHAIRS, 3, "nowhere.yaml: cannot be read", "no such limit file" },
+	{ STATION "limit_files: [ nowhere.yaml ]\n" GOOD_CHAIRS, 3, "nowhere.yaml: cannot be read",
+	  "no such limit file" },
 	{ STATION "limit_files: [ . ]\n" GOOD_CHAIRS, 3, "is a directory", "a folder as limit file" },
-	{ STATION "preset_files: [ nowhere.yaml ]\n" GOOD_CHAIRS, 3, "nowhere.yaml: cannot be read", "no such preset file" },
+	{ STATION "preset_files: [ nowhere.yaml ]\n" GOOD_CHAIRS, 3, "nowhere.yaml: cannot be read",
+	  "no such preset file" },
 
 	/* chairs and devices */
 	{ STATION "chairs: []\n", 3, "`chairs` has 0 entries", "no chair" },
 	{ STATION "chairs: [ 7 ]\n", 3, "`chairs` is \"7\"; it must be a mapping", "a number as chair" },
-	{ STATION "chairs: [ { id: Chair 1, limits: ketamine-adult, devices: [ { id: o, plugin: nonin-df2, serial: { path: "
-		  "/dev/ttyS0 } } ] } ]\n",
+	{ STATION
+	  "chairs: [ { id: Chair 1, limits: ketamine-adult, devices: [ { id: o, plugin: nonin-df2, serial: { path: "
+	  "/dev/ttyS0 } } ] } ]\n",
 	  3, "`id` is \"Chair 1\"", "capitals and a space" },
-	{ STATION GOOD_CHAIRS "  - id: chair-1\n    limits: ketamine-adult\n    devices: [ { id: o, plugin: nonin-df2, serial: "
-			      "{ path: /dev/ttyS1 } } ]\n",
+	{ STATION GOOD_CHAIRS
+	  "  - id: chair-1\n    limits: ketamine-adult\n    devices: [ { id: o, plugin: nonin-df2, serial: "
+	  "{ path: /dev/ttyS1 } } ]\n",
 	  8, "chair \"chair-1\" is there already (line 4)", "a chair twice" },
-	{ STATION "chairs:\n  - id: a\n    limits: ketamin-adult\n    devices: [ { id: o, plugin: nonin-df2, serial: { path: "
-		  "/dev/ttyS0 } } ]\n",
+	{ STATION
+	  "chairs:\n  - id: a\n    limits: ketamin-adult\n    devices: [ { id: o, plugin: nonin-df2, serial: { path: "
+	  "/dev/ttyS0 } } ]\n",
 	  5, "there is no limit set \"ketamin-adult\"; did you mean \"ketamine-adult\"?", "an unknown set" },
 	{ STATION "chairs:\n  - id: a\n    limits: ketamine-adult\n", 4, "`devices` is missing", "no devices" },
 	{ OXIMETER "      - id: oxi\n        plugin: nonin-df2\n        serial: { path: /dev/ttyS1 }\n", 10,
@@ -312,15 +327,17 @@ static const struct {
 	{ OXIMETER "        tcp: { host: a, port: 1 }\n", 10, "`tcp` beside `serial`", "two connections" },
 	{ CHAIR "      - id: a\n        plugin: nonin-df2\n        rtu: { path: /dev/ttyS0 }\n", 9,
 	  "`rtu:` is for plugin modbus", "rtu for a talker" },
-	{ CHAIR "      - id: a\n        plugin: modbus\n        serial: { path: /dev/ttyS0 }\n        profile: dfrobot-sen0344\n",
+	{ CHAIR "      - id: a\n        plugin: modbus\n        serial: { path: /dev/ttyS0 }\n        profile: "
+		"dfrobot-sen0344\n",
 	  9, "write rtu: in place of serial:", "serial for modbus" },
 	{ CHAIR "      - id: a\n        plugin: nonin-df2\n        tcp: { host: a }\n", 9, "`port` is missing",
 	  "which port, of a serial server" },
-	{ CHAIR "      - id: a\n        plugin: nonin-df2\n        tcp: { host: a, port: 0 }\n", 9, "from 1 to 65535", "port 0" },
-	{ CHAIR "      - id: a\n        plugin: nonin-df2\n        tcp: { host: a, port: 70000 }\n", 9, "from 1 to 65535",
-	  "port 70000" },
-	{ CHAIR "      - id: a\n        plugin: nonin-df2\n        tcp: { host: \"a b\", port: 7 }\n", 9, "name or an address",
-	  "a space in the host" },
+	{ CHAIR "      - id: a\n        plugin: nonin-df2\n        tcp: { host: a, port: 0 }\n", 9, "from 1 to 65535",
+	  "port 0" },
+	{ CHAIR "      - id: a\n        plugin: nonin-df2\n        tcp: { host: a, port: 70000 }\n", 9,
+	  "from 1 to 65535", "port 70000" },
+	{ CHAIR "      - id: a\n        plugin: nonin-df2\n        tcp: { host: \"a b\", port: 7 }\n", 9,
+	  "name or an address", "a space in the host" },
 	{ CHAIR "      - id: a\n        plugin: nonin-df2\n        tcp: { host: a, port: 7, framing: rtu }\n", 9,
 	  "`framing` is for plugin modbus", "RTU frames of a talker" },
 	{ CHAIR "      - id: a\n        plugin: nonin-df2\n        serial: { path: ttyS0 }\n", 9, "whole path",
@@ -332,87 +349,109 @@ static const struct {
 	  "whole number", "half a baud" },
 	{ CHAIR "      - id: a\n        plugin: nonin-df2\n        serial: { path: /dev/ttyS0, parity: evn }\n", 9,
 	  "did you mean \"even\"? It must be one of: none, even, odd", "a slip in a word" },
-	{ CHAIR "      - id: a\n        plugin: nonin-df2\n        serial: { path: /dev/ttyS0, data_bits: 9 }\n", 9, "from 5 to 8",
-	  "nine bits" },
+	{ CHAIR "      - id: a\n        plugin: nonin-df2\n        serial: { path: /dev/ttyS0, data_bits: 9 }\n", 9,
+	  "from 5 to 8", "nine bits" },
 	{ OXIMETER "        options: { dialekt: oem3 }\n", 10, "dialekt", "an unknown option" },
 	{ OXIMETER "        options: { dialect: oem4 }\n", 10, "oem4", "an unknown value of an option" },
 	{ OXIMETER "        options: [ dialect ]\n", 10, "`options` must be a mapping", "a list of options" },
 	{ OXIMETER "        options: { dialect: [ oem3 ] }\n", 10, "one word and its value", "a list as value" },
-	{ OXIMETER "        options:\n          dialect: oem3\n          dialect: oem3\n", 12, "stands here twice", "an option twice" },
+	{ OXIMETER "        options:\n          dialect: oem3\n          dialect: oem3\n", 12, "stands here twice",
+	  "an option twice" },
 	{ OXIMETER "        unit: 1\n", 10, "`unit` is for plugin modbus", "a unit of a talker" },
-	{ OXIMETER "        registers: [ { metric: spo2, table: input, address: 1 } ]\n", 10, "`registers` is for plugin modbus",
-	  "registers of a talker" },
+	{ OXIMETER "        registers: [ { metric: spo2, table: input, address: 1 } ]\n", 10,
+	  "`registers` is for plugin modbus", "registers of a talker" },
 	{ OXIMETER "        poll: 1s\n", 10, "not polled", "a period of a talker" },
 	{ OXIMETER "        start_cuff: yes\n", 10, "it must be one of: never, allowed", "start_cuff is a word" },
 
 	/* modbus */
-	{ MODBUS "        profile: dfrobot-sen0344\n        options: { a: b }\n", 11, "modbus has no options", "options of modbus" },
+	{ MODBUS "        profile: dfrobot-sen0344\n        options: { a: b }\n", 11, "modbus has no options",
+	  "options of modbus" },
 	{ MODBUS, 7, "it must have `registers:` or `profile: NAME`", "no registers" },
 	{ MODBUS "        registers: []\n", 10, "`registers` has 0 entries", "an empty map" },
 	{ MODBUS "        profile: dfrobot-sen344\n", 10, "did you mean \"dfrobot-sen0344\"?", "an unknown profile" },
 	{ MODBUS "        profile: ./nowhere.yaml\n", 10, "nowhere.yaml: cannot be read", "no such profile file" },
-	{ MODBUS "        profile: dfrobot-sen0344\n        registers: [ { metric: spo2, table: input, address: 1 } ]\n", 10,
-	  "`profile` beside `registers`", "a profile and registers" },
+	{ MODBUS
+	  "        profile: dfrobot-sen0344\n        registers: [ { metric: spo2, table: input, address: 1 } ]\n",
+	  10, "`profile` beside `registers`", "a profile and registers" },
 	{ MODBUS "        profile: dfrobot-sen0344\n        unit: 256\n", 11, "from 0 to 255", "a unit beyond a byte" },
 	{ MODBUS "        profile: dfrobot-sen0344\n        unit: -1\n", 11, "`unit` is \"-1\"", "a negative unit" },
-	{ MODBUS "        profile: dfrobot-sen0344\n        poll: 1\n", 11, "`poll` is \"1\"; it must be a duration", "no unit of time" },
-	{ MODBUS "        profile: dfrobot-sen0344\n        poll: 1m\n", 11, "`poll` is \"1m\"", "m is no unit of time" },
-	{ MODBUS "        profile: dfrobot-sen0344\n        poll: 1ms\n", 11, "from 20ms", "a thousand polls a second" },
-	{ MODBUS "        profile: dfrobot-sen0344\n        timeout: 2h\n", 11, "`timeout` is \"2h\"", "a timeout of hours" },
+	{ MODBUS "        profile: dfrobot-sen0344\n        poll: 1\n", 11, "`poll` is \"1\"; it must be a duration",
+	  "no unit of time" },
+	{ MODBUS "        profile: dfrobot-sen0344\n        poll: 1m\n", 11, "`poll` is \"1m\"",
+	  "m is no unit of time" },
+	{ MODBUS "        profile: dfrobot-sen0344\n        poll: 1ms\n", 11, "from 20ms",
+	  "a thousand polls a second" },
+	{ MODBUS "        profile: dfrobot-sen0344\n        timeout: 2h\n", 11, "`timeout` is \"2h\"",
+	  "a timeout of hours" },
 	{ MODBUS "        profile: dfrobot-sen0344\n        retries: 11\n", 11, "from 0 to 10", "eleven retries" },
-	{ MODBUS "        profile: dfrobot-sen0344\n        largest_gap: 125\n", 11, "from 0 to 124", "more than a request holds" },
+	{ MODBUS "        profile: dfrobot-sen0344\n        largest_gap: 125\n", 11, "from 0 to 124",
+	  "more than a request holds" },
 	{ REGISTER "{ metric: spo, table: input, address: 1 }\n", 11, "did you mean \"spo2\"?", "an unknown metric" },
 	{ REGISTER "{ metric: rpp, table: input, address: 1 }\n", 11, "one of: hr, pr, spo2", "a derived metric" },
-	{ REGISTER "{ metric: spo2, table: inputs, address: 1 }\n", 11, "did you mean \"input\"? It must be one of: input, holding",
-	  "an unknown table" },
-	{ REGISTER "{ metric: spo2, table: input, address: 65536 }\n", 11, "from 0 to 65535", "an address beyond the last" },
+	{ REGISTER "{ metric: spo2, table: inputs, address: 1 }\n", 11,
+	  "did you mean \"input\"? It must be one of: input, holding", "an unknown table" },
+	{ REGISTER "{ metric: spo2, table: input, address: 65536 }\n", 11, "from 0 to 65535",
+	  "an address beyond the last" },
 	{ REGISTER "{ metric: spo2, table: input, address: 010 }\n", 11, "`address` is \"010\"", "8 or 10?" },
-	{ REGISTER "{ metric: spo2, table: input, address: 65535, type: u32 }\n", 11, "65535 is the last", "half beyond the last" },
-	{ REGISTER "{ metric: spo2, table: input, address: 1, type: f64 }\n", 11, "one of: u16, i16, u32", "an unknown type" },
+	{ REGISTER "{ metric: spo2, table: input, address: 65535, type: u32 }\n", 11, "65535 is the last",
+	  "half beyond the last" },
+	{ REGISTER "{ metric: spo2, table: input, address: 1, type: f64 }\n", 11, "one of: u16, i16, u32",
+	  "an unknown type" },
 	{ REGISTER "{ metric: spo2, table: input, address: 1, type: f32, order: dcab }\n", 11, "one of: abcd, cdab",
 	  "an unknown order" },
 	{ REGISTER "{ metric: spo2, table: input, address: 1, order: cdab }\n", 11, "`order` is for u32, i32 and f32",
 	  "an order of one register" },
 	{ REGISTER "{ metric: spo2, table: input, address: 1, scale: 0 }\n", 11, "`scale` 0", "every value 0" },
-	{ REGISTER "{ metric: spo2, table: input, address: 1, scale: nan }\n", 11, "`scale` is \"nan\"; it must be a number",
-	  "a scale that is no number" },
-	{ REGISTER "{ metric: spo2, table: input, address: 1, scale: 1,5 }\n", 11, "unknown key `5`", "a decimal comma" },
-	{ REGISTER "{ metric: spo2, table: input, address: 1, invalid: 0 }\n", 11, "`invalid` is \"0\"; it must be a list",
-	  "one code without brackets" },
-	{ REGISTER "{ metric: spo2, table: input, address: 1, type: i16, invalid: [ 65535 ] }\n", 11, "can never be read as i16",
-	  "a code that cannot come" },
-	{ REGISTER "{ metric: spo2, table: coil, address: 1 }\n", 11, "a metric is a number; a bit is a flag", "a number of one bit" },
-	{ REGISTER "{ flag: off, table: discrete, address: 1, type: u16 }\n", 11, "table of single bits", "a number among bits" },
+	{ REGISTER "{ metric: spo2, table: input, address: 1, scale: nan }\n", 11,
+	  "`scale` is \"nan\"; it must be a number", "a scale that is no number" },
+	{ REGISTER "{ metric: spo2, table: input, address: 1, scale: 1,5 }\n", 11, "unknown key `5`",
+	  "a decimal comma" },
+	{ REGISTER "{ metric: spo2, table: input, address: 1, invalid: 0 }\n", 11,
+	  "`invalid` is \"0\"; it must be a list", "one code without brackets" },
+	{ REGISTER "{ metric: spo2, table: input, address: 1, type: i16, invalid: [ 65535 ] }\n", 11,
+	  "can never be read as i16", "a code that cannot come" },
+	{ REGISTER "{ metric: spo2, table: coil, address: 1 }\n", 11, "a metric is a number; a bit is a flag",
+	  "a number of one bit" },
+	{ REGISTER "{ flag: off, table: discrete, address: 1, type: u16 }\n", 11, "table of single bits",
+	  "a number among bits" },
 	{ REGISTER "{ flag: off, table: discrete, address: 1, bit: 2 }\n", 11, "`bit` is for flags inside a register",
 	  "a bit of a bit" },
 	{ REGISTER "{ flag: off, table: input, address: 1 }\n", 11, "write `type: bit` and `bit:`", "which bit?" },
 	{ REGISTER "{ flag: off, table: input, address: 1, type: bit }\n", 11, "needs `bit:`", "which bit, again?" },
 	{ REGISTER "{ flag: off, table: input, address: 1, type: bit, bit: 16 }\n", 11, "from 0 to 15", "bit 16" },
 	{ REGISTER "{ flag: Off!, table: coil, address: 1 }\n", 11, "it must be a word of a-z", "a flag with a bang" },
-	{ REGISTER "{ metric: spo2, table: input, address: 1, inverted: true }\n", 11, "`inverted` is for flags", "an inverted number" },
-	{ REGISTER "{ metric: spo2, table: input, address: 1, concerns: [ pr ] }\n", 11, "`concerns` is for flags", "a number about another" },
-	{ REGISTER "{ flag: off, table: coil, address: 1, concerns: [ pulse ] }\n", 11, "`concerns`", "about no metric" },
-	{ REGISTER "{ flag: off, table: coil, address: 1, scale: 2 }\n", 11, "`scale` is for numbers", "a scaled flag" },
+	{ REGISTER "{ metric: spo2, table: input, address: 1, inverted: true }\n", 11, "`inverted` is for flags",
+	  "an inverted number" },
+	{ REGISTER "{ metric: spo2, table: input, address: 1, concerns: [ pr ] }\n", 11, "`concerns` is for flags",
+	  "a number about another" },
+	{ REGISTER "{ flag: off, table: coil, address: 1, concerns: [ pulse ] }\n", 11, "`concerns`",
+	  "about no metric" },
+	{ REGISTER "{ flag: off, table: coil, address: 1, scale: 2 }\n", 11, "`scale` is for numbers",
+	  "a scaled flag" },
 	{ REGISTER "{ metric: spo2, flag: off, table: input, address: 1 }\n", 11, "`metric` and `flag` in one register",
 	  "both in one" },
 	{ REGISTER "{ table: input, address: 1 }\n", 11, "neither `metric` nor `flag`", "holds what?" },
 	{ REGISTER "{ metric: spo2, address: 1 }\n", 11, "`table` is missing", "no table" },
 	{ REGISTER "{ metric: spo2, table: input }\n", 11, "`address` is missing", "no address" },
-	{ REGISTER "{ metric: spo2, table: input, address: 1 }\n          - { metric: spo2, table: input, address: 2 }\n", 12,
-	  "`spo2` stands here twice (first in line 11)", "a metric twice" },
-	{ REGISTER "{ metric: nibp_sys, table: input, address: 1 }\n        new_reading: { table: coil, address: 1, type: u16 }\n", 12,
-	  "table of single bits", "new_reading is checked as well" },
+	{ REGISTER
+	  "{ metric: spo2, table: input, address: 1 }\n          - { metric: spo2, table: input, address: 2 }\n",
+	  12, "`spo2` stands here twice (first in line 11)", "a metric twice" },
+	{ REGISTER "{ metric: nibp_sys, table: input, address: 1 }\n        new_reading: { table: coil, address: 1, "
+		   "type: u16 }\n",
+	  12, "table of single bits", "new_reading is checked as well" },
 
 	/* lines that are shared */
 	{ OXIMETER "      - id: two\n        plugin: nonin-df2\n        serial: { path: /dev/ttyS0 }\n", 12,
 	  "/dev/ttyS0 is in use by device \"oxi\" (line 7) already", "a port twice" },
 	{ CHAIR RTU("a", "/dev/ttyS1", "") RTU("b", "/dev/ttyS1", ""), 11, "unit 1 is device \"a\" (line 7) already",
 	  "two units 1 on a line" },
-	{ CHAIR RTU("a", "/dev/ttyS1", "        unit: 2\n") RTU("b", "/dev/ttyS1, baud: 9600", ""), 14, "one line has one setting",
-	  "two speeds on a line" },
-	{ CHAIR RTU("a", "/dev/ttyS1", "        unit: 248\n"), 10, "from 0 to 247 on an RTU line", "unit 248 on a line" },
+	{ CHAIR RTU("a", "/dev/ttyS1", "        unit: 2\n") RTU("b", "/dev/ttyS1, baud: 9600", ""), 14,
+	  "one line has one setting", "two speeds on a line" },
+	{ CHAIR RTU("a", "/dev/ttyS1", "        unit: 248\n"), 10, "from 0 to 247 on an RTU line",
+	  "unit 248 on a line" },
 	{ CHAIR RTU("a", "/dev/ttyS1, data_bits: 7", ""), 9, "always has 8", "RTU of seven bits" },
-	{ MODBUS "        profile: dfrobot-sen0344\n      - id: b\n        plugin: nonin-df2\n        tcp: { host: 192.0.2.10, port: 502 "
+	{ MODBUS "        profile: dfrobot-sen0344\n      - id: b\n        plugin: nonin-df2\n        tcp: { host: "
+		 "192.0.2.10, port: 502 "
 		 "}\n",
 	  13, "only Modbus devices may share a line", "a talker on the gateway's port" },
 };
@@ -435,26 +474,26 @@ static void every_wrong_file_is_refused_at_its_line(void **state)
 static void ten_things_wrong_are_found_in_one_run(void **state)
 {
 	(void)state;
-	static const char text[] = "sitte: north\n"                                            /* 1 unknown, and site missing */
-				   "log: { path: /x, custody: much }\n"                        /* 2 */
-				   "publish: { events: [ \"udp://a:1\" ] }\n"                  /* 3 */
+	static const char text[] = "sitte: north\n"                           /* 1 unknown, and site missing */
+				   "log: { path: /x, custody: much }\n"       /* 2 */
+				   "publish: { events: [ \"udp://a:1\" ] }\n" /* 3 */
 				   "chairs:\n"
-				   "  - id: Chair\n"                                           /* 5 */
-				   "    limits: none-such\n"                                   /* 6 */
+				   "  - id: Chair\n"         /* 5 */
+				   "    limits: none-such\n" /* 6 */
 				   "    devices:\n"
 				   "      - id: a\n"
-				   "        plugin: nonin-df9\n"                               /* 9 */
+				   "        plugin: nonin-df9\n" /* 9 */
 				   "      - id: b\n"
 				   "        plugin: modbus\n"
-				   "        tcp: { host: h, port: 99999 }\n"                   /* 12 */
-				   "        unit: 300\n"                                       /* 13 */
-				   "        poll: soon\n"                                      /* 14 */
+				   "        tcp: { host: h, port: 99999 }\n" /* 12 */
+				   "        unit: 300\n"                     /* 13 */
+				   "        poll: soon\n"                    /* 14 */
 				   "        registers:\n"
 				   "          - { metric: spo2, table: input, address: -1 }\n" /* 16 */
 				   "          - { metric: pulse, table: input, address: 2 }\n" /* 17 */
 				   "      - id: b\n"                                           /* 18 */
 				   "        plugin: nonin-df2\n"
-				   "        serial: { path: /dev/ttyS0, parity: 0 }\n";        /* 20 */
+				   "        serial: { path: /dev/ttyS0, parity: 0 }\n"; /* 20 */
 	static const unsigned lines[] = { 1, 1, 2, 3, 5, 6, 9, 12, 13, 14, 16, 17, 18, 20 };
 	struct vs_findings f = { 0 };
 	struct vs_config *c = NULL;
@@ -475,19 +514,23 @@ static void a_wrong_profile_is_refused_in_its_own_file(void **state)
 		unsigned line;
 		const char *words, *why;
 	} story[] = {
-		{ "registers: [ { metric: spo2, table: input, address: 1 } ]\n", 1, "`summary` is missing", "no summary" },
+		{ "registers: [ { metric: spo2, table: input, address: 1 } ]\n", 1, "`summary` is missing",
+		  "no summary" },
 		{ "summary: x\n", 1, "`registers` is missing", "no registers" },
-		{ "summary: x\nregisters:\n  - { metric: spo2, table: input, address: 1, scale: 0 }\n", 3, "`scale` 0", "scale 0" },
-		{ "summary: x\nunit: 256\nregisters: [ { metric: spo2, table: input, address: 1 } ]\n", 2, "from 0 to 255", "unit" },
+		{ "summary: x\nregisters:\n  - { metric: spo2, table: input, address: 1, scale: 0 }\n", 3, "`scale` 0",
+		  "scale 0" },
+		{ "summary: x\nunit: 256\nregisters: [ { metric: spo2, table: input, address: 1 } ]\n", 2,
+		  "from 0 to 255", "unit" },
 		{ "summary: [\n", 2, "not YAML", "syntax" },
 	};
 	for (size_t i = 0; i < sizeof story / sizeof *story; i++) {
 		struct vs_findings f = { 0 };
 		struct vs_config *c = NULL;
 		put_file("profile.yaml", story[i].text);
-		assert_int_equal(vs_config_load(put_file("config.yaml", MODBUS "        profile: ./profile.yaml\n      - id: b\n"
-								       "        plugin: modbus\n        tcp: { host: other }\n"
-								       "        profile: ./profile.yaml\n"),
+		assert_int_equal(vs_config_load(put_file("config.yaml",
+							 MODBUS "        profile: ./profile.yaml\n      - id: b\n"
+								"        plugin: modbus\n        tcp: { host: other }\n"
+								"        profile: ./profile.yaml\n"),
 						&c, &f),
 				 -EINVAL);
 		bool good = is_finding(&f, "profile.yaml", story[i].line, story[i].words, story[i].why);

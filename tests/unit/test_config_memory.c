@@ -48,12 +48,14 @@ static const char right[] =
 	"chairs:\n  - id: a\n    limits: mine\n    devices:\n"
 	"      - { id: o, plugin: nonin-df2, serial: { path: /dev/ttyS0 }, options: { dialect: oem3 } }\n"
 	"      - { id: p, plugin: modbus, rtu: { path: /dev/ttyS1 }, profile: ./profile.yaml }\n"
-	"      - { id: q, plugin: modbus, tcp: { host: h }, registers: [ { metric: spo2, table: input, address: 1 } ] }\n";
+	"      - { id: q, plugin: modbus, tcp: { host: h }, registers: [ { metric: spo2, table: input, address: 1 } ] "
+	"}\n";
 
-static const char wrong[] = "site: [ s ]\nlog: { path: /l, custody: 1 }\nlimit_files: [ limits.yaml ]\nnonsense: 1\n"
-			    "chairs:\n  - id: A\n    limits: nine\n    devices:\n"
-			    "      - { id: o, plugin: nonin, serial: { path: x } }\n"
-			    "      - { id: p, plugin: modbus, rtu: { path: /dev/ttyS1 }, profile: ./profile.yaml, unit: 999 }\n";
+static const char wrong[] =
+	"site: [ s ]\nlog: { path: /l, custody: 1 }\nlimit_files: [ limits.yaml ]\nnonsense: 1\n"
+	"chairs:\n  - id: A\n    limits: nine\n    devices:\n"
+	"      - { id: o, plugin: nonin, serial: { path: x } }\n"
+	"      - { id: p, plugin: modbus, rtu: { path: /dev/ttyS1 }, profile: ./profile.yaml, unit: 999 }\n";
 
 /* Fails every allocation in turn (further on, one in fifty of them), until none is left to fail. */
 static void story(const char *text, int without_failure)
@@ -80,7 +82,8 @@ static int make_files(void **state)
 {
 	int r = make_folder(state);
 	if (!r) {
-		put_file("limits.yaml", "sets: [ { name: mine, rules: [ { id: x, metric: hr, when: above, limit: 120, priority: low } ] } ]\n");
+		put_file("limits.yaml", "sets: [ { name: mine, rules: [ { id: x, metric: hr, when: above, limit: 120, "
+					"priority: low } ] } ]\n");
 		put_file("profile.yaml", "summary: p\nregisters: [ { metric: rr, table: input, address: 1 } ]\n");
 	}
 	return r;
