@@ -595,6 +595,8 @@ static void make_entry(struct attempt *t)
 	if (!settle(t))
 		return;
 	t->a->todo |= entry_todo(e);
+	if (t->s->last[e->kind].number != e->number)
+		t->a->todo &= ~(unsigned)VS_DO_MOAAS; /* it corrects an older one; rules judge what is now */
 	if (e->kind == VS_ENTRY_WEIGHT)
 		t->a->todo |= VS_DO_SESSION;
 	urgent(t, e);

@@ -255,7 +255,9 @@ int vs_watch_restore(struct vs_watch *w, const uint8_t *buf, size_t len, uint64_
 	w->session_wake_ms = at_ms;
 	struct out o = { w, NULL, emit, ctx, false };
 	struct vs_session_request q;
-	if (vs_session_after_gap(&w->session, w->data, gap_ms, &q))
+	if (vs_session_after_gap(&w->session, w->data, gap_ms, &q)) {
+		q.due_ms = (int64_t)at_ms; /* now */
 		emit_request(&o, &q, at_ms, wall_ms);
+	}
 	return 0;
 }
