@@ -120,7 +120,8 @@ static uint32_t refusals(const struct vs_modbus *m, char *buf, size_t cap)
 		snprintf(buf, cap, "exception %u (%s) for %s %u..%u%s", m->exception[i],
 			 vs_modbus_exception_text(m->exception[i]), table_name(q->table), q->address,
 			 q->address + q->count - 1,
-			 vs_modbus_is_misconfigured(m->exception[i]) ? ": the register map does not fit this device" : "");
+			 vs_modbus_is_misconfigured(m->exception[i]) ? ": the register map does not fit this device"
+								     : "");
 	}
 	return digest;
 }
@@ -325,7 +326,8 @@ static void unasked(struct vs_bus *b)
 		b->members->counters.rejected++;
 		restore_order(b);
 		for (struct vs_device *d = b->members; d; d = d->polled.next)
-			vs_device_tell(d, VS_DEVICE_NO_SIGNAL, "it sends what nobody asked for: is this a Modbus device?", false);
+			vs_device_tell(d, VS_DEVICE_NO_SIGNAL,
+				       "it sends what nobody asked for: is this a Modbus device?", false);
 		return;
 	}
 	b->members->counters.rejected += a.stale + (what != VS_MODBUS_WAIT);
@@ -429,7 +431,7 @@ static void run(struct vs_bus *b)
 		arm(b, wake);
 }
 
-/* An RTU answer that stopped in the middle is given up when the line has been silent; over TCP only the timeout counts. */
+/* An RTU answer that stopped in the middle is given up when the line has been silent; over TCP only at the timeout. */
 static bool gives_up(const struct vs_bus *b)
 {
 	return b->framing == VS_FRAMING_RTU && !is_tcp(b) && b->rx_len > 0;
@@ -504,8 +506,10 @@ static void on_bytes(void *ctx, const uint8_t *bytes, size_t len)
 		drain(b);
 	if (b->state == DRAINING && b->active_ms - b->drain_ms > ENDLESS_MS) {
 		for (struct vs_device *d = b->members; d; d = d->polled.next)
-			vs_device_tell(d, VS_DEVICE_NO_SIGNAL, "bytes without end on the line: is another master on it, "
-							       "or is the speed wrong?", false);
+			vs_device_tell(d, VS_DEVICE_NO_SIGNAL,
+				       "bytes without end on the line: is another master on it, "
+				       "or is the speed wrong?",
+				       false);
 		b->drain_ms = b->active_ms;
 	}
 	if (b->state == WAITING && gives_up(b) && b->active_ms + SILENCE_MS < b->deadline_ms)
@@ -542,7 +546,8 @@ static struct vs_bus *find(struct vs_acquire *a, const struct vs_link_spec *spec
 {
 	for (struct vs_bus *b = a->buses; b; b = b->after) {
 		const struct vs_link_spec *s = vs_link_spec(b->link);
-		if (s->kind == spec->kind && s->port == spec->port && b->framing == framing && !strcmp(s->place, spec->place))
+		if (s->kind == spec->kind && s->port == spec->port && b->framing == framing &&
+		    !strcmp(s->place, spec->place))
 			return b;
 	}
 	return NULL;

@@ -42,7 +42,7 @@ int vs_acquire_create(uv_loop_t *loop, struct vs_acquire **ret)
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
-	/* a name server that is silent holds a thread of the pool, and the end of the program, for two seconds, not twenty */
+	/* a silent name server shall hold a thread of the pool, and the end of the program, for two seconds, not twenty */
 	setenv("RES_OPTIONS", "timeout:2 attempts:1", 0);
 	*ret = a;
 	return 0;

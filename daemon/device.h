@@ -51,7 +51,8 @@ struct vs_device_counters {
 struct vs_acquire;
 struct vs_device;
 
-/* The common ground of all devices of one loop.  Raises the soft limit of open files to the hard one.  0, or -ENOMEM. */
+/* The common ground of all devices of one loop.  Raises the soft limit of open files to the hard one.
+ * 0, or -ENOMEM. */
 int vs_acquire_create(uv_loop_t *loop, struct vs_acquire **ret);
 /* Closes every device that is left.  Memory is released by the loop: run it until it has nothing more to do. */
 void vs_acquire_close(struct vs_acquire *a);
@@ -61,7 +62,8 @@ void vs_acquire_close(struct vs_acquire *a);
  * tried again until it can. */
 int vs_device_create(struct vs_acquire *a, const struct vs_device_config *cfg, const struct vs_device_ops *ops,
 		     void *ctx, struct vs_device **ret);
-/* No callback comes after this; NULL is fine.  Not from inside a callback of a device.  The other devices of the same line go on undisturbed. */
+/* No callback comes after this; NULL is fine.  Not from inside a callback of a device.  The other
+ * devices of the same line go on undisturbed. */
 void vs_device_close(struct vs_device *d);
 
 /* Ask the device for a cuff measurement now, or stop one that runs.  0: sent; -ENOTSUP: it has no such command;

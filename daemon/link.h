@@ -27,8 +27,8 @@ struct vs_link_ops {
 	void (*failed)(void *ctx, const char *why); /* it could not be opened; it will be tried again */
 };
 
-/* Where it goes to; the part of a device's configuration that devices of one bus share.  rtu: libmodbus sets up the line
- * and what waits in it is thrown away on opening. */
+/* Where it goes to; the part of a device's configuration that devices of one bus share.
+ * rtu: libmodbus sets up the line, and what waits in it is thrown away on opening. */
 struct vs_link_spec {
 	enum vs_link_kind kind;
 	const char *place; /* path, or host; copied */

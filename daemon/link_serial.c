@@ -132,8 +132,8 @@ static void on_ready(uv_poll_t *poll, int status, int events)
 		vs_link_was_lost(c->link, status < 0 ? status : -errno);
 }
 
-/* A second reader would take every other byte.  Not on ptys: there the claim of a daemon that was killed stays as long as
- * anybody has the other end open. */
+/* A second reader would take every other byte.  Not on ptys: there the claim of a daemon that was killed stays
+ * as long as anybody has the other end open. */
 static void claim(int fd)
 {
 	struct stat st;

@@ -116,10 +116,12 @@ static void silent(struct vs_device *d)
 	struct vs_stream *s = &d->stream;
 	char text[200];
 	if (s->bytes)
-		snprintf(text, sizeof text, "%" PRIu64 " bytes came, and no frame of %s: is it the right plugin, speed and parity?",
+		snprintf(text, sizeof text,
+			 "%" PRIu64 " bytes came, and no frame of %s: is it the right plugin, speed and parity?",
 			 s->bytes, s->plugin->name);
 	else
-		snprintf(text, sizeof text, "nothing came for %u ms: is the device on, and the cable in?", s->silence_ms);
+		snprintf(text, sizeof text, "nothing came for %u ms: is the device on, and the cable in?",
+			 s->silence_ms);
 	s->heard_ms = now_of(d);
 	s->bytes = 0;
 	if (!vs_link_is_up(s->link))

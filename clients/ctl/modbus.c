@@ -119,7 +119,8 @@ const char *ctl_modbus_place(const struct ctl_modbus *m, char *buf)
 	if (*m->host)
 		sprintf(buf, "%s port %u", m->host, m->port);
 	else
-		sprintf(buf, "%s %u %u%c%u", m->path, m->line.baud, m->line.data_bits, m->line.parity, m->line.stop_bits);
+		sprintf(buf, "%s %u %u%c%u", m->path, m->line.baud, m->line.data_bits, m->line.parity,
+			m->line.stop_bits);
 	return buf;
 }
 
@@ -128,7 +129,8 @@ int ctl_modbus_open(struct ctl_modbus *m)
 	char place[300], port[8];
 	snprintf(port, sizeof port, "%u", m->port);
 	m->context = *m->host ? modbus_new_tcp_pi(m->host, port)
-			      : modbus_new_rtu(m->path, (int)m->line.baud, m->line.parity, m->line.data_bits, m->line.stop_bits);
+			      : modbus_new_rtu(m->path, (int)m->line.baud, m->line.parity, m->line.data_bits,
+					       m->line.stop_bits);
 	if (!m->context)
 		return vs_ctl_fail("%s: %s", ctl_modbus_place(m, place), modbus_strerror(errno)), -1;
 	modbus_set_response_timeout(m->context, m->timeout_ms / 1000, m->timeout_ms % 1000 * 1000);
@@ -171,7 +173,9 @@ int ctl_modbus_read(struct ctl_modbus *m, enum vs_table t, unsigned address, uns
 
 unsigned ctl_modbus_exception(int error)
 {
-	return -error > MODBUS_ENOBASE && -error < MODBUS_ENOBASE + MODBUS_EXCEPTION_MAX ? (unsigned)(-error - MODBUS_ENOBASE) : 0;
+	return -error > MODBUS_ENOBASE && -error < MODBUS_ENOBASE + MODBUS_EXCEPTION_MAX
+		       ? (unsigned)(-error - MODBUS_ENOBASE)
+		       : 0;
 }
 
 const char *ctl_modbus_why(int error)
@@ -211,9 +215,13 @@ struct wanted {
 static int arguments(struct ctl_modbus *m, struct wanted *w, int argc, char **argv)
 {
 	static const struct option known[] = {
-		CTL_MODBUS_OPTIONS, { "table", required_argument, NULL, 'T' }, { "address", required_argument, NULL, 'a' },
-		{ "count", required_argument, NULL, 'n' }, { "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 },
+		CTL_MODBUS_OPTIONS,
+		{ "table", required_argument, NULL, 'T' },
+		{ "address", required_argument, NULL, 'a' },
+		{ "count", required_argument, NULL, 'n' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
 	};
 	int c, r = 0;
 	optind = 1;
@@ -221,8 +229,16 @@ static int arguments(struct ctl_modbus *m, struct wanted *w, int argc, char **ar
 	while (r == 0 && (c = getopt_long(argc, argv, ":", known, NULL)) != -1)
 		switch (c) {
 		case 'T': r = take_table(optarg, &w->table); break;
-		case 'a': r = number(optarg, 65535, &w->address) ? 0 : vs_ctl_usage("--address is 0 to 65535, not '%s'", optarg); break;
-		case 'n': r = number(optarg, VS_MODBUS_BITS_MAX, &w->count) ? 0 : vs_ctl_usage("--count wants a number, not '%s'", optarg); break;
+		case 'a':
+			r = number(optarg, 65535, &w->address)
+				    ? 0
+				    : vs_ctl_usage("--address is 0 to 65535, not '%s'", optarg);
+			break;
+		case 'n':
+			r = number(optarg, VS_MODBUS_BITS_MAX, &w->count)
+				    ? 0
+				    : vs_ctl_usage("--count wants a number, not '%s'", optarg);
+			break;
 		case 'j': w->json = true; break;
 		case 'h': w->help = true; return 0;
 		case ':': return vs_ctl_usage("modbus read: %s needs a value", argv[optind - 1]);
@@ -235,7 +251,8 @@ static int arguments(struct ctl_modbus *m, struct wanted *w, int argc, char **ar
 		return vs_ctl_usage("modbus read: '%s' is too much", argv[optind]);
 	unsigned most = w->table <= VS_DISCRETE ? VS_MODBUS_BITS_MAX : VS_MODBUS_REGISTERS_MAX;
 	if (w->count < 1 || w->count > most || w->address + w->count > 65536)
-		return vs_ctl_usage("--count is 1 to %u in this table, and %u + --count at most 65536", most, w->address);
+		return vs_ctl_usage("--count is 1 to %u in this table, and %u + --count at most 65536", most,
+				    w->address);
 	return ctl_modbus_complete(m, "modbus read");
 }
 
@@ -259,8 +276,8 @@ int vs_ctl_modbus(int argc, char **argv)
 	r = ctl_modbus_read(&m, w.table, w.address, w.count, words);
 	ctl_modbus_close(&m);
 	if (r < 0)
-		return vs_ctl_fail("unit %u at %s, %s %u..%u: %s", m.unit, ctl_modbus_place(&m, place), ctl_table_name(w.table),
-				   w.address, w.address + w.count - 1, ctl_modbus_why(r));
+		return vs_ctl_fail("unit %u at %s, %s %u..%u: %s", m.unit, ctl_modbus_place(&m, place),
+				   ctl_table_name(w.table), w.address, w.address + w.count - 1, ctl_modbus_why(r));
 	ctl_modbus_show(&m, w.table, w.address, words, w.count, w.json);
 	return VS_EXIT_DONE;
 }

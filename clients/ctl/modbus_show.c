@@ -22,8 +22,9 @@ static const struct {
 	enum vs_register_type type;
 	bool wide;
 } types[] = {
-	{ "u16", VS_U16, false },   { "i16", VS_I16, false },       { "u8hi", VS_U8HI, false }, { "u8lo", VS_U8LO, false },
-	{ "u8pair", VS_U8PAIR, false }, { "u32", VS_U32, true }, { "i32", VS_I32, true },   { "f32", VS_F32, true },
+	{ "u16", VS_U16, false },   { "i16", VS_I16, false },       { "u8hi", VS_U8HI, false },
+	{ "u8lo", VS_U8LO, false }, { "u8pair", VS_U8PAIR, false }, { "u32", VS_U32, true },
+	{ "i32", VS_I32, true },    { "f32", VS_F32, true },
 };
 static const char *const orders[] = { "abcd", "cdab", "badc", "dcba" };
 
@@ -43,7 +44,9 @@ static unsigned could_be(double v, double *scale)
 
 static bool form(const uint16_t *words, unsigned i, unsigned n, unsigned type, unsigned order, double *ret)
 {
-	const struct vs_register r = { .table = VS_INPUT, .type = types[type].type, .order = (enum vs_word_order)order, .scale = 1 };
+	const struct vs_register r = {
+		.table = VS_INPUT, .type = types[type].type, .order = (enum vs_word_order)order, .scale = 1
+	};
 	uint8_t bytes[4] = { 0 };
 	if (types[type].wide && i + 1 >= n)
 		return false;
@@ -148,11 +151,13 @@ static unsigned guess(enum vs_table table, unsigned address, const uint16_t *wor
 				if (!fits)
 					continue;
 				unsigned pick = (unsigned)__builtin_ctz(fits);
-				printf("    - { metric: %s, table: %s, address: %u, type: %s", vs_metrics[living[pick].metric].name,
-				       ctl_table_name(table), address + i, types[t].name);
+				printf("    - { metric: %s, table: %s, address: %u, type: %s",
+				       vs_metrics[living[pick].metric].name, ctl_table_name(table), address + i,
+				       types[t].name);
 				if (types[t].wide && o)
 					printf(", order: %s", orders[o]);
-				printf(scale == 1 ? " }  # reads %.10g\n" : ", scale: 0.1 }  # reads %.10g\n", v * scale);
+				printf(scale == 1 ? " }  # reads %.10g\n" : ", scale: 0.1 }  # reads %.10g\n",
+				       v * scale);
 				taken |= 1u << pick;
 				used[i] = true;
 				used[i + 1] |= types[t].wide;
@@ -177,7 +182,8 @@ void ctl_modbus_show(const struct ctl_modbus *m, enum vs_table t, unsigned addre
 		return;
 	for (unsigned i = 0; i < n; i++)
 		show_register(address, words, i, n);
-	printf("\n# A guess from ranges alone, to paste under `devices:`. Compare with the monitor's display, correct the\n"
+	printf("\n# A guess from ranges alone, to paste under `devices:`. Compare with the monitor's display, correct "
+	       "the\n"
 	       "# metrics, and delete what is wrong.\n");
 	place_lines(m);
 	if (!guess(t, address, words, n))

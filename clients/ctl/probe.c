@@ -34,7 +34,8 @@ static void describe(struct probe *p, const int *result)
 	vs_json_key(&j, "tables");
 	vs_json_open(&j, '{');
 	for (enum vs_table t = VS_COIL; t <= VS_INPUT; t++)
-		vs_json_key(&j, ctl_table_name(t)), vs_json_string(&j, result[t] == 0 ? "answers" : ctl_modbus_why(result[t]));
+		vs_json_key(&j, ctl_table_name(t)),
+			vs_json_string(&j, result[t] == 0 ? "answers" : ctl_modbus_why(result[t]));
 	vs_json_close(&j, '}');
 	vs_json_close(&j, '}');
 	if (p->json) {
@@ -81,8 +82,8 @@ static int probe_place(struct probe *p)
 static int probe_lines(struct probe *p)
 {
 	static const struct vs_line usual[] = {
-		{ 9600, 'N', 8, 1 }, { 9600, 'E', 8, 1 }, { 19200, 'E', 8, 1 }, { 19200, 'N', 8, 1 }, { 38400, 'N', 8, 1 },
-		{ 115200, 'N', 8, 1 }, { 4800, 'N', 8, 1 }, { 2400, 'N', 8, 1 },
+		{ 9600, 'N', 8, 1 },  { 9600, 'E', 8, 1 },   { 19200, 'E', 8, 1 }, { 19200, 'N', 8, 1 },
+		{ 38400, 'N', 8, 1 }, { 115200, 'N', 8, 1 }, { 4800, 'N', 8, 1 },  { 2400, 'N', 8, 1 },
 	};
 	for (size_t i = 0; i < sizeof usual / sizeof *usual && !p->found; i++) {
 		p->m.line = usual[i];
@@ -136,7 +137,8 @@ int vs_ctl_probe(int argc, char **argv)
 	if (r < 0)
 		return VS_EXIT_FAILED;
 	if (!p.found)
-		return vs_ctl_fail("nobody answers; is the device on, and are wires, speed, parity and unit right? (--units 1-247 "
-				   "tries all)");
+		return vs_ctl_fail(
+			"nobody answers; is the device on, and are wires, speed, parity and unit right? (--units 1-247 "
+			"tries all)");
 	return VS_EXIT_DONE;
 }

@@ -23,7 +23,7 @@ struct vs_register {
 	enum vs_word_order order;
 	uint8_t bit;           /* VS_BIT inside a register: 0 (least significant) to 15 */
 	bool inverted;         /* a flag that stands when its bit is 0 (`inverted: true`) */
-	uint32_t concerns;     /* a flag: bits 1 << VS_.. of the metrics it is about (`concerns: [spo2]`); 0: by its nature */
+	uint32_t concerns;     /* a flag: bits 1 << VS_.. of the metrics it is about (`concerns:`); 0: by its nature */
 	double scale, offset;  /* value = raw x scale + offset */
 	unsigned invalid_len;
 	double invalid[VS_INVALID_MAX]; /* compared with the raw number */

@@ -1,10 +1,10 @@
 /* Modbus answers in a file: the plugin behind `vitalsctl decode --plugin modbus`.
  *
- * The daemon asks Modbus devices itself (daemon/bus.c) and does not come through here; what an answer says is decided by
- * the same functions.  Here the answers are taken as they stand in the recording, one after the other; when each request
- * of the register map has had its answer, the reading is complete.
+ * The daemon asks Modbus devices itself (daemon/bus.c) and does not come through here; what an answer says is decided
+ * by the same functions.  Here the answers are taken as they stand in the recording, one after the other; when each
+ * request of the register map has had its answer, the reading is complete.
  *
- *	--option registers='spo2 input 0; pr input 1 invalid=0,255; temp input 10 i16 scale=0.1; flag=probe_off discrete 3'
+ *	--option registers='spo2 input 0; pr input 1 invalid=0,255; temp input 9 scale=0.1; flag=probe_off discrete 3'
  *	--option request=010300000002c40b    what was asked: then all of the answer must fit to it */
 #include <errno.h>
 #include <stdlib.h>
@@ -132,7 +132,10 @@ static int take_registers(struct vs_register_map *map, const char *s)
 
 static int digit(char c)
 {
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+	return c >= '0' && c <= '9'   ? c - '0'
+	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
+	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
+				      : -1;
 }
 
 static int take_request(struct state *s, const char *hex)
@@ -147,8 +150,10 @@ static int take_request(struct state *s, const char *hex)
 	}
 	if (*hex || n != want || q[head + 1] < VS_COIL || q[head + 1] > VS_INPUT)
 		return -EINVAL;
-	s->asked = (struct vs_modbus_open){ .framing = s->framing, .unit = q[head], .transaction = head ? vs_be16(q) : 0 };
-	s->asked.q = (struct vs_modbus_request){ (enum vs_table)q[head + 1], vs_be16(q + head + 2), vs_be16(q + head + 4) };
+	s->asked =
+		(struct vs_modbus_open){ .framing = s->framing, .unit = q[head], .transaction = head ? vs_be16(q) : 0 };
+	s->asked.q =
+		(struct vs_modbus_request){ (enum vs_table)q[head + 1], vs_be16(q + head + 2), vs_be16(q + head + 4) };
 	vs_modbus_request(&s->asked);
 	s->strict = true;
 	return memcmp(q, s->asked.bytes, n) ? -EINVAL : 0;
@@ -247,7 +252,8 @@ static void broken(void *state)
 }
 
 static const struct vs_plugin_option options[] = {
-	{ "framing", (const char *const[]){ "rtu", "tcp", NULL }, "decode: answers with CRC, or with the header of Modbus TCP" },
+	{ "framing", (const char *const[]){ "rtu", "tcp", NULL },
+	  "decode: answers with CRC, or with the header of Modbus TCP" },
 	{ "registers", NULL, "decode: what is where: 'spo2 input 0 u16 invalid=0; flag=probe_off discrete 3'" },
 	{ "request", NULL, "decode: the request in hex, to which the answers must fit" },
 	{ NULL },

@@ -1,6 +1,6 @@
 /* Modbus, the pure part: which requests a register map needs, their bytes, whether an answer is one, what it says.
  *
- * Modbus Application Protocol V1.1b3 (functions 1 to 4), Modbus over Serial Line V1.02, Modbus Messaging on TCP/IP V1.0b.
+ * Modbus Application Protocol V1.1b3 (functions 1 to 4), Modbus over Serial Line V1.02, Messaging on TCP/IP V1.0b.
  * A number is only ever taken from an answer whose every field fits the request that is open: unit, function, byte
  * count and, on TCP, transaction, protocol and length; in RTU frames the CRC.
  *
@@ -72,7 +72,7 @@ struct vs_modbus_answer {
 enum vs_modbus_outcome vs_modbus_check(struct vs_modbus_open *o, const uint8_t *buf, size_t len,
 				       struct vs_modbus_answer *ret);
 
-/* Exceptions 5, 6, 0A, 0B (busy, gateway): ask again soon.  1, 2, 3: the register map is wrong, asking again helps not. */
+/* Exceptions 5, 6, 0A, 0B (busy, gateway): ask again soon.  1, 2, 3: the register map is wrong. */
 bool vs_modbus_worth_retry(uint8_t exception);
 bool vs_modbus_is_misconfigured(uint8_t exception);
 /* "illegal data address", ... */
@@ -119,7 +119,7 @@ void vs_modbus_take(struct vs_modbus *m, unsigned i, const uint8_t *data, size_t
 void vs_modbus_failed(struct vs_modbus *m, unsigned i, uint8_t exception);
 /* What the poll says.  False: nothing was answered at all, there is no reading.
  *
- * A voiding flag takes the values it is about; so does one that could not be read, with `invalid`.  A value whose request
- * was refused is none, with `device_error` and the exception's number.  Cuff values appear when there is a new reading,
+ * A voiding flag takes the values it is about; so does one that could not be read, with `invalid`.  A value whose
+ * request was refused is none, with `device_error` and the exception's number.  Cuff values appear when there is a new reading,
  * together, also those that came without a value; what the monitor showed before the first poll has `from_memory`. */
 bool vs_modbus_reading(struct vs_modbus *m, struct vs_reading *ret);

@@ -248,9 +248,11 @@ static uint64_t voiding(void)
 /* What a voiding flag is about where the map does not say (`concerns`): its probe's metrics, or all. */
 static uint32_t concerned(const struct vs_register_map *map, const struct vs_register *flag)
 {
-	static const struct { uint64_t flags; uint32_t metrics; } nature[] = {
+	static const struct { uint64_t flags; uint32_t metrics;
+	} nature[] = {
 		{ VS_FLAG(SENSOR_OFF) | VS_FLAG(SENSOR_DISCONNECTED) | VS_FLAG(PROBE_OFF) | VS_FLAG(PROBE_ERROR) |
-		  VS_FLAG(SEARCHING) | VS_FLAG(SEARCH_TIMEOUT) | VS_FLAG(NO_SIGNAL) | VS_FLAG(LOSS_OF_PULSE), OXIMETER },
+			  VS_FLAG(SEARCHING) | VS_FLAG(SEARCH_TIMEOUT) | VS_FLAG(NO_SIGNAL) | VS_FLAG(LOSS_OF_PULSE),
+		  OXIMETER },
 		{ VS_FLAG(LEAD_OFF), M(HR) | M(RR) },
 		{ VS_FLAG(MEASURING), CUFF },
 	};

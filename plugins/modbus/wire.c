@@ -4,7 +4,7 @@
 #include "core/bytes.h"
 #include "plugins/modbus/modbus.h"
 
-/* Modbus over Serial Line V1.02, 6.2.2: polynomial A001 (reflected), start FFFF.  Four bits at a time: 32 bytes of table. */
+/* Modbus over Serial Line V1.02, 6.2.2: polynomial A001 (reflected), start FFFF.  Four bits at a time. */
 uint16_t vs_modbus_crc(const uint8_t *bytes, size_t len)
 {
 	static const uint16_t nibble[16] = {
@@ -79,8 +79,8 @@ static enum vs_modbus_outcome deliver(enum vs_modbus_outcome what, const uint8_t
 }
 
 /* Bytes that adapters and lines put before an answer: the request's echo (two-wire RS-485), and 00 or FF when a driver
- * is switched on.  Neither is a station's number, so no answer begins with them.  An answer that equals its request byte
- * for byte cannot be told from the echo and is not believed. */
+ * is switched on.  Neither is a station's number, so no answer begins with them.  An answer that equals its request
+ * byte for byte cannot be told from the echo and is not believed. */
 static bool skip_noise(struct vs_modbus_open *o, const uint8_t *buf, size_t len, struct vs_modbus_answer *ret)
 {
 	while (ret->used < len && (buf[ret->used] == 0x00 || buf[ret->used] == 0xff))
