@@ -223,7 +223,7 @@ FROM run u CROSS JOIN origin o ON o.origin = u.origin
 -- superseded and came back) is cleared when it was cleared for the last time.
 CREATE VIEW audit_alarm(alarm, session, chair, rule, class, metric, device, priority, value, limit_value, onset_at,
 	acknowledged_at, acknowledged_by, cleared_at, onset_ms, acknowledged_ms, cleared_ms, text) AS
-WITH life AS (
+WITH life AS NOT MATERIALIZED (
 	SELECT a.alarm, e.session, o.chair, a.onset_ms, '{' || e.body || '}' AS b,
 		(SELECT c.event FROM event c WHERE c.alarm = a.alarm AND json_extract('{' || c.body || '}', '$.change') = 'acknowledged'
 			ORDER BY c.event LIMIT 1) AS ack,
@@ -245,15 +245,15 @@ FROM life l LEFT JOIN event k ON k.event = l.ack
 -- A session: who and what as last said, and when its phases were reached.
 CREATE VIEW audit_session(session, chair, patient, operator, protocol, weight_kg, phase, started_at, infusion_started_at,
 	infusion_ended_at, ended_at, outcome, started_ms, infusion_started_ms, infusion_ended_ms, ended_ms) AS
-WITH step AS (
+WITH step AS NOT MATERIALIZED (
 	SELECT e.session, e.event, e.at_ms, e.operator, '{' || e.body || '}' AS b
 	FROM event e WHERE e.kind = 'session' AND e.session IS NOT NULL),
-course AS (
+course AS NOT MATERIALIZED (
 	SELECT s.session, o.chair, s.started_ms, e.operator, '{' || e.body || '}' AS b,
 		(SELECT min(p.at_ms) FROM step p WHERE p.session = s.session AND json_extract(p.b, '$.phase') = 'infusion') AS infusion_ms,
 		(SELECT min(p.at_ms) FROM step p WHERE p.session = s.session AND json_extract(p.b, '$.phase') = 'discharged') AS ended_ms
 	FROM session s JOIN event e ON e.event = s.event JOIN origin o ON o.origin = e.origin),
-times AS (
+times AS NOT MATERIALIZED (
 	SELECT c.*,
 		(SELECT min(p.at_ms) FROM step p WHERE p.session = c.session AND p.at_ms >= c.infusion_ms
 			AND json_extract(p.b, '$.phase') IN ('recovery', 'aborted', 'discharged')) AS infusion_end_ms

@@ -20,7 +20,7 @@ struct intervals {
 };
 
 struct course {
-	bool seen; /* in the session */
+	bool seen; /* in the session, or shortly before */
 	enum column last; /* VALID, SUSPECT or LOST: what the last reading said */
 	int64_t at;       /* when */
 	int64_t done;     /* accounted up to here */
@@ -137,7 +137,7 @@ static void reading(struct ledger *g, sqlite3_stmt *st)
 		return; /* of a newer version: its time cannot be judged */
 	struct course *c = &g->metric[m];
 	account(g, m, at);
-	c->seen |= at >= g->from;
+	c->seen = true;
 	c->at = at;
 	c->last = !sqlite3_column_int(st, 2)						    ? LOST
 		  : strstr(flags, "\"suspect\"") || strstr(flags, "\"questionable\"") || strstr(flags, "\"artifact\"") ? SUSPECT

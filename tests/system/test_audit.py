@@ -1,0 +1,103 @@
+"""A session of the real daemon, judged afterwards by an auditor with nothing but the file."""
+import json
+import subprocess
+import time
+
+import pytest
+
+from house import VITALSCTL, free_port, wait_for
+from monitors import ModbusMonitor, bp_device, oximeter_device
+
+
+@pytest.fixture
+def monitor():
+    m = ModbusMonitor(free_port())
+    m.set("input", 0, [121, 79, 93])
+    m.set("input", 9, [1])
+    m.set("holding", 0, [97, 72])
+    yield m
+    m.stop()
+
+
+def audit(log, *words, status=0):
+    p = subprocess.run([VITALSCTL, *words, "--log", log], capture_output=True, text=True, timeout=30)
+    assert p.returncode == status, p.stdout + p.stderr
+    return p.stdout
+
+
+def test_a_session_from_its_start_to_the_auditor(daemon, monitor):
+    d = daemon([{"id": "chair-1", "limits": "ketamine-adult",
+                 "devices": [bp_device(monitor.port), oximeter_device(monitor.port)]}]).start()
+    s = d.subscribe()
+    s.wait("vitals", device="oximeter")
+    d.ctl("session", "start", "--chair", "chair-1", "--patient", "P-0042", "--protocol", "P1", "--weight", "70",
+          "--operator", "anna")
+    opened = s.wait("session", phase="screening")
+    session = opened["session"]
+    d.ctl("entry", "--chair", "chair-1", "note", "--note", "comfortable", "--operator", "ben")
+    time.sleep(3)
+
+    # While the daemon runs: readable, sealed as far as it got, and whole.
+    running = json.loads(audit(d.log, "audit", "verify", "--json"))
+    assert running["ok"], running["findings"]
+    shown = json.loads(audit(d.log, "audit", "show", session, "--json"))
+    assert shown["patient"] == "P-0042" and shown["operator"] == "anna" and shown["phase"] == "screening"
+
+    d.ctl("session", "phase", "--chair", "chair-1", "discharged", "--reason", "cancelled", "--operator", "anna")
+    closed = s.wait("session", phase="discharged")
+    seal = s.wait("seal")
+    assert len(seal["head"]) == 64 and len(seal["signature"]) == 128 and seal["rows"] > 5
+    assert d.stop() == 0, d.said()
+
+    witness = d.folder / "witness.jsonl"
+    witness.write_text(json.dumps(seal) + "\n")
+    verdict = json.loads(audit(d.log, "audit", "verify", "--json", "--witness", witness))
+    assert verdict["ok"] and verdict["witnesses"] == 1 and verdict["unsealed"] == 0, verdict
+    key = audit(d.log, "log", "key").strip()
+    assert json.loads(audit(d.log, "audit", "verify", "--json", "--key", key))["ok"]
+
+    shown = json.loads(audit(d.log, "audit", "show", session, "--json"))
+    assert shown["started_at"] == opened["time"] and shown["ended_at"] == closed["time"]
+    assert {e["kind"] for e in shown["events"]} >= {"session", "entry"}
+    length = (shown["ended_ms"] - shown["started_ms"]) / 1000
+    assert {"spo2", "pr", "nibp_sys"} <= set(shown["ledger"])
+    for metric, row in shown["ledger"].items():
+        assert sum(row.values()) == pytest.approx(length, abs=0.001), metric
+    assert shown["ledger"]["spo2"]["valid"] > 0.9 * length
+    assert session in audit(d.log, "audit", "sessions", "--patient", "P-0042")
+    bundle = json.loads(audit(d.log, "audit", "export", session, "--format", "fhir"))
+    assert {e["resource"]["resourceType"] for e in bundle["entry"]} >= {"Patient", "Device", "Observation", "AuditEvent"}
+    published = [m for _, m in s.messages() if m.get("session") == session and m["kind"] != "alive"]
+    lines = [json.loads(x) for x in audit(d.log, "audit", "export", session, "--format", "json").splitlines()]
+    for m in published:
+        assert m in lines
+
+    # Somebody who may write the file changes one number.
+    subprocess.run(["sqlite3", d.log, "DROP TRIGGER keep_reading_u; UPDATE reading SET v1 = v1 + 1 WHERE id ="
+                    " (SELECT min(id) FROM reading WHERE v1 IS NOT NULL)"], check=True)
+    out = audit(d.log, "audit", "verify", status=1)
+    assert "keep_reading_u" in out and "chair-1" in out
+
+
+def test_a_killed_daemon_leaves_a_log_that_verifies(daemon, monitor):
+    d = daemon([{"id": "chair-1", "limits": "ketamine-adult", "devices": [oximeter_device(monitor.port)]}]).start()
+    s = d.subscribe()
+    s.wait("vitals", device="oximeter")
+    d.ctl("session", "start", "--chair", "chair-1", "--patient", "P-0043", "--protocol", "P1", "--weight", "70",
+          "--operator", "anna")
+    session = s.wait("session", phase="screening")["session"]
+    time.sleep(2)
+    d.kill()
+    assert json.loads(audit(d.log, "audit", "verify", "--json"))["ok"]
+    d.start()
+    time.sleep(2)
+    assert d.stop() == 0, d.said()
+    rows = d.sql("select epoch, chair, kind, seq, body from audit_event where kind <> 'seal'")
+    recorded = {(r["epoch"], r["chair"], r["kind"], r["seq"]): json.loads(r["body"]) for r in rows}
+    for _, m in s.messages():
+        if m["kind"] not in ("alive", "seal"):
+            assert recorded[m["epoch"], m["chair"], m["kind"], m["seq"]] == m
+    verdict = json.loads(audit(d.log, "audit", "verify", "--json"))
+    assert verdict["ok"] and any("did not end in order" in n["what"] for n in verdict["notes"])
+    ledger = json.loads(audit(d.log, "audit", "show", session, "--json"))["ledger"]
+    assert sum(ledger["spo2"].values()) > 3
