@@ -10,6 +10,7 @@
 
 #define RUN_MS 8388608 /* t of a reading fits into three bytes: a run spans less than 2 h 20 min */
 #define RUN_EARLY_MS 60000
+#define RUN_CLOCKS_MS 1000 /* the wall clock was set, or has drifted so far against the other: a new run */
 #define SHAPE_KEY_MAX 1024
 #define SHAPES_MAX 4096 /* remembered; a device that shows more starts the memory anew */
 
@@ -21,9 +22,9 @@ enum statement {
 static const char *const sql[STATEMENTS] = {
 	[ORIGIN_FIND] = "SELECT origin FROM origin WHERE epoch = ?1 AND chair = ?2 AND site = ?3",
 	[ORIGIN_ADD] = "INSERT INTO origin(epoch, chair, site) VALUES(?1, ?2, ?3)",
-	[RUN_FIND] = "SELECT run, session, first_seq, start_ms, (SELECT max(id) FROM reading WHERE id BETWEEN run * 8192 AND "
+	[RUN_FIND] = "SELECT run, session, first_seq, start_ms, boot_ms, (SELECT max(id) FROM reading WHERE id BETWEEN run * 8192 AND "
 		     "run * 8192 + 8191) FROM run WHERE origin = ?1 AND first_seq <= ?2 ORDER BY first_seq DESC LIMIT 1",
-	[RUN_ADD] = "INSERT INTO run(origin, session, first_seq, start_ms) VALUES(?1, ?2, ?3, ?4)",
+	[RUN_ADD] = "INSERT INTO run(origin, session, first_seq, start_ms, boot_ms) VALUES(?1, ?2, ?3, ?4, ?5)",
 	[READING_ADD] = "INSERT OR IGNORE INTO reading VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
 	[SHAPE_FIND] = "SELECT shape FROM shape WHERE key = ?1",
 	[SHAPE_ADD] = "INSERT INTO shape(device, key, reading_flags, flags, k1, k2, k3, k4) VALUES(?1,?2,?3,?4,?5,?6,?7,?8)",
@@ -63,7 +64,7 @@ struct chair {
 	int64_t run;    /* 0: none; else all that follows is of this run */
 	bool has_session, listed; /* listed: stands in open_runs since the last seal */
 	uint64_t first_seq;
-	int64_t start_ms, last_id;
+	int64_t start_ms, boot_ms, last_id;
 	/* state that waits for commit */
 	bool state_waits;
 	int64_t state_ms;
@@ -235,21 +236,24 @@ static bool same_session(const struct chair *c, const char *session)
 	return session ? c->has_session && strcmp(c->session, session) == 0 : !c->has_session;
 }
 
-static bool run_takes(const struct chair *c, const struct vs_event *e)
+static bool run_takes(const struct chair *c, const struct vs_event *e, int64_t boot_ms)
 {
-	int64_t t = e->wall_ms - c->start_ms;
+	int64_t t = e->wall_ms - c->start_ms, apart = t - (boot_ms - c->boot_ms);
+	if (apart < -RUN_CLOCKS_MS || apart > RUN_CLOCKS_MS)
+		return false;
 	return c->run && e->seq >= c->first_seq && e->seq - c->first_seq < VS_RUN_ROWS && t >= -RUN_EARLY_MS && t < RUN_MS &&
 	       same_session(c, e->session);
 }
 
 static void enter_run(struct vs_scribe *s, struct chair *c, int64_t run_no, const char *session, uint64_t first_seq,
-		      int64_t start_ms, int64_t last_id)
+		      int64_t start_ms, int64_t boot_ms, int64_t last_id)
 {
 	c->run = run_no;
 	c->has_session = session != NULL;
 	snprintf(c->session, sizeof c->session, "%s", session ? session : "");
 	c->first_seq = first_seq;
 	c->start_ms = start_ms;
+	c->boot_ms = boot_ms;
 	c->last_id = last_id;
 	c->listed = false;
 	if (run_no < s->first_run)
@@ -266,30 +270,31 @@ static int look_for_run(struct vs_scribe *s, struct chair *c, const struct vs_ev
 	int rc = sqlite3_step(st);
 	if (rc == SQLITE_ROW) {
 		int64_t run_no = sqlite3_column_int64(st, 0);
-		int64_t last = sqlite3_column_type(st, 4) == SQLITE_NULL ? run_no * VS_RUN_ROWS - 1 : sqlite3_column_int64(st, 4);
+		int64_t last = sqlite3_column_type(st, 5) == SQLITE_NULL ? run_no * VS_RUN_ROWS - 1 : sqlite3_column_int64(st, 5);
 		enter_run(s, c, run_no, (const char *)sqlite3_column_text(st, 1), (uint64_t)sqlite3_column_int64(st, 2),
-			  sqlite3_column_int64(st, 3), last);
+			  sqlite3_column_int64(st, 3), sqlite3_column_int64(st, 4), last);
 	}
 	sqlite3_reset(st);
 	return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
-static int find_run(struct vs_scribe *s, struct chair *c, const struct vs_event *e)
+static int find_run(struct vs_scribe *s, struct chair *c, const struct vs_event *e, int64_t boot_ms)
 {
-	if (run_takes(c, e))
+	if (run_takes(c, e, boot_ms))
 		return SQLITE_OK;
 	int rc = look_for_run(s, c, e);
-	if (rc != SQLITE_OK || run_takes(c, e))
+	if (rc != SQLITE_OK || run_takes(c, e, boot_ms))
 		return rc;
 	sqlite3_stmt *st = s->st[RUN_ADD];
 	sqlite3_bind_int64(st, 1, c->origin);
 	bind_text(st, 2, e->session);
 	sqlite3_bind_int64(st, 3, (int64_t)e->seq);
 	sqlite3_bind_int64(st, 4, e->wall_ms);
+	sqlite3_bind_int64(st, 5, boot_ms);
 	int64_t run_no = 0;
 	rc = add_row(s, RUN_ADD, "run", &run_no);
 	if (rc == SQLITE_OK)
-		enter_run(s, c, run_no, e->session, e->seq, e->wall_ms, run_no * VS_RUN_ROWS - 1);
+		enter_run(s, c, run_no, e->session, e->seq, e->wall_ms, boot_ms, run_no * VS_RUN_ROWS - 1);
 	return rc;
 }
 
@@ -539,10 +544,10 @@ static void put_values(struct vs_scribe *s, sqlite3_stmt *st, const struct vs_re
 	}
 }
 
-static int add_reading(struct vs_scribe *s, struct chair *c, const struct vs_event *e)
+static int add_reading(struct vs_scribe *s, struct chair *c, const struct vs_event *e, int64_t boot_ms)
 {
 	int64_t shape = 0;
-	int rc = find_run(s, c, e);
+	int rc = find_run(s, c, e, boot_ms);
 	if (rc == SQLITE_OK)
 		rc = find_shape(s, e, &shape);
 	if (rc != SQLITE_OK)
@@ -625,7 +630,7 @@ static int add(struct vs_scribe *s, const struct vs_custody_record *r)
 	int rc = find_origin(s, c, e);
 	if (rc != SQLITE_OK)
 		return rc;
-	return e->kind == VS_KIND_VITALS ? add_reading(s, c, e) : add_event(s, c, e);
+	return e->kind == VS_KIND_VITALS ? add_reading(s, c, e, (int64_t)r->boot_ms) : add_event(s, c, e);
 }
 
 int vs_scribe_add(struct vs_scribe *s, const struct vs_custody_record *r)

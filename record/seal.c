@@ -13,7 +13,7 @@ const struct vs_seal_table vs_seal_tables[VS_SEAL_TABLES + 1] = {
 	{ "alarm", "event", "event, alarm, onset_ms" },
 	{ "shape", "shape", "shape, device, key, reading_flags, flags, k1, k2, k3, k4" },
 	{ "shape_metric", "id", "id, metric, unit, place, flags, own_flags" },
-	{ "run", "run", "run, origin, session, first_seq, start_ms" },
+	{ "run", "run", "run, origin, session, first_seq, start_ms, boot_ms" },
 	{ "gap", "gap", "gap, epoch, from_ms, until_ms, readings, reason" },
 	{ "finding", "finding", "finding, at_ms, text" },
 	{ "reading", "id", "id, shape, t, v1, v2, v3, v4, more" },

@@ -83,7 +83,8 @@ CREATE TABLE run(
 	origin INTEGER NOT NULL REFERENCES origin,
 	session TEXT,
 	first_seq INTEGER NOT NULL,
-	start_ms INTEGER NOT NULL
+	start_ms INTEGER NOT NULL,
+	boot_ms INTEGER NOT NULL       -- CLOCK_BOOTTIME at start_ms: the clock that nobody sets.  A run ends where they part
 ) STRICT;
 CREATE INDEX run_number ON run(origin, first_seq);
 CREATE INDEX run_session ON run(session) WHERE session IS NOT NULL;

@@ -68,7 +68,7 @@ static void fill(sqlite3 *db)
 		"INSERT INTO session VALUES(1, 's-1', 2000); INSERT INTO alarm VALUES(2, 'a-000001', 3000);"
 		"INSERT INTO shape VALUES(1, 'ox', 'ox', '[]', '[]', '\"spo2\":', NULL, NULL, NULL);"
 		"INSERT INTO shape_metric VALUES(32, 'spo2', '%', 1, '[]', '[]');"
-		"INSERT INTO run VALUES(1, 1, 's-1', 1, 2500);"
+		"INSERT INTO run VALUES(1, 1, 's-1', 1, 2500, 700);"
 		"INSERT INTO reading VALUES(8192, 1, 10, 97, NULL, NULL, NULL, NULL)");
 }
 
