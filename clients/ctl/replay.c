@@ -10,14 +10,19 @@
 #include "alarms/watch.h"
 #include "clients/ctl/csv.h"
 #include "clients/ctl/ctl.h"
+#include "clients/ctl/relive.h"
 #include "config/limits.h"
 #include "config/presets.h"
 
 static const char help[] =
 	"usage: vitalsctl replay --csv FILE [--limits NAME] [--limit-file FILE]... [--phase P] [--baseline hr=70,...]\n"
-	"                        [--gates] [--operator NAME] [--json]\n\n"
+	"                        [--gates] [--operator NAME] [--json]\n"
+	"       vitalsctl replay --log FILE --session S [--limits NAME] [--limit-file FILE]... [--diff] [--json]\n\n"
 	"Recorded observations through the alarm engine; prints what it would have said, and when.\n\n"
 	"  --csv FILE          t_s,METRIC,...[,command]; an empty cell: no value; -: standard input\n"
+	"  --log FILE          the log of the daemon: what was recorded in a session, people's commands included\n"
+	"  --session S         which; 'vitalsctl audit sessions' lists them\n"
+	"  --diff              tells only where the alarms differ from those of the time; exit 1 when they do\n"
 	"  --limits NAME       limit set (ketamine-adult)\n"
 	"  --limit-file FILE   more limit sets, as in the configuration\n"
 	"  --phase P           phase at the beginning (none): screening baseline infusion paused recovery discharged aborted\n"
@@ -27,15 +32,17 @@ static const char help[] =
 	"In the column `command`, several with `;`: ack [ALARM or RULE], pause [60s], resume, phase P [--override REASON\n"
 	"--second NAME], override REASON (the refused one again, or the next), start --patient CODE --protocol P1, entry moaas\n"
 	"3, cuff-moved, probe-moved, nibp-start, nibp-fail, limit RULE VALUE REASON, interval 3min, log-fail, log-ok,\n"
-	"link-lost, link-ok, clock-step SECONDS.\n";
+	"link-lost, link-ok, clock-step SECONDS.\n\n"
+	"With --log, t_s counts from the beginning of the session; give --limits and --limit-file as the daemon had them\n"
+	"(changes of the configuration during the session are not followed).\n";
 
 #define EPOCH_MS 1000000000000 /* where t_s 0 lies on the engine's clock: far from its beginning, on a round number */
 
 struct replay {
-	const char *csv, *limits, *phase, *baseline, *operator;
+	const char *csv, *log, *session, *limits, *phase, *baseline, *operator;
 	const char *limit_files[16];
 	unsigned n_limit_files;
-	bool json, gates;
+	bool json, gates, diff;
 
 	struct vs_limit_sets *sets;
 	struct vs_session_data *data;
@@ -50,6 +57,10 @@ struct replay {
 	struct vs_session_command refused; /* the last one, for `override` */
 	bool has_refused;
 	char override[VS_REASON_CAP]; /* for the next one */
+
+	struct vs_relive *relive; /* --log */
+	struct vs_relive_alarms now; /* --diff: derived again */
+	bool lost;
 };
 
 /* ---- what is printed --------------------------------------------------------------------------------------------- */
@@ -472,6 +483,103 @@ static int run(struct replay *p)
 	return ferror(stdout) || fflush(stdout) ? vs_ctl_fail("output: %s", strerror(errno)) : VS_EXIT_DONE;
 }
 
+/* ---- a session from the log -------------------------------------------------------------------------------------- */
+
+static void tell_event(void *ctx, enum vs_kind kind, int64_t wall_ms, const char *body, size_t len)
+{
+	struct replay *p = ctx;
+	if (!p->diff)
+		print_event(p, wall_ms - vs_relive_from_ms(p->relive), vs_kind_name(kind), body, len);
+	else if (kind == VS_KIND_ALARM && vs_relive_note(&p->now, wall_ms, body, len) < 0)
+		p->lost = true;
+}
+
+static void put_alarm(struct vs_json *j, const char *key, const struct replay *p, const struct vs_relive_alarm *a)
+{
+	vs_json_key(j, key);
+	vs_json_open(j, '{');
+	vs_json_key(j, "t_s"), vs_json_number(j, (double)(a->wall_ms - vs_relive_from_ms(p->relive)) / 1000);
+	vs_json_key(j, "rule"), vs_json_string(j, a->rule);
+	if (a->device[0])
+		vs_json_key(j, "device"), vs_json_string(j, a->device);
+	vs_json_key(j, "priority"), vs_json_string(j, a->priority);
+	vs_json_key(j, "change"), vs_json_string(j, a->change);
+	if (a->value == a->value)
+		vs_json_key(j, "value"), vs_json_number(j, a->value);
+	if (a->limit == a->limit)
+		vs_json_key(j, "limit"), vs_json_number(j, a->limit);
+	vs_json_close(j, '}');
+}
+
+static void print_alarm(const struct replay *p, const char *sign, const struct vs_relive_alarm *a)
+{
+	printf("%s %10.3f  %-12s %-16s %-6s", sign, (double)(a->wall_ms - vs_relive_from_ms(p->relive)) / 1000, a->change,
+		a->rule, a->priority);
+	if (a->value == a->value)
+		printf(" value %g", a->value);
+	if (a->limit == a->limit)
+		printf(" limit %g", a->limit);
+	puts("");
+}
+
+static void tell_difference(void *ctx, enum vs_relive_difference d, const struct vs_relive_alarm *then,
+	const struct vs_relive_alarm *now)
+{
+	static const char *const names[] = { "missing", "extra", "other_numbers" };
+	struct replay *p = ctx;
+	if (!p->json) {
+		if (then)
+			print_alarm(p, "-", then);
+		if (now)
+			print_alarm(p, "+", now);
+		return;
+	}
+	char text[VS_EVENT_TEXT_MAX];
+	struct vs_json j = vs_json_into(text, sizeof text);
+	vs_json_open(&j, '{');
+	vs_json_key(&j, "difference"), vs_json_string(&j, names[d]);
+	if (then)
+		put_alarm(&j, "then", p, then);
+	if (now)
+		put_alarm(&j, "now", p, now);
+	vs_json_close(&j, '}');
+	if (!vs_json_failed(&j))
+		puts(text);
+}
+
+static int compare(struct replay *p)
+{
+	const struct vs_relive_alarms *then = vs_relive_recorded(p->relive);
+	int n = p->lost ? -ENOMEM : vs_relive_compare(then, &p->now, tell_difference, p);
+	if (n < 0)
+		return vs_ctl_fail("no memory");
+	if (n > 0)
+		return vs_ctl_fail("%s: %d alarm messages differ from those of the time (- then, + with %s now)", p->session, n,
+			p->limits);
+	if (p->json)
+		printf("{\"difference\":null,\"messages\":%zu}\n", then->len);
+	else
+		printf("%s: the same %zu alarm messages as at the time\n", p->session, then->len);
+	return VS_EXIT_DONE;
+}
+
+static int run_log(struct replay *p)
+{
+	struct vs_log *log = NULL;
+	if (vs_log_open(p->log, &log) < 0)
+		return VS_EXIT_FAILED;
+	int r = vs_relive_load(log, p->session, &p->relive);
+	vs_log_close(log);
+	if (r == -ENOENT)
+		return vs_ctl_fail("the log has no session '%s'; 'vitalsctl audit sessions' lists them", p->session);
+	if (r == 0)
+		r = vs_relive_run(p->relive, p->config.set, p->data, tell_event, p);
+	if (r < 0)
+		return r == -ENOMEM ? vs_ctl_fail("no memory") : VS_EXIT_FAILED;
+	r = p->diff ? compare(p) : VS_EXIT_DONE;
+	return ferror(stdout) || fflush(stdout) ? vs_ctl_fail("output: %s", strerror(errno)) : r;
+}
+
 /* ---- arguments --------------------------------------------------------------------------------------------------- */
 
 static int parse_baseline(struct replay *p)
@@ -518,6 +626,8 @@ static int load(struct replay *p)
 static int parse(struct replay *p, int argc, char **argv)
 {
 	static const struct option options[] = { { "csv", required_argument, NULL, 'c' },
+		{ "log", required_argument, NULL, 'L' }, { "session", required_argument, NULL, 's' },
+		{ "diff", no_argument, NULL, 'd' },
 		{ "limits", required_argument, NULL, 'l' }, { "limit-file", required_argument, NULL, 'f' },
 		{ "phase", required_argument, NULL, 'p' }, { "baseline", required_argument, NULL, 'b' },
 		{ "gates", no_argument, NULL, 'g' }, { "operator", required_argument, NULL, 'o' },
@@ -525,13 +635,15 @@ static int parse(struct replay *p, int argc, char **argv)
 	optind = 0;
 	for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
 		const char **text = o == 'c' ? &p->csv : o == 'l' ? &p->limits : o == 'p' ? &p->phase : o == 'b' ? &p->baseline :
-			o == 'o' ? &p->operator : NULL;
+			o == 'o' ? &p->operator : o == 'L' ? &p->log : o == 's' ? &p->session : NULL;
 		if (text)
 			*text = optarg;
 		else if (o == 'f' && p->n_limit_files < 16)
 			p->limit_files[p->n_limit_files++] = optarg;
 		else if (o == 'g')
 			p->gates = true;
+		else if (o == 'd')
+			p->diff = true;
 		else if (o == 'j')
 			p->json = true;
 		else if (o == 'h')
@@ -541,8 +653,14 @@ static int parse(struct replay *p, int argc, char **argv)
 	}
 	if (optind < argc)
 		return vs_ctl_usage("replay: '%s' is too much; recordings are given with --csv FILE", argv[optind]);
-	if (!p->csv)
-		return vs_ctl_usage("replay: --csv FILE is needed");
+	if (!p->csv == !p->log)
+		return vs_ctl_usage("replay: --csv FILE, or --log FILE --session S, is needed");
+	if (!p->log != !p->session)
+		return vs_ctl_usage("replay: --log and --session go together; 'vitalsctl audit sessions' lists what a log has");
+	if (p->diff && !p->log)
+		return vs_ctl_usage("replay: --diff compares with what a log says; it goes with --log");
+	if (p->log && (p->phase || p->baseline || p->gates))
+		return vs_ctl_usage("replay: phase, baseline and gates are in the log; --phase, --baseline, --gates go with --csv");
 	if (p->phase && vs_phase_by_name(p->phase, strlen(p->phase)) == VS_PHASE_COUNT)
 		return vs_ctl_usage("there is no phase '%s'", p->phase);
 	return parse_baseline(p);
@@ -559,7 +677,9 @@ int vs_ctl_replay(int argc, char **argv)
 	if (r == 0)
 		r = load(p);
 	if (r == 0)
-		r = run(p);
+		r = p->log ? run_log(p) : run(p);
+	vs_relive_free(p->relive);
+	vs_relive_forget(&p->now);
 	vs_limits_free(p->sets);
 	vs_presets_free(p->data);
 	free(p);

@@ -1,0 +1,126 @@
+"""A session that the real daemon watched, judged once more from its log: with its limits the same alarms, with others others.
+
+The simulated patient's pressure rises sixty times as fast as a person's; people acknowledge, pause and score; the daemon
+is killed and started again in between.
+"""
+import json
+import subprocess
+import time
+
+import pytest
+
+from house import Daemon, VITALSCTL
+from test_sim import Sim
+
+STRICTER = """
+sets:
+  - name: stricter
+    extends: ketamine-adult
+    rules:
+      - { id: sbp-hi, limit: { baseline: "110%", at_least: 130, at_most: 150 } }
+"""
+
+
+def chairs(sim, folder):
+    return [{"id": "chair-1", "limits": "ketamine-adult", "devices": [
+        {"id": "oximeter", "plugin": "nonin-df2", "serial": {"path": str(folder / "oximeter")}},
+        {"id": "bp", "plugin": "modbus", "tcp": {"host": "127.0.0.1", "port": sim.port()}, "profile": "vitals-sim-nibp"}]}]
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory):
+    """A daemon's log with one session, and the alarms that a subscriber of the time saw."""
+    folder = tmp_path_factory.mktemp("night")
+    sim = Sim("--chair", "chair-1", "--scenario", "surge", "--seed", "5", "--at", "6min", "--lead", "8min", "--cuff", "2min",
+              "--speed", "60", "--commands", "--baseline", "nibp_sys=128,nibp_dia=80,hr=72,spo2=98", "--response", "0.8",
+              "--modbus-tcp", "127.0.0.1:0", "--nonin", str(folder / "oximeter"), stdin=subprocess.PIPE)
+    d = Daemon(folder / "d", chairs(sim, folder)).start()
+    heard = d.subscribe("alarm/")
+    try:
+        def does(*words, check=True):
+            return d.ctl(*words, "--chair", "chair-1", "--operator", "anna", check=check)
+        does("session", "start", "--patient", "N-17", "--protocol", "P1", "--weight", "70")
+        for words in ("check all no", "consent yes", "pain 6"):
+            does("entry", *words.split())
+        does("session", "phase", "baseline")
+        does("entry", "moaas", "5")
+        time.sleep(5)
+        does("session", "phase", "infusion", "--confirm", "--override", "training", "--second", "ben")
+        heard.wait("alarm", seconds=40, change="raised")
+        time.sleep(4)
+        does("alarm", "pause", "--for", "5s")
+        does("entry", "moaas", "2")
+        heard.wait("alarm", rule="loc-low", change="raised")
+        does("alarm", "ack")
+        does("entry", "moaas", "5")
+        does("entry", "med", "labetalol", "10", "mg", "iv")
+        d.kill()
+        time.sleep(1)
+        d.start()
+        time.sleep(6)
+        sim.process.stdin.write(b"stop\nscenario normal\n")
+        sim.process.stdin.flush()
+        does("session", "phase", "recovery")
+        time.sleep(6)
+        session = d.ctl_json("session", "show", "--chair", "chair-1")["session"]
+        assert d.stop() == 0, d.said()
+        yield d.log, session, heard.messages()
+    finally:
+        heard.stop()
+        sim.stop()
+        d.kill()
+
+
+def replay(*words):
+    return subprocess.run([VITALSCTL, "replay", *map(str, words)], capture_output=True, text=True, timeout=60)
+
+
+def test_the_log_gives_the_alarms_of_the_time(night):
+    log, session, heard = night
+    changes = {m["change"] for _, m in heard}
+    assert {"raised", "acknowledged", "audio_paused", "cleared"} <= changes, "the night was too quiet to prove anything"
+    assert len({m["epoch"] for _, m in heard}) == 2
+    p = replay("--log", log, "--session", session, "--diff")
+    assert p.returncode == 0, p.stdout + p.stderr
+    assert p.stdout.count("\n") == 1 and "the same" in p.stdout
+
+
+def test_what_is_printed_is_what_a_subscriber_saw(night):
+    log, session, heard = night
+    p = replay("--log", log, "--session", session, "--json")
+    assert p.returncode == 0, p.stderr
+    again = [e for e in map(json.loads, p.stdout.splitlines()) if e["kind"] == "alarm"]
+    seen = {}
+    for _, m in heard:
+        if m["session"] == session:
+            seen[m["epoch"], m["seq"]] = m
+    then = [(m["rule"], m["change"], m.get("value"), m.get("limit")) for _, m in sorted(seen.items())]
+    assert [(e["rule"], e["change"], e.get("value"), e.get("limit")) for e in again] == then
+    assert again == sorted(again, key=lambda e: e["t_s"])
+    assert replay("--log", log, "--session", session, "--json").stdout == p.stdout, "a replay is the same to the byte"
+
+
+def test_other_limits_are_found_out(night, tmp_path):
+    log, session, _ = night
+    (tmp_path / "stricter.yaml").write_text(STRICTER)
+    with_limits = ("--limits", "stricter", "--limit-file", tmp_path / "stricter.yaml")
+    p = replay("--log", log, "--session", session, "--diff", *with_limits)
+    assert p.returncode == 1, p.stdout + p.stderr
+    assert any(line.startswith("+") and "sbp-hi" in line for line in p.stdout.splitlines()), p.stdout
+    p = replay("--log", log, "--session", session, "--diff", "--json", *with_limits)
+    found = [json.loads(line) for line in p.stdout.splitlines()]
+    assert p.returncode == 1 and {f["difference"] for f in found} <= {"missing", "extra", "other_numbers"} and found
+
+
+@pytest.mark.parametrize("words, code, why", [
+    (["--log", "LOG"], 2, "go together"),
+    (["--session", "s-1", "--csv", "x.csv"], 2, "go together"),
+    (["--log", "LOG", "--session", "s-1", "--csv", "x.csv"], 2, "--csv FILE, or --log FILE"),
+    (["--log", "LOG", "--session", "s-19990101-1"], 1, "audit sessions"),
+    (["--log", "LOG", "--session", "s-1", "--phase", "infusion"], 2, "in the log"),
+    (["--csv", "x.csv", "--diff"], 2, "--diff"),
+    (["--log", "/nonexistent/x.db", "--session", "s-1"], 1, "/nonexistent/x.db"),
+])
+def test_what_is_asked_wrongly_is_said(night, words, code, why):
+    p = replay(*[str(night[0]) if w == "LOG" else w for w in words])
+    assert p.returncode == code and why in p.stderr, p.stderr
