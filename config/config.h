@@ -8,6 +8,7 @@
 #include "core/plugin.h"
 #include "plugins/modbus/map.h"
 
+#define VS_CHAIR_DEVICES_MAX 16 /* as many as a chair's engine looks after */
 #define VS_ID_CAP 33 /* chair and device ids: [a-z0-9][a-z0-9-]{0,31} */
 
 enum vs_link_kind {

@@ -1,3 +1,4 @@
+#include "config/config.h"
 #include "config/format.h"
 
 #include "plugins/modbus/map.h"
@@ -107,7 +108,7 @@ static const cyaml_schema_value_t device_entry = { CYAML_VALUE_MAPPING(CYAML_FLA
 static const cyaml_schema_field_t chair_fields[] = {
 	VS_STRING("id", VS_REQUIRED, struct raw_chair, id, 100),
 	VS_STRING("limits", VS_REQUIRED, struct raw_chair, limits, 63),
-	VS_LIST("devices", VS_REQUIRED, struct raw_chair, devices, &device_entry, 1, 64),
+	VS_LIST("devices", VS_REQUIRED, struct raw_chair, devices, &device_entry, 1, VS_CHAIR_DEVICES_MAX),
 	VS_END,
 };
 static const cyaml_schema_value_t chair_entry = { CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_chair,

@@ -9,6 +9,8 @@
 #include "daemon/say.h"
 #include "plugins/registry.h"
 
+_Static_assert(VS_CHAIR_DEVICES_MAX == VS_ENGINE_DEVICES, "every device that may be configured is watched");
+
 /* Working space of one step.  There is one loop and one step at a time. */
 static struct vs_effects effects;
 
