@@ -52,6 +52,16 @@ struct vs_chair_config {
 	unsigned line_no;
 };
 
+/* Who may do what (docs/control.md has the table). */
+enum vs_role { VS_ROLE_NURSE, VS_ROLE_PRESCRIBER, VS_ROLE_ENGINEER, VS_ROLE_AUDITOR, VS_ROLE_COUNT };
+
+struct vs_operator_config {
+	char name[VS_ID_CAP];
+	enum vs_role role;
+	bool has_uid;
+	uint32_t uid; /* of his login; without one he is known by the name that a shared login gives */
+};
+
 struct vs_config {
 	char *file;
 	char site[64];
@@ -65,6 +75,8 @@ struct vs_config {
 	unsigned n_preset_files;
 	char **preset_files; /* protocol presets and gates, resolved likewise, checked with the rest (config/presets.h) */
 	struct vs_limit_sets *limit_sets; /* those that ship and those of limit_files */
+	unsigned n_operators; /* 0: whoever reaches the control socket may do everything */
+	struct vs_operator_config *operators;
 	unsigned n_chairs;
 	struct vs_chair_config *chairs;
 	/* SHA-256, hex, of the file, the limit files and the profile files, in the order in which they are named

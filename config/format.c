@@ -129,6 +129,22 @@ static const cyaml_schema_field_t publish_fields[] = {
 	VS_END,
 };
 
+static const cyaml_strval_t roles[] = {
+	{ "nurse", VS_ROLE_NURSE },
+	{ "prescriber", VS_ROLE_PRESCRIBER },
+	{ "engineer", VS_ROLE_ENGINEER },
+	{ "auditor", VS_ROLE_AUDITOR },
+};
+static const cyaml_schema_field_t operator_fields[] = {
+	VS_STRING("name", VS_REQUIRED, struct raw_operator, name, 100),
+	VS_ENUM("role", VS_REQUIRED, struct raw_operator, role, roles),
+	VS_UINT("uid", 0, struct raw_operator, uid, 0, 4294967294u),
+	VS_END,
+};
+static const cyaml_schema_value_t operator_entry = {
+	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_operator, operator_fields)
+};
+
 static const cyaml_schema_field_t config_fields[] = {
 	VS_STRING("site", VS_REQUIRED, struct raw_config, site, 63),
 	VS_MAPPING("log", VS_REQUIRED, struct raw_config, log, log_fields),
@@ -136,6 +152,7 @@ static const cyaml_schema_field_t config_fields[] = {
 	VS_STRING("control", 0, struct raw_config, control, 107),
 	VS_LIST("limit_files", 0, struct raw_config, limit_files, &file_entry, 0, 64),
 	VS_LIST("preset_files", 0, struct raw_config, preset_files, &file_entry, 0, 64),
+	VS_LIST("operators", 0, struct raw_config, operators, &operator_entry, 1, 256),
 	VS_LIST("chairs", VS_REQUIRED, struct raw_config, chairs, &chair_entry, 1, 10000),
 	VS_END,
 };

@@ -64,6 +64,12 @@ struct raw_publish {
 	unsigned events_count, query_count;
 };
 
+struct raw_operator {
+	char *name;
+	int *role;
+	unsigned *uid;
+};
+
 struct raw_config {
 	char *site;
 	struct raw_log *log;
@@ -73,6 +79,8 @@ struct raw_config {
 	unsigned limit_files_count;
 	char **preset_files;
 	unsigned preset_files_count;
+	struct raw_operator *operators;
+	unsigned operators_count;
 	struct raw_chair *chairs;
 	unsigned chairs_count;
 };

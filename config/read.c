@@ -231,6 +231,35 @@ static void take_chairs(struct vs_reader *l, const struct raw_config *raw)
 	}
 }
 
+/* ---- operators ---- */
+
+static void take_operators(struct vs_reader *l, const struct raw_config *raw)
+{
+	struct vs_config *c = l->config;
+	vs_place list = vs_yaml_key(l->y, l->top, "operators");
+	c->operators = vs_arena_take(l->arena, raw->operators_count, sizeof *c->operators);
+	c->n_operators = c->operators ? raw->operators_count : 0;
+	for (unsigned i = 0; i < c->n_operators; i++) {
+		struct vs_operator_config *o = &c->operators[i];
+		vs_place place = vs_yaml_item(l->y, list, i);
+		const char *name = raw->operators[i].name;
+		if (name && vs_word_id(name))
+			snprintf(o->name, sizeof o->name, "%s", name);
+		else if (name)
+			vs_yaml_find(l->y, vs_yaml_key(l->y, place, "name"),
+				     "`name` is \"%.60s\"; it must be 1 to 32 of a-z, 0-9 and -, and not begin with -", name);
+		o->role = raw->operators[i].role ? *raw->operators[i].role : VS_ROLE_AUDITOR;
+		o->has_uid = raw->operators[i].uid;
+		o->uid = o->has_uid ? *raw->operators[i].uid : 0;
+		for (unsigned k = 0; k < i && *o->name; k++)
+			if (!strcmp(o->name, c->operators[k].name)) {
+				vs_yaml_find(l->y, vs_yaml_key(l->y, place, "name"),
+					     "operator \"%s\" is there already; every person has one entry", o->name);
+				break;
+			}
+	}
+}
+
 /* ---- the whole ---- */
 
 static void take_all(struct vs_reader *l, const struct raw_config *raw)
@@ -243,6 +272,7 @@ static void take_all(struct vs_reader *l, const struct raw_config *raw)
 	l->config->control = vs_arena_text(l->arena, raw->control ? raw->control : CONTROL_DEFAULT);
 	take_limit_files(l, raw);
 	take_preset_files(l, raw);
+	take_operators(l, raw);
 	take_chairs(l, raw);
 	vs_lines_check(l);
 }

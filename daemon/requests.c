@@ -17,6 +17,7 @@ struct request {
 	const struct vs_peer *peer;
 	const json_t *json;
 	struct vs_chair *chair; /* where the request needs one */
+	const char *op;
 	char operator[VS_WHO_CAP];
 };
 
@@ -79,14 +80,20 @@ static char *refused(const struct vs_session_answer *a)
 	return text;
 }
 
+static void record_refusal(struct request *q, const char *why_not);
+
 static char *command(struct request *q, struct vs_session_command *c)
 {
 	static struct vs_session_answer a;
 	struct answer out;
 	memcpy(c->operator, q->operator, sizeof c->operator);
 	vs_chair_command(q->chair, c, &a);
-	if (!a.accepted)
+	if (!a.accepted) {
+		char words[1024];
+		vs_gate_findings_text(&a.findings, words, sizeof words);
+		record_refusal(q, words);
 		return refused(&a);
+	}
 	if (!answer_open(&out))
 		return NULL;
 	put_session(&out.j, q->chair);
@@ -329,19 +336,34 @@ static char *endpoints(struct request *q)
 	return answer_close(&a);
 }
 
+/* Who may do what: one table.  Without `operators` in the configuration whoever reaches the socket may do everything. */
+#define MAY(role) (1u << VS_ROLE_##role)
+#define EVERYBODY (MAY(NURSE) | MAY(PRESCRIBER) | MAY(ENGINEER) | MAY(AUDITOR))
+#define AT_THE_CHAIR (MAY(NURSE) | MAY(PRESCRIBER))
+
 static const struct {
 	const char *op;
 	char *(*answer)(struct request *q);
 	bool needs_chair;
+	unsigned may; /* EVERYBODY: reads only, nobody has to be named */
 } operations[] = {
-	{ "snapshot", snapshot, false },          { "endpoints", endpoints, false },
-	{ "session-start", session_start, true }, { "session-phase", session_phase, true },
-	{ "session-show", session_show, true },   { "session-transfer", session_transfer, true },
-	{ "entry", entry, true },                 { "alarm-list", alarm_list, false },
-	{ "alarm-ack", alarm_ack, true },         { "alarm-pause", alarm_pause, true },
-	{ "alarm-resume", alarm_resume, true },   { "alarm-explain", alarm_explain, false },
-	{ "why", why, true },                     { "limit", limit_change, true },
+	{ "snapshot", snapshot, false, EVERYBODY },
+	{ "endpoints", endpoints, false, EVERYBODY },
+	{ "session-show", session_show, true, EVERYBODY },
+	{ "alarm-list", alarm_list, false, EVERYBODY },
+	{ "alarm-explain", alarm_explain, false, EVERYBODY },
+	{ "why", why, true, EVERYBODY },
+	{ "session-start", session_start, true, AT_THE_CHAIR },
+	{ "session-phase", session_phase, true, AT_THE_CHAIR },
+	{ "session-transfer", session_transfer, true, AT_THE_CHAIR },
+	{ "entry", entry, true, AT_THE_CHAIR },
+	{ "alarm-ack", alarm_ack, true, AT_THE_CHAIR },
+	{ "alarm-pause", alarm_pause, true, AT_THE_CHAIR },
+	{ "alarm-resume", alarm_resume, true, AT_THE_CHAIR },
+	{ "limit", limit_change, true, MAY(PRESCRIBER) },
 };
+
+static const char *const role_names[VS_ROLE_COUNT] = { "nurse", "prescriber", "engineer", "auditor" };
 
 /* The name of who asks: what the client says, with the kernel's uid beside it where they are not the same person's. */
 static void name_operator(struct request *q)
@@ -353,22 +375,79 @@ static void name_operator(struct request *q)
 		snprintf(q->operator, sizeof q->operator, "uid:%u", (unsigned)q->peer->uid);
 }
 
+/* By the name given, else by the kernel's uid; NULL: nobody of the list. */
+static const struct vs_operator_config *find_operator(struct request *q)
+{
+	const struct vs_config *c = q->daemon->config;
+	for (unsigned i = 0; i < c->n_operators; i++)
+		if (strcmp(c->operators[i].name, q->operator) == 0)
+			return &c->operators[i];
+	for (unsigned i = 0; i < c->n_operators; i++)
+		if (c->operators[i].has_uid && c->operators[i].uid == q->peer->uid) {
+			snprintf(q->operator, sizeof q->operator, "%s", c->operators[i].name);
+			return &c->operators[i];
+		}
+	return NULL;
+}
+
+/* A refusal is part of the record too: who wanted what, and why not. */
+static void record_refusal(struct request *q, const char *why_not)
+{
+	char body[VS_EVENT_TEXT_MAX - 1024], what[128];
+	const char *detail = text_of(q, "phase") ? text_of(q, "phase") : text_of(q, "entry") ? text_of(q, "entry") : "";
+	struct vs_json j = vs_json_into(body, sizeof body);
+	if (!q->chair)
+		return;
+	snprintf(what, sizeof what, "%s%s%.64s", q->op, *detail ? " " : "", detail);
+	vs_json_key(&j, "entry"), vs_json_string(&j, "refused");
+	vs_json_key(&j, "value"), vs_json_string(&j, what);
+	vs_json_key(&j, "unit"), vs_json_string(&j, "");
+	vs_json_key(&j, "note"), vs_json_string(&j, why_not);
+	vs_json_key(&j, "operator"), vs_json_string(&j, q->operator);
+	vs_json_key(&j, "uid"), vs_json_uint(&j, q->peer->uid);
+	if (!vs_json_failed(&j))
+		vs_chair_emit(q->chair, VS_KIND_ENTRY, body, j.len);
+}
+
+/* NULL: he may. */
+static char *not_allowed(struct request *q, unsigned may)
+{
+	if (may == EVERYBODY || q->daemon->config->n_operators == 0)
+		return NULL;
+	const struct vs_operator_config *o = find_operator(q);
+	char why_not[200];
+	if (o && o->has_uid && o->uid != q->peer->uid)
+		snprintf(why_not, sizeof why_not, "%s has a login of his own; uid %u may not act in that name", o->name,
+			 (unsigned)q->peer->uid);
+	else if (o && may & (1u << o->role))
+		return NULL;
+	else if (o)
+		snprintf(why_not, sizeof why_not, "%s is %s here and may not do this (%s)", o->name, role_names[o->role], q->op);
+	else
+		snprintf(why_not, sizeof why_not, "%s (uid %u) is no operator of this configuration", q->operator,
+			 (unsigned)q->peer->uid);
+	record_refusal(q, why_not);
+	return vs_daemon_error("%s", why_not);
+}
+
 static char *answer_request(struct request *q)
 {
-	const char *op = text_of(q, "op"), *chair = text_of(q, "chair");
-	if (!op)
+	const char *chair = text_of(q, "chair");
+	q->op = text_of(q, "op");
+	if (!q->op)
 		return vs_daemon_error("a request is an object with a text member \"op\"");
 	name_operator(q);
 	for (size_t i = 0; i < sizeof operations / sizeof *operations; i++) {
-		if (strcmp(operations[i].op, op) != 0)
+		if (strcmp(operations[i].op, q->op) != 0)
 			continue;
 		if (operations[i].needs_chair && !chair)
 			return vs_daemon_error("which chair?");
 		if (operations[i].needs_chair && !(q->chair = vs_daemon_chair(q->daemon, chair)))
 			return vs_daemon_error("there is no chair '%s' here", chair);
-		return operations[i].answer(q);
+		char *refusal = not_allowed(q, operations[i].may);
+		return refusal ? refusal : operations[i].answer(q);
 	}
-	return vs_daemon_error("there is no operation '%.64s'", op);
+	return vs_daemon_error("there is no operation '%.64s'", q->op);
 }
 
 char *vs_daemon_request(void *ctx, const struct vs_peer *peer, const char *line, size_t len)

@@ -338,3 +338,22 @@ def test_control_clients_that_misbehave_hurt_nobody(daemon, monitor):
         f = c.makefile()
         for _ in range(4):
             assert json.loads(f.readline())["ok"] is False
+
+
+def test_what_each_role_may_do_and_that_a_refusal_is_recorded(daemon, monitor):
+    d = daemon([chair(monitor)], operators=[
+        {"name": "anna", "role": "nurse"}, {"name": "otto", "role": "auditor"},
+        {"name": "uwe", "role": "nurse", "uid": os.getuid() + 1}]).start()
+    start = ("session", "start", "--chair", "chair-1", "--patient", "P-1", "--protocol", "P1", "--weight", "70")
+    for who, words in (("otto", "auditor"), ("mallory", "no operator"), ("uwe", "login of his own")):
+        p = d.ctl(*start, "--operator", who, check=False)
+        assert p.returncode == 1 and words in p.stderr, p.stderr
+    assert d.ctl("status", "--operator", "otto").returncode == 0
+    d.ctl(*start, "--operator", "anna")
+    p = d.ctl("session", "phase", "--chair", "chair-1", "infusion", "--operator", "anna", check=False)
+    assert p.returncode == 1
+    refusals = wait_for(lambda: [r for r in map(lambda x: json.loads(x["body"]),
+                                               d.sql("select body from audit_event where kind='entry' order by seq"))
+                                 if r["entry"] == "refused"][3:])
+    assert refusals and refusals[0]["operator"] == "anna" and refusals[0]["uid"] == os.getuid()
+    assert refusals[0]["value"] == "session-phase infusion"
