@@ -56,9 +56,10 @@ static void save_state(struct vs_chair *c, uint64_t at_ms, int64_t wall_ms)
 	static uint8_t state[VS_WATCH_SAVED_MAX];
 	size_t len = vs_watch_save(&c->watch, at_ms, wall_ms, state, sizeof state);
 	int r = len ? vs_custody_state(c->daemon->custody, c->id, state, len) : -E2BIG;
-	if (r < 0)
+	if (r < 0 && !c->state_unkept)
 		vs_say(VS_SAY_ERROR, "%s: its state could not be kept (%s); a restart would forget the newest commands", c->id,
 		       strerror(-r));
+	c->state_unkept = r < 0;
 }
 
 static void on_wake(uv_timer_t *t);
@@ -331,32 +332,54 @@ void vs_chair_close(struct vs_chair *c)
 	uv_close((uv_handle_t *)&c->wake, chair_closed);
 }
 
+/* The devices of a new configuration: those that did not change are taken over as they run, the others made anew.
+ * moved_to: where each old one stands now, VS_ENGINE_DEVICES where it is gone. */
+static int match_devices(struct vs_chair *c, const struct vs_chair_config *cfg, unsigned n, struct vs_chair_device **now,
+			 bool *fresh, unsigned *moved_to)
+{
+	for (unsigned k = 0; k < VS_ENGINE_DEVICES; k++)
+		moved_to[k] = VS_ENGINE_DEVICES;
+	for (unsigned i = 0; i < n; i++) {
+		for (unsigned k = 0; k < c->n_devices && !now[i]; k++)
+			if (moved_to[k] == VS_ENGINE_DEVICES &&
+			    vs_device_config_equal(c->devices[k]->config, &cfg->devices[i])) {
+				now[i] = c->devices[k];
+				moved_to[k] = i;
+			}
+		fresh[i] = !now[i];
+		if (fresh[i] && !(now[i] = device_new(c, &cfg->devices[i])))
+			return -ENOMEM;
+		now[i]->config = &cfg->devices[i];
+	}
+	return 0;
+}
+
+/* What a device that is gone said last is nobody's word any more. */
+static void keep_values(struct vs_chair *c, const unsigned *moved_to)
+{
+	for (unsigned m = 0; m < VS_METRIC_COUNT; m++) {
+		struct vs_chair_value *v = &c->values[m];
+		v->known = v->known && moved_to[v->device] < VS_ENGINE_DEVICES;
+		if (v->known)
+			v->device = moved_to[v->device];
+	}
+}
+
 int vs_chair_reconfigure(struct vs_chair *c, const struct vs_chair_config *cfg, const struct vs_limit_set *set)
 {
 	struct vs_chair_device *now[VS_ENGINE_DEVICES] = { NULL };
-	bool fresh[VS_ENGINE_DEVICES] = { false };
-	unsigned n = cfg->n_devices < VS_ENGINE_DEVICES ? cfg->n_devices : VS_ENGINE_DEVICES;
-	for (unsigned i = 0; i < n; i++) {
-		for (unsigned k = 0; k < c->n_devices && !now[i]; k++)
-			if (c->devices[k] && vs_device_config_equal(c->devices[k]->config, &cfg->devices[i])) {
-				now[i] = c->devices[k];
-				now[i]->config = &cfg->devices[i];
-				c->devices[k] = NULL;
-			}
-		if (!now[i]) {
-			fresh[i] = true;
-			now[i] = device_new(c, &cfg->devices[i]);
-			if (!now[i])
-				return -ENOMEM;
-		}
-	}
+	bool fresh[VS_ENGINE_DEVICES];
+	unsigned moved_to[VS_ENGINE_DEVICES], n = cfg->n_devices;
+	int r = match_devices(c, cfg, n, now, fresh, moved_to);
+	if (r < 0)
+		return r;
 	for (unsigned k = 0; k < c->n_devices; k++) {
-		if (c->devices[k])
-			vs_device_close(c->devices[k]->device);
+		if (moved_to[k] < VS_ENGINE_DEVICES)
+			continue;
+		vs_device_close(c->devices[k]->device);
 		free(c->devices[k]);
 	}
-	/* What a device that is gone said last is nobody's word any more. */
-	memset(c->values, 0, sizeof c->values);
+	keep_values(c, moved_to);
 	memcpy(c->devices, now, sizeof now);
 	c->n_devices = n;
 	snprintf(c->limits, sizeof c->limits, "%s", cfg->limits);

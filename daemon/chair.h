@@ -29,7 +29,7 @@ struct vs_chair {
 	struct vs_chair_device *devices[VS_ENGINE_DEVICES];
 	struct vs_chair_value values[VS_METRIC_COUNT];
 	uv_timer_t wake;
-	unsigned handles;
+	bool state_unkept; /* said already */
 	struct vs_engine_config engine_config;
 	struct vs_watch watch;
 };

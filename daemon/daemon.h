@@ -39,13 +39,12 @@ struct vs_daemon {
 	char day[9];           /* "20261121": the day that session numbers count for (UTC) */
 	uint64_t last_session; /* the highest number of that day */
 	int64_t wall_offset_ms; /* wall clock minus CLOCK_BOOTTIME when last looked at */
-	bool log_failing, station_lost;
+	bool log_failing;
 
 	uv_timer_t tick;       /* once a second */
 	uint64_t tick_due_ms;
 	uv_async_t store_changed;
 	uv_signal_t on_term, on_int, on_hup;
-	unsigned handles;      /* of the ones above, open */
 	uint64_t watchdog_ms;
 	bool ready, ending;
 };
