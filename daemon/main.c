@@ -75,8 +75,10 @@ static void on_tick(uv_timer_t *t)
 	look_at_the_log(d);
 	for (unsigned i = 0; i < d->n_chairs; i++)
 		vs_chair_alive(d->chairs[i]);
-	/* The far end of the path has been reached: everything above went into custody. */
-	if (d->watchdog_ms)
+	vs_publisher_look(d->publisher);
+	/* While there is no publisher (it is being started, a URL cannot be bound) the loop speaks for itself: to restart
+	 * the daemon would not bring one. */
+	if (d->watchdog_ms && !vs_publisher_bound(d->publisher))
 		vs_notify_watchdog();
 	tick_arm(d);
 }
@@ -180,6 +182,14 @@ static char *on_snapshot(void *ctx, const char *chair)
 	return vs_daemon_snapshot(ctx, chair);
 }
 
+/* The far end of the path: the loop made `alive`, custody kept it, the publisher sent it. */
+static void on_sent(void *ctx)
+{
+	struct vs_daemon *d = ctx;
+	if (d->watchdog_ms)
+		vs_notify_watchdog();
+}
+
 static void on_publisher(void *ctx)
 {
 	vs_daemon_ready(ctx);
@@ -197,7 +207,7 @@ static int open_parts(struct vs_daemon *d)
 	struct vs_publisher_options po = { .ring = d->custody, .site = d->config->site, .log_path = d->config->log_path,
 					   .n_events = d->config->n_events, .events = d->config->events,
 					   .n_queries = d->config->n_queries, .queries = d->config->queries,
-					   .snapshot = on_snapshot, .bound = on_publisher, .ctx = d };
+					   .snapshot = on_snapshot, .bound = on_publisher, .sent = on_sent, .ctx = d };
 	r = vs_publisher_start(d->loop, &po, &d->publisher);
 	if (r < 0)
 		return r;

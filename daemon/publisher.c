@@ -16,6 +16,7 @@
 #define YOUNG_MS 1000       /* one that dies sooner waits a little before the next: */
 #define AGAIN_MS 20
 #define NO_PROCESS_MS 500   /* the machine cannot make a process now */
+#define HUNG_MS 3000        /* with `alive` to send every second */
 #define QUIET_MS 60000      /* between two lines about deaths */
 
 struct vs_publisher {
@@ -26,7 +27,7 @@ struct vs_publisher {
 	uv_pipe_t pipe;
 	uv_timer_t timer; /* the next start; while closing: patience is over */
 	unsigned open;    /* handles of the process: it and its pipe */
-	uint64_t started_ms, said_ms;
+	uint64_t started_ms, said_ms, sent_ms;
 	unsigned restarts, unsaid;
 	bool running, bound, closing, said_spawn;
 	uint8_t inbox[1024];
@@ -69,6 +70,7 @@ static void on_frame(struct vs_publisher *p, const struct vs_wire *head, const c
 	switch (head->type) {
 	case VS_WIRE_BOUND:
 		p->bound = true;
+		p->sent_ms = vs_boottime_ms();
 		if (p->o.bound)
 			p->o.bound(p->o.ctx);
 		break;
@@ -76,6 +78,11 @@ static void on_frame(struct vs_publisher *p, const struct vs_wire *head, const c
 		vs_say(VS_SAY_ERROR, "publisher: %s. It goes on trying; nobody outside is told of alarms until then", text);
 		if (p->o.failed)
 			p->o.failed(p->o.ctx, text);
+		break;
+	case VS_WIRE_SENT:
+		p->sent_ms = vs_boottime_ms();
+		if (p->o.sent)
+			p->o.sent(p->o.ctx);
 		break;
 	case VS_WIRE_SNAPSHOT:
 		answer_snapshot(p, head->id, text);
@@ -333,4 +340,13 @@ void vs_publisher_close(struct vs_publisher *p)
 	if (!s || uv_shutdown(s, (uv_stream_t *)&p->pipe, on_shut) < 0)
 		free(s);
 	uv_timer_start(&p->timer, on_impatient, END_MS, 0);
+}
+
+void vs_publisher_look(struct vs_publisher *p)
+{
+	if (!p || !p->bound || p->closing || vs_boottime_ms() - p->sent_ms < HUNG_MS)
+		return;
+	vs_say(VS_SAY_ERROR, "the publisher has sent nothing for %d s: it is ended and started again", HUNG_MS / 1000);
+	p->sent_ms = vs_boottime_ms();
+	uv_process_kill(&p->process, SIGKILL);
 }

@@ -28,6 +28,8 @@ struct vs_publisher_options {
 	char *(*snapshot)(void *ctx, const char *chair);
 	/* Every URL is bound; also after each later start.  NULL: nobody wants to know. */
 	void (*bound)(void *ctx);
+	/* `alive` messages have gone out: the whole path works.  NULL: nobody wants to know. */
+	void (*sent)(void *ctx);
 	/* A URL cannot be bound, in words; it goes on trying.  NULL: nobody wants to know. */
 	void (*failed)(void *ctx, const char *why);
 	void *ctx;
@@ -37,6 +39,8 @@ struct vs_publisher_options {
 int vs_publisher_start(uv_loop_t *loop, const struct vs_publisher_options *o, struct vs_publisher **ret);
 /* Every URL is bound now. */
 bool vs_publisher_bound(const struct vs_publisher *p);
+/* Called about once a second: a process that hangs, with messages to send, is ended and started again. */
+void vs_publisher_look(struct vs_publisher *p);
 /* How often it had to be started again. */
 unsigned vs_publisher_restarts(const struct vs_publisher *p);
 /* Lets it send what the ring holds, then end; the loop runs until it is gone, a second at most.  NULL is fine. */

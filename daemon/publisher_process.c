@@ -28,6 +28,7 @@
 #define REQUEST_BUFFER (16 << 20)   /* a longer message ends its connection; one above VS_QUERY_MAX is answered in words */
 #define NAP_MS 20                   /* readings are sent in groups this far apart; everything else at once */
 #define RECONNECT_MS 150            /* nanomsg's subscribers come back 100 ms after they lost us */
+#define TELL_MS 500 /* between two words to the daemon that messages go out */
 #define SEND_AGAIN_MS 100           /* what was given to nanomsg this short a time ago is sent again after a death */
 #define SNAPSHOT_MS 500
 #define BIND_AGAIN_MS 20
@@ -40,7 +41,7 @@ struct publisher {
 	unsigned n_urls;
 	char **urls; /* "event=URL", "query=URL" */
 	/* what was given to nanomsg when: the cursor follows that far behind */
-	uint64_t done, mark, mark_ms;
+	uint64_t done, mark, mark_ms, told_ms;
 	bool ending;
 	/* of the thread that answers */
 	uint64_t last_id;
@@ -121,11 +122,21 @@ static void send_event(struct publisher *p, const struct vs_event *e)
 		nn_send(p->pub, text, len, NN_DONTWAIT); /* PUB drops at subscribers that are slow; they ask for it */
 }
 
+/* The far end of the path has been reached: the daemon feeds its watchdog from this. */
+static void tell_sent(struct publisher *p)
+{
+	uint64_t now = vs_boottime_ms();
+	if (now - p->told_ms < TELL_MS)
+		return;
+	p->told_ms = now;
+	tell(VS_WIRE_SENT, 0, "");
+}
+
 /* Everything there is.  True: there was something. */
 static bool send_all(struct publisher *p)
 {
 	struct vs_custody_record record;
-	bool any = false;
+	bool any = false, alive = false;
 	int r;
 	while ((r = vs_custody_next(p->ring, &record)) != 0) {
 		any = true;
@@ -135,7 +146,10 @@ static bool send_all(struct publisher *p)
 			vs_say(VS_SAY_ERROR, "custody is damaged: some messages are not published");
 		else if (!record.is_state)
 			send_event(p, &record.event);
+		alive |= r > 0 && !record.is_state && record.event.kind == VS_KIND_ALIVE;
 	}
+	if (alive)
+		tell_sent(p);
 	return any;
 }
 

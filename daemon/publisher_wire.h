@@ -5,6 +5,7 @@
 enum vs_wire_type {
 	VS_WIRE_BOUND = 1, /* publisher: every URL is bound */
 	VS_WIRE_FAILED,    /* publisher: a URL cannot be bound; the words */
+	VS_WIRE_SENT,      /* publisher: `alive` messages have gone out; at most twice a second */
 	VS_WIRE_SNAPSHOT,  /* publisher: a chair's id, or nothing for all; daemon: the answer, same id */
 };
 

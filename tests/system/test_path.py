@@ -357,3 +357,45 @@ def test_what_each_role_may_do_and_that_a_refusal_is_recorded(daemon, monitor):
                                  if r["entry"] == "refused"][3:])
     assert refusals and refusals[0]["operator"] == "anna" and refusals[0]["uid"] == os.getuid()
     assert refusals[0]["value"] == "session-phase infusion"
+
+
+def test_a_publisher_that_hangs_is_noticed_and_started_again(daemon, monitor):
+    d = daemon([chair(monitor)]).start()
+    s = d.subscribe()
+    s.wait("alive")
+    publisher = int(subprocess.run(["pgrep", "-P", str(d.process.pid)], capture_output=True, text=True).stdout)
+    os.kill(publisher, signal.SIGSTOP)
+    assert wait_for(lambda: "sent nothing for 3 s" in d.said(), 8)
+    before = len(s.bodies("alive"))
+    assert wait_for(lambda: len(s.bodies("alive")) > before + 1, 8)
+    assert d.process.poll() is None
+
+
+def test_the_watchdog_is_fed_from_the_far_end_of_the_path(daemon, monitor, tmp_path):
+    import socket
+    d = daemon([chair(monitor)])
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as n:
+        n.bind(str(tmp_path / "notify"))
+        n.settimeout(10)
+        d.process = subprocess.Popen([VITALSD, "--config", d.config], stderr=open(d.stderr, "ab"), env={
+            **os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "5000000"})
+        heard = []
+        while heard.count("WATCHDOG=1") < 3:
+            heard += n.recv(4096).decode().split("\n")
+        assert "READY=1" in heard
+        publisher = int(subprocess.run(["pgrep", "-P", str(d.process.pid)], capture_output=True, text=True).stdout)
+        os.kill(publisher, signal.SIGSTOP)
+        n.settimeout(1.6)
+        try:  # what was on its way may still come; then nothing, until the publisher is back
+            for _ in range(3):
+                n.recv(4096)
+            assert False, "fed although nothing is sent any more"
+        except socket.timeout:
+            pass
+        n.settimeout(6)
+        assert "WATCHDOG=1" in n.recv(4096).decode()
+        d.process.send_signal(signal.SIGTERM)
+        assert d.process.wait(10) == 0
+        said = ""
+        while "STOPPING=1" not in said:
+            said = n.recv(4096).decode()
