@@ -45,7 +45,7 @@ def test_a_session_from_its_start_to_the_auditor(daemon, monitor):
 
     d.ctl("session", "phase", "--chair", "chair-1", "discharged", "--reason", "cancelled", "--operator", "anna")
     closed = s.wait("session", phase="discharged")
-    seal = s.wait("seal")
+    seal = s.wait("seal", closed=session)
     assert len(seal["head"]) == 64 and len(seal["signature"]) == 128 and seal["rows"] > 5
     assert d.stop() == 0, d.said()
 
@@ -101,3 +101,34 @@ def test_a_killed_daemon_leaves_a_log_that_verifies(daemon, monitor):
     assert verdict["ok"] and any("did not end in order" in n["what"] for n in verdict["notes"])
     ledger = json.loads(audit(d.log, "audit", "show", session, "--json"))["ledger"]
     assert sum(ledger["spo2"].values()) > 3
+
+
+def test_a_replay_of_the_log_derives_the_alarms_of_the_time(daemon, monitor):
+    d = daemon([{"id": "chair-1", "limits": "ketamine-adult",
+                 "devices": [bp_device(monitor.port), oximeter_device(monitor.port)]}]).start()
+    s = d.subscribe()
+    s.wait("vitals", device="bp")
+    d.ctl("session", "start", "--chair", "chair-1", "--patient", "P-0044", "--protocol", "P1", "--weight", "70",
+          "--operator", "anna")
+    session = s.wait("session", phase="screening")["session"]
+    d.ctl("session", "phase", "--chair", "chair-1", "baseline", "--operator", "anna", "--override", "test", "--second", "ben",
+          check=False)
+    for number, (systolic, diastolic, mean) in enumerate([(150, 92, 110), (150, 92, 110), (150, 92, 110), (184, 101, 127)], 101):
+        monitor.set("input", 0, [systolic, diastolic, mean])
+        monitor.set("input", 9, [number])
+        time.sleep(0.5)
+    time.sleep(1)
+    d.ctl("session", "phase", "--chair", "chair-1", "discharged", "--reason", "cancelled", "--operator", "anna", check=False)
+    time.sleep(0.5)
+    assert d.stop() == 0, d.said()
+    heard = [m for m in s.bodies("alarm") if m["session"] == session]
+    assert ("sbp-hi-crit", "raised") in [(m["rule"], m["change"]) for m in heard]
+    audit(d.log, "replay", "--session", session, "--diff")
+    lines = [json.loads(x) for x in audit(d.log, "replay", "--session", session, "--json").splitlines()]
+    derived = [(x["rule"], x["change"]) for x in lines if x["kind"] == "alarm"]
+    assert derived == [(m["rule"], m["change"]) for m in heard]
+    # A record that says something else than its readings is told.
+    subprocess.run(["sqlite3", d.log, "DROP TRIGGER keep_event_u; UPDATE event SET body = replace(body, '\"change\":\"raised\"',"
+                    " '\"change\":\"latched\"') WHERE kind = 'alarm'"], check=True)
+    assert "sbp-hi-crit" in audit(d.log, "replay", "--session", session, "--diff", status=1)
+    audit(d.log, "replay", "--session", "s-none", "--diff", status=1)
