@@ -122,17 +122,28 @@ static void prune(struct vs_track *tr, uint64_t at)
 		tr->len = 0;
 }
 
-/* Notes since when there is no median: lazily, at the time at which it was lost. */
-static void notice_loss(const struct vs_validity *v, struct vs_track *tr, uint64_t at)
+/* A monitor that gives a value every few seconds is judged by as many samples as one that gives one a second, over the
+ * time that they take: never by none. */
+static uint32_t window_of(const struct vs_engine *e, const struct vs_track *tr)
 {
+	const struct vs_validity *v = &e->set->validity;
+	uint32_t period = tr->device < e->config->n_devices ? e->config->devices[tr->device].period_ms : 0;
+	uint64_t needed = (uint64_t)period * v->median_min + period / 2;
+	return period && needed > v->median_ms && needed < UINT32_MAX / 2 ? (uint32_t)needed : v->median_ms;
+}
+
+/* Notes since when there is no median: lazily, at the time at which it was lost. */
+static void notice_loss(const struct vs_engine *e, struct vs_track *tr, uint64_t at)
+{
+	const struct vs_validity *v = &e->set->validity;
 	if (tr->undefined_ms || !tr->valid_ms)
 		return;
 	uint64_t lost = at;
 	if (tr->len >= v->median_min) {
-		uint32_t age = age_of(tr, v->median_min - 1, at);
-		if (age < v->median_ms)
+		uint32_t age = age_of(tr, v->median_min - 1, at), window_ms = window_of(e, tr);
+		if (age < window_ms)
 			return;
-		lost = at - (age - v->median_ms);
+		lost = at - (age - window_ms);
 	}
 	tr->undefined_ms = lost ? lost : 1;
 }
@@ -164,7 +175,7 @@ void vs_sample(struct vs_turn *t, enum vs_channel ch, double value, unsigned dev
 		return;
 	prune(tr, t->at);
 	vs_block_finish(t, ch);
-	notice_loss(&e->set->validity, tr, t->at);
+	notice_loss(e, tr, t->at);
 	tr->device = (uint8_t)device;
 	tr->valid_ms = t->at ? t->at : 1;
 	if (tr->len && age_of(tr, 0, t->at) < 10000 / VS_SAMPLES) {
@@ -204,7 +215,7 @@ static void measure(const struct vs_engine *e, struct vs_track *tr, uint64_t at)
 	const struct vs_validity *v = &e->set->validity;
 	double w[VS_SAMPLES];
 	prune(tr, at);
-	unsigned n = window(tr, at, v->median_ms, w);
+	unsigned n = window(tr, at, window_of(e, tr), w);
 	tr->gap_ms = 0;
 	if (n >= v->median_min && n > 0) {
 		tr->median = vs_median(w, n);
@@ -214,7 +225,7 @@ static void measure(const struct vs_engine *e, struct vs_track *tr, uint64_t at)
 		return;
 	}
 	tr->median = NAN;
-	notice_loss(v, tr, at);
+	notice_loss(e, tr, at);
 }
 
 double vs_median_now(const struct vs_engine *e, enum vs_channel ch, uint64_t at_ms)

@@ -257,6 +257,7 @@ static void configure_engine(struct vs_chair *c, const struct vs_limit_set *set)
 	for (unsigned i = 0; i < c->n_devices; i++) {
 		const struct vs_device_config *cfg = c->devices[i]->config;
 		c->engine_config.devices[i].id = cfg->id;
+		c->engine_config.devices[i].period_ms = cfg->poll_ms;
 		/* A monitor that is asked every minute is not silent after ten seconds. */
 		c->engine_config.devices[i].quiet_ms = cfg->poll_ms > 1000 ? cfg->poll_ms : 0;
 	}
