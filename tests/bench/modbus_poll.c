@@ -2,12 +2,14 @@
  * run, by a bare epoll client that does nothing with the answers.
  *
  *	modbus-poll compare [N] [SECONDS] [ROUNDS]  both in turns, median and spread, lateness with a tenth black-holed
- *	modbus-poll server PORT                     the monitors alone (for measuring a whole daemon); ends with SIGTERM
+ *	modbus-poll server PORT [HOLE [MUTE]]       the monitors alone, for measuring a whole daemon (daemon_monitors.py), and
+ *	                                            ports that swallow connections, and that accept and say nothing;
+ *	                                            SIGUSR1: lateness since the last; ends with SIGTERM
  *	modbus-poll bare PORT N SECONDS             the bare client alone
  *
  * The monitors are one process that answers on every address of 127.0.0.0/8; each has a connection of its own.  CPU is
  * CLOCK_PROCESS_CPUTIME_ID of the polling process; lateness is seen by the server: how far each request lies behind the
- * grid of its connection. */
+ * grid of its connection, which is where the earliest of its requests lay. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -49,16 +51,19 @@ static void raise_files(void)
 /* ---- the monitors */
 
 struct seen {
-	double first, least;
+	double first;
+	uint32_t connection;
 	unsigned n;
 };
 
-static volatile sig_atomic_t stopping;
+static volatile sig_atomic_t stopping, report_due;
 
-static void on_term(int number)
+static void on_signal(int number)
 {
-	(void)number;
-	stopping = 1;
+	if (number == SIGUSR1)
+		report_due = 1;
+	else
+		stopping = 1;
 }
 
 static int listen_on(uint16_t *port)
@@ -76,8 +81,18 @@ static int listen_on(uint16_t *port)
 	return fd;
 }
 
-static double *late;
+/* Where on the grid of a connection a request lay, from its first request. */
+struct sample {
+	uint32_t connection;
+	float behind;
+};
+
+#define SAMPLES_MAX (MONITORS_MAX * 300u)
+#define CONNECTIONS_MAX (1u << 20)
+
+static struct sample *late;
 static size_t n_late;
+static uint32_t connections;
 
 static void note_lateness(struct seen *s)
 {
@@ -88,8 +103,39 @@ static void note_lateness(struct seen *s)
 	}
 	double grid = (t - s->first) / PERIOD_MS;
 	double behind = t - s->first - (double)(long)(grid + 0.5) * PERIOD_MS;
-	if (late && n_late < (size_t)MONITORS_MAX * 600)
-		late[n_late++] = behind;
+	if (n_late < SAMPLES_MAX)
+		late[n_late++] = (struct sample){ s->connection, (float)behind };
+}
+
+static int by_lateness(const void *a, const void *b)
+{
+	const struct sample *x = a, *y = b;
+	return (x->behind > y->behind) - (x->behind < y->behind);
+}
+
+/* Median, p99 and worst of what was noted, and begins anew. */
+static void sum_up(double p[3])
+{
+	float *earliest = calloc(CONNECTIONS_MAX, sizeof *earliest);
+	for (size_t i = 0; earliest && i < n_late; i++)
+		if (late[i].behind < earliest[late[i].connection])
+			earliest[late[i].connection] = late[i].behind;
+	for (size_t i = 0; earliest && i < n_late; i++)
+		late[i].behind -= earliest[late[i].connection];
+	free(earliest);
+	qsort(late, n_late, sizeof *late, by_lateness);
+	for (int i = 0; i < 3; i++)
+		p[i] = n_late ? (double)late[i == 0 ? n_late / 2 : i == 1 ? n_late * 99 / 100 : n_late - 1].behind : 0;
+	n_late = 0;
+}
+
+static void print_lateness(void)
+{
+	double p[3];
+	size_t n = n_late;
+	sum_up(p);
+	printf("requests: %zu; behind the grid: median %.2f ms, p99 %.2f ms, worst %.2f ms\n", n, p[0], p[1], p[2]);
+	fflush(stdout);
 }
 
 /* Four input registers that tell something else every time. */
@@ -123,46 +169,48 @@ static int by_size(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+static void take(int ep, int listener, struct seen *seen)
+{
+	int one = 1, fd = accept(listener, NULL, NULL);
+	if (fd < 0)
+		return;
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+	seen[fd] = (struct seen){ .connection = connections++ % CONNECTIONS_MAX };
+	struct epoll_event ev = { .events = EPOLLIN, .data.fd = fd };
+	epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev);
+}
+
 static void serve(int listener, int report)
 {
 	static struct seen seen[65536];
 	struct epoll_event ev = { .events = EPOLLIN, .data.fd = listener }, got[256];
 	int ep = epoll_create1(0);
 	raise_files();
-	late = malloc(sizeof *late * MONITORS_MAX * 600);
-	signal(SIGTERM, on_term);
-	signal(SIGINT, on_term);
+	late = malloc(sizeof *late * SAMPLES_MAX);
+	signal(SIGTERM, on_signal);
+	signal(SIGINT, on_signal);
+	signal(SIGUSR1, on_signal);
 	epoll_ctl(ep, EPOLL_CTL_ADD, listener, &ev);
 	while (!stopping) {
 		int n = epoll_wait(ep, got, 256, -1);
-		for (int i = 0; i < n; i++) {
-			int fd = got[i].data.fd;
-			if (fd != listener) {
-				answer(fd, &seen[fd]);
-				continue;
-			}
-			fd = accept(listener, NULL, NULL);
-			if (fd < 0)
-				continue;
-			int one = 1;
-			setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-			memset(&seen[fd], 0, sizeof *seen);
-			ev = (struct epoll_event){ .events = EPOLLIN, .data.fd = fd };
-			epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev);
+		if (report_due) {
+			report_due = 0;
+			print_lateness();
 		}
+		for (int i = 0; i < n; i++)
+			if (got[i].data.fd == listener)
+				take(ep, listener, seen);
+			else
+				answer(got[i].data.fd, &seen[got[i].data.fd]);
 	}
-	qsort(late, n_late, sizeof *late, by_size);
-	double p[3] = { 0, 0, 0 };
-	if (n_late) {
-		p[0] = late[n_late / 2];
-		p[1] = late[n_late * 99 / 100];
-		p[2] = late[n_late - 1];
+	double p[3];
+	if (report < 0) {
+		print_lateness();
+	} else {
+		sum_up(p);
+		if (write(report, p, sizeof p) != sizeof p)
+			exit(1);
 	}
-	if (report < 0)
-		printf("requests after the first: %zu; behind the grid: median %.2f ms, p99 %.2f ms, worst %.2f ms\n", n_late, p[0],
-		       p[1], p[2]);
-	else if (write(report, p, sizeof p) != sizeof p)
-		exit(1);
 	exit(0);
 }
 
@@ -266,6 +314,19 @@ static void run_for(uv_loop_t *loop, uv_timer_t *timer, unsigned ms)
 	uv_run(loop, UV_RUN_DEFAULT);
 }
 
+/* A port whose backlog is full swallows every further connection. */
+static void open_hole(uint16_t *port)
+{
+	int full = listen_on(port);
+	listen(full, 0);
+	for (int i = 0; i < 4; i++) {
+		struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(*port), .sin_addr = host(0) };
+		int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		if (connect(fd, (struct sockaddr *)&a, sizeof a) < 0 && errno != EINPROGRESS)
+			exit(1);
+	}
+}
+
 /* dead of the n monitors are hosts that swallow connections. */
 static struct result acquire(uint16_t port, uint16_t hole, unsigned n, unsigned dead, unsigned seconds)
 {
@@ -321,14 +382,7 @@ static struct result measure(enum what what, unsigned n, unsigned seconds)
 	close(listener);
 	pid_t client = fork();
 	if (client == 0) {
-		int full = listen_on(&hole);
-		listen(full, 0);
-		for (int i = 0; i < 4; i++) { /* a backlog that is full swallows every further connection */
-			struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(hole), .sin_addr = host(0) };
-			int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-			if (connect(fd, (struct sockaddr *)&a, sizeof a) < 0 && errno != EINPROGRESS)
-				exit(1);
-		}
+		open_hole(&hole);
 		r = what == BARE ? bare(port, n, seconds) : acquire(port, hole, n, what == ACQUIRE_DEAD ? n / 10 : 0, seconds);
 		exit(write(results[1], &r, sizeof r) != sizeof r);
 	}
@@ -382,8 +436,14 @@ int main(int argc, char **argv)
 	const char *what = argc > 1 ? argv[1] : "compare";
 	unsigned n = number(argv, argc, strcmp(what, "bare") ? 2 : 3, 1000);
 	if (!strcmp(what, "server")) {
-		uint16_t port = (uint16_t)n;
-		serve(listen_on(&port), -1);
+		uint16_t port = (uint16_t)number(argv, argc, 2, 0), hole = (uint16_t)number(argv, argc, 3, 0);
+		uint16_t mute = (uint16_t)number(argv, argc, 4, 0);
+		int listener = listen_on(&port);
+		open_hole(&hole);
+		listen_on(&mute); /* the kernel accepts up to its backlog, and nobody ever reads */
+		printf("port %u hole %u mute %u\n", port, hole, mute);
+		fflush(stdout);
+		serve(listener, -1);
 	} else if (n == 0 || n > MONITORS_MAX) {
 		fprintf(stderr, "modbus-poll: 1 to %d monitors\n", MONITORS_MAX);
 		return 2;
@@ -394,7 +454,7 @@ int main(int argc, char **argv)
 		unsigned rounds = number(argv, argc, 4, 3);
 		return compare(n, number(argv, argc, 3, 10), rounds > 0 && rounds <= 64 ? rounds : 3);
 	} else {
-		fprintf(stderr, "usage: modbus-poll compare [N] [SECONDS] [ROUNDS] | server PORT | bare PORT N SECONDS\n");
+		fprintf(stderr, "usage: modbus-poll compare [N] [SECONDS] [ROUNDS] | server PORT [HOLE [MUTE]] | bare PORT N SECONDS\n");
 		return 2;
 	}
 	return 0;
