@@ -2,6 +2,7 @@
 #pragma once
 #include "daemon/device.h"
 #include "daemon/link.h"
+#include "daemon/wheel.h"
 #include "plugins/feed.h"
 #include "plugins/modbus/modbus.h"
 
@@ -9,6 +10,7 @@ struct vs_bus;
 
 struct vs_acquire {
 	uv_loop_t *loop;
+	struct vs_wheel *wheel; /* of the buses */
 	struct vs_device *devices;
 	struct vs_bus *buses;
 	unsigned created; /* so many devices so far: spreads their phases */

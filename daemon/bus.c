@@ -13,6 +13,7 @@
 #include "daemon/clock.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,9 +31,9 @@ struct vs_bus {
 	struct vs_acquire *acquire;
 	struct vs_bus *before, *after;
 	struct vs_link *link;
-	uv_timer_t timer;
+	struct vs_wheel_timer timer;
 	struct vs_device *members, *asked; /* asked: whose request is open */
-	enum { DOWN, IDLE, WAITING, DRAINING, CLOSING } state;
+	enum { DOWN, IDLE, WAITING, DRAINING } state;
 	enum vs_framing framing;
 	uint16_t transaction;
 	struct vs_modbus_open open;
@@ -45,7 +46,7 @@ struct vs_bus {
 };
 
 static void run(struct vs_bus *b);
-static void on_timer(uv_timer_t *t);
+static void on_timer(struct vs_wheel_timer *t);
 
 static uint64_t now_of(const struct vs_bus *b)
 {
@@ -62,9 +63,9 @@ static void arm(struct vs_bus *b, uint64_t at)
 	uint64_t now = now_of(b);
 	b->armed_ms = at;
 	if (at == UINT64_MAX)
-		uv_timer_stop(&b->timer);
+		vs_wheel_stop(b->acquire->wheel, &b->timer);
 	else
-		uv_timer_start(&b->timer, on_timer, at > now ? at - now : 0, 0);
+		vs_wheel_start(b->acquire->wheel, &b->timer, at > now ? at - now : 0, on_timer);
 }
 
 /* ---- one poll of one device */
@@ -437,9 +438,9 @@ static bool gives_up(const struct vs_bus *b)
 	return b->framing == VS_FRAMING_RTU && !is_tcp(b) && b->rx_len > 0;
 }
 
-static void on_timer(uv_timer_t *t)
+static void on_timer(struct vs_wheel_timer *t)
 {
-	struct vs_bus *b = t->data;
+	struct vs_bus *b = (struct vs_bus *)((char *)t - offsetof(struct vs_bus, timer));
 	uint64_t now = now_of(b);
 	introduce(b);
 	if (b->state == DRAINING && now >= b->active_ms + SILENCE_MS) {
@@ -448,7 +449,7 @@ static void on_timer(uv_timer_t *t)
 		arm(b, b->active_ms + SILENCE_MS);
 	} else if (b->state == WAITING && now > b->armed_ms + LATE_MS && !b->graced) {
 		b->graced = true; /* the loop was held up: what came meanwhile lies in the kernel and is read first */
-		uv_timer_start(&b->timer, on_timer, 1, 0);
+		vs_wheel_start(b->acquire->wheel, &b->timer, 1, on_timer);
 	} else if (b->state == WAITING && now >= b->deadline_ms) {
 		no_answer(b);
 	} else if (b->state == WAITING && gives_up(b) && now >= b->active_ms + SILENCE_MS) {
@@ -565,19 +566,12 @@ static int create(struct vs_acquire *a, const struct vs_link_spec *spec, enum vs
 		free(b);
 		return r;
 	}
-	uv_timer_init(a->loop, &b->timer);
-	b->timer.data = b;
 	b->after = a->buses;
 	if (b->after)
 		b->after->before = b;
 	a->buses = b;
 	*ret = b;
 	return 0;
-}
-
-static void on_closed(uv_handle_t *h)
-{
-	free(h->data);
 }
 
 static void destroy(struct vs_bus *b)
@@ -589,8 +583,8 @@ static void destroy(struct vs_bus *b)
 	if (b->after)
 		b->after->before = b->before;
 	vs_link_close(b->link);
-	b->state = CLOSING;
-	uv_close((uv_handle_t *)&b->timer, on_closed);
+	vs_wheel_stop(b->acquire->wheel, &b->timer);
+	free(b);
 }
 
 /* Reverses the bits of the low byte: 0, 128, 64, 192, 32 ...: neighbours come to lie far apart. */

@@ -64,16 +64,25 @@ static void save_state(struct vs_chair *c, uint64_t at_ms, int64_t wall_ms)
 
 static void on_wake(uv_timer_t *t);
 
+/* Every reading moves the next time to look a little further away.  A timer that is set for an earlier time stays: it
+ * costs less to find out once that there is nothing to do yet than to set it again with every reading. */
+static void arm(struct vs_chair *c, uint64_t at_ms)
+{
+	/* at_ms >= armed_ms: the machine slept, and the loop's clock with it */
+	if (c->wake_ms == UINT64_MAX || (c->wake_ms >= c->armed_ms && at_ms < c->armed_ms))
+		return;
+	c->armed_ms = c->wake_ms;
+	uv_timer_start(&c->wake, on_wake, c->wake_ms > at_ms ? c->wake_ms - at_ms : 0, 0);
+}
+
 /* The end of every step: durable state, commit, the next time to look. */
 static void step_done(struct vs_chair *c, uint64_t at_ms, int64_t wall_ms)
 {
 	if (effects.durable)
 		save_state(c, at_ms, wall_ms);
 	vs_custody_commit(c->daemon->custody);
-	if (effects.wake_at_ms == UINT64_MAX)
-		uv_timer_stop(&c->wake);
-	else
-		uv_timer_start(&c->wake, on_wake, effects.wake_at_ms > at_ms ? effects.wake_at_ms - at_ms : 0, 0);
+	c->wake_ms = effects.wake_at_ms;
+	arm(c, at_ms);
 }
 
 static const char *refusal(void)
@@ -105,8 +114,14 @@ void vs_chair_command(struct vs_chair *c, const struct vs_session_command *cmd, 
 
 static void on_wake(uv_timer_t *t)
 {
+	struct vs_chair *c = t->data;
 	struct vs_stimulus s = { .kind = VS_ST_TIME };
-	vs_chair_step(t->data, &s);
+	uint64_t at_ms = vs_boottime_ms();
+	c->armed_ms = UINT64_MAX;
+	if (at_ms >= c->wake_ms)
+		vs_chair_step(c, &s);
+	else
+		arm(c, at_ms);
 }
 
 void vs_chair_emit(struct vs_chair *c, enum vs_kind kind, const char *body, size_t len)
@@ -288,6 +303,7 @@ struct vs_chair *vs_chair_create(struct vs_daemon *d, const struct vs_chair_conf
 	snprintf(c->limits, sizeof c->limits, "%s", cfg->limits);
 	uv_timer_init(d->loop, &c->wake);
 	c->wake.data = c;
+	c->wake_ms = c->armed_ms = UINT64_MAX;
 	for (unsigned i = 0; i < cfg->n_devices && i < VS_ENGINE_DEVICES; i++) {
 		c->devices[i] = device_new(c, &cfg->devices[i]);
 		if (!c->devices[i]) {

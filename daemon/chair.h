@@ -28,8 +28,9 @@ struct vs_chair {
 	unsigned n_devices;
 	struct vs_chair_device *devices[VS_ENGINE_DEVICES];
 	struct vs_chair_value values[VS_METRIC_COUNT];
-	uv_timer_t wake;
-	bool state_unkept; /* said already */
+	uv_timer_t wake;            /* fires at armed_ms, which is not later than wake_ms */
+	uint64_t wake_ms, armed_ms; /* UINT64_MAX: no need; not armed */
+	bool state_unkept;          /* said already */
 	struct vs_engine_config engine_config;
 	struct vs_watch watch;
 };

@@ -38,6 +38,11 @@ int vs_acquire_create(uv_loop_t *loop, struct vs_acquire **ret)
 		return -ENOMEM;
 	a->loop = loop;
 	a->start_ms = uv_now(loop);
+	a->wheel = vs_wheel_create(loop);
+	if (!a->wheel) {
+		free(a);
+		return -ENOMEM;
+	}
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
@@ -54,6 +59,7 @@ void vs_acquire_close(struct vs_acquire *a)
 		return;
 	while (a->devices)
 		vs_device_close(a->devices);
+	vs_wheel_close(a->wheel);
 	free(a);
 }
 
