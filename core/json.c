@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/timetext.h"
@@ -162,21 +163,54 @@ void vs_json_int(struct vs_json *j, int64_t v)
 	vs_json_raw(j, text, (size_t)snprintf(text, sizeof text, "%lld", (long long)v));
 }
 
+/* v as thousandths, where its 12 significant digits say no more than these.  Half of the twelfth digit's unit is at
+ * least 5e-13 of v. */
+static bool in_thousandths(double v, uint32_t *ret)
+{
+	if (!(v >= 0.001 && v < 1e6))
+		return false;
+	*ret = (uint32_t)(v * 1000 + 0.5);
+	return fabs(v - (double)*ret / 1000) < 4e-13 * v;
+}
+
+double vs_number_rounded(double v)
+{
+	uint32_t n;
+	if (in_thousandths(v, &n))
+		return (double)n / 1000; /* what strtod() makes of its digits: both are the nearest to the same fraction */
+	char text[32];
+	vs_number_text(v, text);
+	return strtod(text, NULL);
+}
+
+static size_t short_text(uint32_t whole, uint32_t thousandths, char *buf)
+{
+	char text[16], *p = text + sizeof text, *end = p;
+	bool fraction = thousandths > 0;
+	for (int i = 0; fraction && i < 3; i++, thousandths /= 10) {
+		*--p = (char)('0' + thousandths % 10);
+		if (*p == '0' && p + 1 == end)
+			end = p;
+	}
+	if (p < end)
+		*--p = '.';
+	do {
+		*--p = (char)('0' + whole % 10);
+		whole /= 10;
+	} while (whole);
+	memcpy(buf, p, (size_t)(end - p));
+	buf[end - p] = '\0';
+	return (size_t)(end - p);
+}
+
 size_t vs_number_text(double v, char *buf)
 {
-	/* Most vital signs are small whole numbers, and "%.12g" costs ten times a division. */
-	if (v >= 0 && v < 1e6 && v == (double)(uint32_t)v) {
-		char text[8], *p = text + sizeof text;
-		uint32_t n = (uint32_t)v;
-		do {
-			*--p = (char)('0' + n % 10);
-			n /= 10;
-		} while (n);
-		size_t len = (size_t)(text + sizeof text - p);
-		memcpy(buf, p, len);
-		buf[len] = '\0';
-		return len;
-	}
+	/* Most vital signs are small whole numbers or have a decimal, and "%.12g" costs ten times a division. */
+	uint32_t n;
+	if (v >= 0 && v < 1e6 && v == (double)(uint32_t)v)
+		return short_text((uint32_t)v, 0, buf);
+	if (in_thousandths(v, &n))
+		return short_text(n / 1000, n % 1000, buf);
 	if (v == 0)
 		v = 0; /* never "-0" */
 	return (size_t)snprintf(buf, 32, "%.12g", v);

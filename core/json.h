@@ -38,3 +38,5 @@ bool vs_json_failed(const struct vs_json *j);
 
 /* Text of a number as vs_json_number writes it; buf holds at least 32.  Returns its length. */
 size_t vs_number_text(double v, char *buf);
+/* The number that this text stands for: v with 12 significant digits. */
+double vs_number_rounded(double v);

@@ -498,9 +498,7 @@ static void put_value(struct vs_scribe *s, sqlite3_stmt *st, int i, const struct
 		sqlite3_bind_int64(st, i, (int64_t)o->value);
 		vs_row_int(&s->row, (int64_t)o->value);
 	} else {
-		char text[32];
-		vs_number_text(o->value, text);
-		double v = strtod(text, NULL);
+		double v = vs_number_rounded(o->value);
 		sqlite3_bind_double(st, i, v);
 		vs_row_real(&s->row, v);
 	}

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/json.h"
+
 const struct vs_seal_table vs_seal_tables[VS_SEAL_TABLES + 1] = {
 	{ "epoch", "epoch", "epoch, started_ms, site, config_hash, version, restarted_after, public_key" },
 	{ "epoch_end", "epoch", "epoch, ended_ms" },
@@ -77,10 +79,14 @@ void vs_row_int(struct vs_row_text *t, int64_t v)
 
 void vs_row_real(struct vs_row_text *t, double v)
 {
-	/* As quote() does: 15 digits where they tell the number, else 21. */
+	/* As quote() does: 15 digits where they tell the number, else 21.  Most have a decimal or two: the short way. */
 	char text[48];
-	sqlite3_snprintf(sizeof text, text, "%!0.15g", v);
-	if (strtod(text, NULL) != v)
+	bool is_short = v >= 0.001 && v < 1e6 && v != (double)(uint32_t)v && vs_number_rounded(v) == v;
+	if (is_short)
+		vs_number_text(v, text);
+	else
+		sqlite3_snprintf(sizeof text, text, "%!0.15g", v);
+	if (!is_short && strtod(text, NULL) != v)
 		sqlite3_snprintf(sizeof text, text, "%!0.20e", v);
 	size_t len = strlen(text);
 	char *p = room(t, len);
