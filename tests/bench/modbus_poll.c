@@ -192,7 +192,7 @@ static void serve(int listener, int report)
 	signal(SIGUSR1, on_signal);
 	epoll_ctl(ep, EPOLL_CTL_ADD, listener, &ev);
 	while (!stopping) {
-		int n = epoll_wait(ep, got, 256, -1);
+		int n = epoll_wait(ep, got, 256, 50); /* a signal may come just before it */
 		if (report_due) {
 			report_due = 0;
 			print_lateness();

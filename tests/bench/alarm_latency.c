@@ -1,0 +1,146 @@
+/* From a register's change in the monitor to the alarm at a subscriber: alarm_latency.py starts the daemon around this.
+ *
+ *	alarm-latency PORT EVENTS_URL POLL_MS SAMPLES
+ *
+ * It is the monitor (one Modbus TCP connection, four registers: systolic, diastolic, mean, number of the reading) and the
+ * subscriber, so that both ends are read on one clock.  The pressure changes right after a poll was answered: the worst
+ * moment, a whole poll period before the next.  It goes above the limit and below it in turns; each change has to bring one
+ * alarm event, raised or cleared.  Printed, in ms: `beyond`, the time from the change to the event less the poll period, and
+ * `path`, from the request that fetches the change to the event. */
+#include <arpa/inet.h>
+#include <nanomsg/nn.h>
+#include <nanomsg/pubsub.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/bytes.h"
+
+#define SAMPLES_MAX 20000
+#define LOST_MS 5000
+
+static double now_ms(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+static _Atomic double heard_ms; /* when the newest alarm event came */
+static _Atomic unsigned heard;
+
+static void *listen_to_alarms(void *url)
+{
+	int s = nn_socket(AF_SP, NN_SUB);
+	nn_setsockopt(s, NN_SUB, NN_SUB_SUBSCRIBE, "alarm/", 6);
+	if (s < 0 || nn_connect(s, url) < 0)
+		exit(1);
+	for (;;) {
+		char *text;
+		int len = nn_recv(s, &text, NN_MSG, 0);
+		if (len < 0)
+			exit(1);
+		if (memmem(text, (size_t)len, "\"rule\":\"bench\"", 14)) {
+			heard_ms = now_ms();
+			heard++;
+		}
+		nn_freemsg(text);
+	}
+}
+
+static int one_connection(uint16_t port)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int one = 1, s = socket(AF_INET, SOCK_STREAM, 0);
+	setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+	if (bind(s, (struct sockaddr *)&a, sizeof a) < 0 || listen(s, 4) < 0) {
+		perror("alarm-latency");
+		exit(1);
+	}
+	int fd = accept(s, NULL, NULL);
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+	return fd;
+}
+
+static void answer(int fd, const uint8_t q[12], uint16_t systolic, uint16_t number)
+{
+	uint8_t a[17] = { 0 };
+	memcpy(a, q, 2);
+	a[5] = 11;
+	a[6] = q[6];
+	a[7] = q[7];
+	a[8] = 8;
+	vs_put_be16(a + 9, systolic);
+	vs_put_be16(a + 11, 80);
+	vs_put_be16(a + 13, 95);
+	vs_put_be16(a + 15, number);
+	if (write(fd, a, sizeof a) != sizeof a)
+		exit(1);
+}
+
+static int by_size(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+	return (x > y) - (x < y);
+}
+
+static void print(const char *what, double *v, unsigned n)
+{
+	qsort(v, n, sizeof *v, by_size);
+	printf("%s: median %.3f, p90 %.3f, p99 %.3f, worst %.3f ms of %u\n", what, v[n / 2], v[n * 9 / 10], v[n * 99 / 100], v[n - 1],
+	       n);
+}
+
+int main(int argc, char **argv)
+{
+	static double beyond[SAMPLES_MAX], path[SAMPLES_MAX];
+	if (argc < 5)
+		return 2;
+	unsigned period_ms = (unsigned)atoi(argv[3]), samples = (unsigned)atoi(argv[4]), n = 0, polls = 0, before = 0;
+	uint16_t systolic = 120, number = 1;
+	double changed_ms = 0, asked_ms = 0;
+	bool waiting = false, asked = false;
+	pthread_t listener;
+	pthread_create(&listener, NULL, listen_to_alarms, argv[2]);
+	int fd = one_connection((uint16_t)atoi(argv[1]));
+	while (n < samples && n < SAMPLES_MAX) {
+		uint8_t q[260];
+		struct pollfd on = { .fd = fd, .events = POLLIN };
+		if (poll(&on, 1, LOST_MS) <= 0 || read(fd, q, sizeof q) != 12) {
+			fprintf(stderr, "alarm-latency: the daemon does not ask as expected\n");
+			return 1;
+		}
+		double t = now_ms();
+		if (waiting && heard != before) {
+			beyond[n] = heard_ms - changed_ms - period_ms;
+			path[n++] = heard_ms - asked_ms;
+			waiting = false;
+		} else if (waiting && t > changed_ms + LOST_MS) {
+			fprintf(stderr, "alarm-latency: no alarm event for a change to %u\n", systolic);
+			return 1;
+		}
+		answer(fd, q, systolic, number);
+		if (waiting && !asked) {
+			asked = true;
+			asked_ms = t;
+		}
+		if (!waiting && ++polls > 20) {
+			before = heard;
+			systolic = systolic == 120 ? 140 : 120;
+			number++;
+			waiting = true;
+			asked = false;
+			changed_ms = now_ms();
+		}
+	}
+	print("beyond the poll period", beyond, n);
+	print("from the request on", path, n);
+	return 0;
+}
