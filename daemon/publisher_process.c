@@ -26,7 +26,7 @@
 
 #define SEND_BUFFER (4 << 20)       /* rides out a subscriber's stall of some seconds at 1,000 messages/s */
 #define REQUEST_BUFFER (16 << 20)   /* a longer message ends its connection; one above VS_QUERY_MAX is answered in words */
-#define NAP_MS 20                   /* readings are sent in groups this far apart; everything else at once */
+#define NAP_MS 40                   /* readings are sent in groups this far apart; everything else at once */
 #define RECONNECT_MS 150            /* nanomsg's subscribers come back 100 ms after they lost us */
 #define TELL_MS 500 /* between two words to the daemon that messages go out */
 #define SEND_AGAIN_MS 100           /* what was given to nanomsg this short a time ago is sent again after a death */
