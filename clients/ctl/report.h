@@ -69,6 +69,8 @@ const char *vs_report_text_of(const json_t *object, const char *key);
 
 void vs_report_text(const struct vs_report *r, FILE *to);
 void vs_report_html(const struct vs_report *r, FILE *to);
+/* The drawing alone, a file of its own. */
+void vs_report_svg(const struct vs_report *r, FILE *to);
 
 /* `vitalsctl session report ...` and `vitalsctl session course ...`; argv[0] is the word after session. */
 int vs_ctl_session_report(int argc, char **argv);

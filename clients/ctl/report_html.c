@@ -175,10 +175,9 @@ static void draw_entries(const struct drawing *d)
 	}
 }
 
-static void draw(const struct vs_report *r, FILE *to)
+static void draw_all(const struct vs_report *r, FILE *to)
 {
 	struct drawing d = { r, to, r->to_ms > r->from_ms ? (double)(r->to_ms - r->from_ms) : 1 };
-	fprintf(to, "<svg viewBox='0 0 960 %.0f' role='img' aria-label='course of the session'>\n", HEIGHT);
 	draw_phases(&d);
 	draw_scales(&d);
 	draw_signal(&d, "hr", offsetof(struct vs_report_minute, hr), y_pressure);
@@ -186,6 +185,12 @@ static void draw(const struct vs_report *r, FILE *to)
 	draw_cuffs(&d);
 	draw_alarms(&d);
 	draw_entries(&d);
+}
+
+static void draw(const struct vs_report *r, FILE *to)
+{
+	fprintf(to, "<svg viewBox='0 0 960 %.0f' role='img' aria-label='course of the session'>\n", HEIGHT);
+	draw_all(r, to);
 	fputs("</svg>\n<p class='key'><b class='k-cuff'>&#9474;</b> pressure, mmHg &nbsp; <b class='k-hr'>&#8212;</b> heart rate, /min"
 	      " &nbsp; <b class='k-spo2'>&#8212;</b> SpO<sub>2</sub>, % (below) &nbsp; ***, **, * alarms &nbsp; &#9662; entries</p>\n", to);
 }
@@ -332,13 +337,18 @@ static void entries(const struct vs_report *r, FILE *to)
 	fputs("</table>\n", to);
 }
 
+/* The classes of the drawing. */
+#define DRAWING_STYLE \
+	".grid{stroke:#0002}.scale{text-anchor:end}.time{text-anchor:middle}.cuff{stroke:#222;fill:none;stroke-width:1.4}" \
+	".doubt{stroke:#999;stroke-dasharray:3 2}.hr{stroke:#1a8a1a;fill:none;stroke-width:1.5}.spo2{stroke:#0b62c4;fill:none;" \
+	"stroke-width:1.5}.entry{fill:#444}"
+
 static const char style[] =
 	"@page{size:A4;margin:14mm}body{font:11px/1.35 sans-serif;max-width:190mm;margin:auto;color:#111}h1{font-size:18px;margin:0}"
 	"h2{font-size:13px;margin:10px 0 3px}p{margin:2px 0}table{border-collapse:collapse}td,th{padding:1px 8px 1px 0;text-align:left;"
 	"vertical-align:top}tr+tr td{border-top:1px solid #ddd}svg{width:100%;border:1px solid #bbb;margin-top:6px;font:11px sans-serif}"
-	".grid{stroke:#0002}.scale{text-anchor:end}.time{text-anchor:middle}.cuff{stroke:#222;fill:none;stroke-width:1.4}"
-	".doubt{stroke:#999;stroke-dasharray:3 2}.hr{stroke:#1a8a1a;fill:none;stroke-width:1.5}.spo2{stroke:#0b62c4;fill:none;"
-	"stroke-width:1.5}.entry{fill:#444}.k-hr{color:#1a8a1a}.k-spo2{color:#0b62c4}.high td{font-weight:bold}"
+	DRAWING_STYLE
+	".k-hr{color:#1a8a1a}.k-spo2{color:#0b62c4}.high td{font-weight:bold}"
 	".sign{margin-top:34px;display:flex;gap:12mm}.sign div{flex:1;border-top:1px solid #111;padding-top:2px}";
 
 void vs_report_html(const struct vs_report *r, FILE *to)
@@ -353,4 +363,14 @@ void vs_report_html(const struct vs_report *r, FILE *to)
 	alarms(r, to);
 	entries(r, to);
 	fputs("<div class='sign'><div>Nurse, date</div><div>Prescriber, date</div></div>\n</body></html>\n", to);
+}
+
+void vs_report_svg(const struct vs_report *r, FILE *to)
+{
+	fprintf(to, "<svg xmlns='http://www.w3.org/2000/svg' width='960' height='%.0f' viewBox='0 0 960 %.0f' role='img'"
+		" font-family='sans-serif' font-size='11'>\n<title>Session ", HEIGHT, HEIGHT);
+	escaped(to, r->session);
+	fprintf(to, "</title>\n<style>%s</style>\n<rect width='960' height='%.0f' fill='white'/>\n", DRAWING_STYLE, HEIGHT);
+	draw_all(r, to);
+	fputs("</svg>\n", to);
 }

@@ -6,6 +6,7 @@ is killed and started again in between.
 import json
 import subprocess
 import time
+import xml.etree.ElementTree
 
 import pytest
 
@@ -123,4 +124,80 @@ def test_other_limits_are_found_out(night, tmp_path):
 ])
 def test_what_is_asked_wrongly_is_said(night, words, code, why):
     p = replay(*[str(night[0]) if w == "LOG" else w for w in words])
+    assert p.returncode == code and why in p.stderr, p.stderr
+
+
+# ---- the burden ----
+
+def burden(*words):
+    return subprocess.run([VITALSCTL, "burden", *map(str, words)], capture_output=True, text=True, timeout=60)
+
+
+def lives(heard, session):
+    """What a subscriber can tell: {alarm: (rule, seconds until acknowledged or None)} of alarms that were raised in the session."""
+    at = lambda m: int(m["time"][17:19]) + 60 * int(m["time"][14:16]) + 3600 * int(m["time"][11:13]) + float(m["time"][19:23])
+    first, found = {}, {}
+    for _, m in heard:
+        if m["session"] == session and m["change"] == "raised" and m["alarm"] not in first:
+            first[m["alarm"]] = at(m)
+            found[m["alarm"]] = (m["rule"], None)
+        if m["change"] == "acknowledged" and m["alarm"] in found and found[m["alarm"]][1] is None:
+            found[m["alarm"]] = (m["rule"], at(m) - first[m["alarm"]])
+    return found
+
+
+def test_the_burden_is_what_a_subscriber_counted(night):
+    log, session, heard = night
+    p = burden("--log", log, "--json")
+    assert p.returncode == 0, p.stderr
+    told, mine = json.loads(p.stdout), lives(heard, session)
+    assert told["sessions"] == 1 and 20 / 3600 < told["chair_hours"] < 200 / 3600
+    assert told["alarmed"]["alarms"] == len(mine) > 0
+    assert told["alarmed"]["per_hour"] == pytest.approx(len(mine) / told["chair_hours"], rel=1e-3)
+    by_rule = {}
+    for r in told["alarmed"]["rules"]:
+        by_rule[r["rule"]] = by_rule.get(r["rule"], 0) + r["alarms"]
+    assert {r: n for r, n in by_rule.items() if n} == {r: [x for x, _ in mine.values()].count(r) for r, _ in mine.values()}
+    answered = sorted(a for _, a in mine.values() if a is not None)
+    assert told["alarmed"]["acknowledged"] == len(answered)
+    assert told["alarmed"]["acknowledged_after_longest_s"] == pytest.approx(answered[-1], abs=0.01)
+    assert sum(told["alarmed"]["priorities"][p]["alarms"] for p in ("high", "medium", "low")) == len(mine)
+
+
+def test_another_limit_set_over_the_same_sessions(night, tmp_path):
+    log, _, _ = night
+    (tmp_path / "stricter.yaml").write_text(STRICTER)
+    same = json.loads(burden("--log", log, "--limits", "ketamine-adult", "--json").stdout)
+    assert same["with"]["rules"] == same["alarmed"]["rules"], "the limits of the time give the burden of the time"
+    p = burden("--log", log, "--limits", "stricter", "--limit-file", tmp_path / "stricter.yaml", "--json")
+    other = json.loads(p.stdout)["with"]
+    stood = lambda side: sum(r["stood_s"] for r in side["rules"] if r["rule"] == "sbp-hi")
+    assert other["limits"] == "stricter" and stood(other) > stood(same["with"])
+    table = burden("--log", log, "--limits", "stricter", "--limit-file", tmp_path / "stricter.yaml").stdout
+    assert "chair-hours" in table and "stricter:" in table and "sbp-hi" in table
+
+
+def test_the_picture_has_a_bar_for_each_alarm(night, tmp_path):
+    log, session, heard = night
+    svg = tmp_path / "session.svg"
+    p = burden("--log", log, "--session", session, "--svg", svg)
+    assert p.returncode == 0, p.stderr
+    root = xml.etree.ElementTree.parse(svg).getroot()
+    bars = [t.text for t in root.iter("{http://www.w3.org/2000/svg}title")]
+    for _, m in heard:
+        if m["session"] == session and m["change"] == "raised":
+            assert any(m["text"] in b for b in bars), (m["text"], bars)
+
+
+@pytest.mark.parametrize("words, code, why", [
+    (["--log", "LOG", "--svg", "x.svg"], 2, "which"),
+    (["--log", "LOG", "--limit-file", "x.yaml"], 2, "--limits"),
+    (["--log", "LOG", "--limits", "no-such"], 2, "no-such"),
+    (["--log", "LOG", "--session", "s-1"], 1, "audit sessions"),
+    (["--log", "LOG", "--until", "2001-01-01"], 1, "no session"),
+    (["--log", "LOG", "more"], 2, "more"),
+    (["--log", "LOG", "--limits"], 2, "value"),
+])
+def test_a_burden_asked_for_wrongly(night, words, code, why):
+    p = burden(*[str(night[0]) if w == "LOG" else w for w in words])
     assert p.returncode == code and why in p.stderr, p.stderr
