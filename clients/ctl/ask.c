@@ -195,16 +195,20 @@ json_t *vs_ask_daemon(const struct vs_ask *a, json_t *request)
 	return answer;
 }
 
+/* The codes, where the words do not begin with them already ("G5: nobody has looked ..."). */
 static void tell_refusal(const json_t *answer)
 {
 	const char *error = vs_json_text(answer, "error");
-	const json_t *codes = json_object_get(answer, "codes");
-	fputs("vitalsctl: ", stderr);
+	const json_t *codes = json_object_get(answer, "codes"), *code;
+	const char *first = json_string_value(json_array_get(codes, 0));
 	size_t i;
-	const json_t *code;
-	json_array_foreach(codes, i, code)
-		fprintf(stderr, "%s%s", i ? " " : "", json_string_value(code) ? json_string_value(code) : "?");
-	fprintf(stderr, "%s%s\n", json_array_size(codes) ? ": " : "", *error ? error : "refused");
+	fputs("vitalsctl: ", stderr);
+	if (first && strncmp(error, first, strlen(first)) != 0) {
+		json_array_foreach(codes, i, code)
+			fprintf(stderr, "%s%s", i ? " " : "", json_string_value(code) ? json_string_value(code) : "?");
+		fputs(": ", stderr);
+	}
+	fprintf(stderr, "%s\n", *error ? error : "refused");
 }
 
 int vs_ask_and_tell(const struct vs_ask *a, json_t *request, json_t **ret)
