@@ -300,3 +300,42 @@ void vs_engine_why(const struct vs_engine *e, uint64_t at_ms, int64_t wall_ms, s
 		why_rule(e, i, at_ms, j);
 	vs_json_close(j, ']');
 }
+
+/* The limit that a value meets first on its way up, and on its way down. */
+static void nearest_limits(const struct vs_engine *e, enum vs_metric m, double *high, double *low)
+{
+	*high = *low = NAN;
+	for (unsigned i = 0; i < e->set->n_rules; i++) {
+		const struct vs_rule *r = &e->set->rules[i];
+		double limit = e->rules[i].limit;
+		if (r->metric != m || r->type != VS_RULE_THRESHOLD || r->log_only || isnan(limit) || !r->enabled ||
+		    !vs_rule_watches(e, r))
+			continue;
+		if (vs_when_direction(r->when)[0] == 'l')
+			*low = isnan(*low) || limit > *low ? limit : *low;
+		else
+			*high = isnan(*high) || limit < *high ? limit : *high;
+	}
+}
+
+void vs_engine_limits(const struct vs_engine *e, struct vs_json *j)
+{
+	for (unsigned m = 0; m < VS_METRIC_COUNT; m++) {
+		double high, low;
+		nearest_limits(e, m, &high, &low);
+		if (isnan(high) && isnan(low))
+			continue;
+		vs_json_key(j, vs_metrics[m].name);
+		vs_json_open(j, '{');
+		if (!isnan(low))
+			number_member(j, "low", low);
+		if (!isnan(high))
+			number_member(j, "high", high);
+		vs_json_close(j, '}');
+	}
+}
+
+int64_t vs_engine_audio_paused_until(const struct vs_engine *e, uint64_t at_ms, int64_t wall_ms)
+{
+	return e->paused_ms > at_ms ? wall_ms + (int64_t)(e->paused_ms - at_ms) : 0;
+}

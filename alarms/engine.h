@@ -207,6 +207,12 @@ void vs_engine_count(const struct vs_engine *e, unsigned ret[VS_PRIORITY_COUNT])
 enum vs_phase vs_engine_phase(const struct vs_engine *e);
 /* The cuff interval that is asked for now; 0: none. */
 uint32_t vs_engine_nibp_interval_ms(const struct vs_engine *e);
+/* Members of an open object: "spo2":{"low":94}, "nibp_sys":{"low":90,"high":160} ...: the limit in force that a value
+ * meets first in each direction.  Absent: nothing watches there in this phase.  A chair without ECG has those of `hr`
+ * for `pr`. */
+void vs_engine_limits(const struct vs_engine *e, struct vs_json *j);
+/* Wall time until which a person paused the audio; 0: it is not paused. */
+int64_t vs_engine_audio_paused_until(const struct vs_engine *e, uint64_t at_ms, int64_t wall_ms);
 
 /* What gates ask (alarms/gates.h); station and self test are the caller's to fill. */
 struct vs_session_facts;

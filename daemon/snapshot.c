@@ -92,6 +92,26 @@ void vs_chair_alarms(const struct vs_chair *c, struct vs_json *j, bool with_chai
 	}
 }
 
+/* What a screen at the bedside shows beside the values: limits, clocks. */
+static void put_bedside(const struct vs_chair *c, struct vs_json *j, uint64_t now_ms)
+{
+	int64_t paused = vs_engine_audio_paused_until(&c->watch.engine, now_ms, vs_wall_ms());
+	vs_json_key(j, "limits_in_force");
+	vs_json_open(j, '{');
+	vs_engine_limits(&c->watch.engine, j);
+	vs_json_close(j, '}');
+	vs_json_key(j, "nibp_interval_s"), vs_json_uint(j, vs_engine_nibp_interval_ms(&c->watch.engine) / 1000);
+	vs_json_key(j, "audio_paused_until");
+	if (paused)
+		vs_json_time(j, paused);
+	else
+		vs_json_null(j);
+	vs_json_key(j, "session_state");
+	vs_json_open(j, '{');
+	vs_session_body(j, &c->watch.session, NULL, (int64_t)now_ms);
+	vs_json_close(j, '}');
+}
+
 void vs_chair_snapshot(const struct vs_chair *c, struct vs_json *j)
 {
 	uint64_t now_ms = vs_boottime_ms();
@@ -101,6 +121,7 @@ void vs_chair_snapshot(const struct vs_chair *c, struct vs_json *j)
 	vs_json_key(j, "phase"), vs_json_string(j, vs_phase_name(s->phase));
 	vs_json_key(j, "session"), vs_json_string(j, s->id[0] ? s->id : NULL);
 	vs_json_key(j, "limits"), vs_json_string(j, c->limits);
+	put_bedside(c, j, now_ms);
 	vs_json_key(j, "values");
 	vs_json_open(j, '{');
 	for (unsigned m = 0; m < VS_METRIC_COUNT; m++)
