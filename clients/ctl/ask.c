@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <pwd.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,7 @@
 #include "config/config.h"
 
 #define DEFAULT_CONTROL "/run/vitalsd/control.sock"
-#define ANSWER_TIMEOUT_S 10
+#define ANSWER_TIMEOUT_MS 10000
 
 static const char *login_name(void)
 {
@@ -88,8 +89,20 @@ int vs_ask_options(struct vs_ask *a, int argc, char **argv, const char *const *o
 	return VS_EXIT_DONE;
 }
 
-/* Fills path; false after saying why. */
-static bool find_socket(const struct vs_ask *a, struct sockaddr_un *sa)
+static void __attribute__((format(printf, 2, 3))) complain(const struct vs_ask *a, const char *format, ...)
+{
+	char words[512];
+	va_list args;
+	va_start(args, format);
+	vsnprintf(words, sizeof words, format, args);
+	va_end(args);
+	if (a->trouble)
+		snprintf(a->trouble, a->trouble_cap, "%s", words);
+	else
+		vs_ctl_fail("%s", words);
+}
+
+bool vs_ask_socket(const struct vs_ask *a, char *to, size_t cap)
 {
 	const char *path = a->control;
 	struct vs_config *config = NULL;
@@ -106,11 +119,11 @@ static bool find_socket(const struct vs_ask *a, struct sockaddr_un *sa)
 		path = getenv("VITALSD_CONTROL");
 	if (!path)
 		path = DEFAULT_CONTROL;
-	bool fits = strlen(path) < sizeof sa->sun_path;
+	bool fits = strlen(path) < cap;
 	if (fits)
-		strcpy(sa->sun_path, path);
+		strcpy(to, path);
 	else
-		vs_ctl_fail("control socket %s: the path is too long", path);
+		complain(a, "control socket %s: the path is too long", path);
 	vs_config_free(config);
 	return fits;
 }
@@ -118,10 +131,11 @@ static bool find_socket(const struct vs_ask *a, struct sockaddr_un *sa)
 static int connect_daemon(const struct vs_ask *a)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	if (!find_socket(a, &sa))
+	if (!vs_ask_socket(a, sa.sun_path, sizeof sa.sun_path))
 		return -1;
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct timeval patience = { .tv_sec = ANSWER_TIMEOUT_S };
+	unsigned ms = a->patience_ms ? a->patience_ms : ANSWER_TIMEOUT_MS;
+	struct timeval patience = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) < 0 ||
 	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) < 0 ||
 	    connect(fd, (struct sockaddr *)&sa, sizeof sa) < 0) {
@@ -129,7 +143,7 @@ static int connect_daemon(const struct vs_ask *a)
 				   : errno == ENOENT || errno == ECONNREFUSED
 					   ? " (is vitalsd running? --control names another socket)"
 					   : "";
-		vs_ctl_fail("cannot reach vitalsd at %s: %s%s", sa.sun_path, strerror(errno), hint);
+		complain(a, "cannot reach vitalsd at %s: %s%s", sa.sun_path, strerror(errno), hint);
 		if (fd >= 0)
 			close(fd);
 		return -1;
@@ -191,7 +205,7 @@ json_t *vs_ask_daemon(const struct vs_ask *a, json_t *request)
 	json_t *answer = line ? json_loads(line, JSON_DECODE_ANY, &e) : NULL;
 	free(line);
 	if (!answer)
-		vs_ctl_fail("vitalsd gave no answer");
+		complain(a, "vitalsd gave no answer");
 	return answer;
 }
 

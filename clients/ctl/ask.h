@@ -16,11 +16,17 @@ struct vs_ask {
 	const char *values[16];       /* of the command's own options, in the order of their names; NULL: not given */
 	int n_words;                  /* what stands without an option */
 	char *words[64];
+	unsigned patience_ms; /* how long an answer may take; 0: 10 s */
+	char *trouble;        /* not NULL: why there is no answer is written here, not on stderr */
+	size_t trouble_cap;
 };
 
 /* Reads argv[1..].  own: names of the command's own options, "reason" takes a value, "confirm!" is a switch (its value
  * is then "yes"); ends with NULL.  Returns VS_EXIT_DONE, or VS_EXIT_USAGE after saying why. */
 int vs_ask_options(struct vs_ask *a, int argc, char **argv, const char *const *own);
+
+/* Writes the path of the control socket, as above; false after saying why. */
+bool vs_ask_socket(const struct vs_ask *a, char *path, size_t cap);
 
 /* Sends the request (stolen) and returns the answer, or NULL after saying why. */
 json_t *vs_ask_daemon(const struct vs_ask *a, json_t *request);
