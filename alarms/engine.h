@@ -226,6 +226,17 @@ size_t vs_engine_save(const struct vs_engine *e, int64_t wall_ms, uint8_t *buf, 
  * wall clock); devices are given time to come back.  0, or -EINVAL: not such bytes; e is as after init. */
 int vs_engine_restore(struct vs_engine *e, const uint8_t *buf, size_t len, int64_t wall_ms);
 
+/* Alarms among the saved that restore could not put back, because their rule or device is not there any more: they have
+ * to be told as ended.  e: after restore.  Returns how many there are in ret, at most cap. */
+struct vs_left_behind {
+	uint64_t number;
+	enum vs_priority priority;
+	int64_t onset_wall_ms;
+	char rule[VS_RULE_ID_CAP];
+};
+unsigned vs_engine_left_behind(const struct vs_engine *e, const uint8_t *buf, size_t len, struct vs_left_behind *ret,
+	unsigned cap);
+
 /* Why: members of an object that is open.  explain: one standing alarm (-ENOENT: there is no such alarm now; the
  * `because` of its messages in the log says the same).  why: each rule, how far from alarming it is, what holds it. */
 int vs_engine_explain(const struct vs_engine *e, uint64_t alarm, struct vs_json *j);

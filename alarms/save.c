@@ -1,6 +1,7 @@
 /* What of an engine outlives a restart, as bytes: little-endian, versioned, every length checked when read.
  * Rules and devices are kept by their names, because the next start may come with another configuration. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "alarms/inside.h"
@@ -421,25 +422,62 @@ static void read_alarms(struct pack *p, struct vs_engine *e, const struct names 
 			e->rules[i].holds = false;
 }
 
+/* What restore reads, up to the alarms. */
+static int read_saved(struct pack *p, struct vs_engine *fresh, struct names *n, int64_t wall_ms)
+{
+	uint8_t head[4];
+	uint64_t then_ms = 0;
+	int64_t then_wall = 0;
+	bytes(p, head, sizeof head);
+	if (p->failed || memcmp(head, magic, sizeof head) != 0)
+		return -EINVAL;
+	u64(p, &then_ms);
+	wall(p, &then_wall);
+	p->shift = (int64_t)fresh->now_ms - away_ms(then_ms, fresh->now_ms, then_wall, wall_ms) - (int64_t)then_ms;
+	put_names(p, n);
+	session(p, fresh);
+	readings(p, fresh);
+	read_devices(p, fresh, n);
+	read_rules(p, fresh, n);
+	return 0;
+}
+
+unsigned vs_engine_left_behind(const struct vs_engine *e, const uint8_t *buf, size_t len, struct vs_left_behind *ret,
+	unsigned cap)
+{
+	struct vs_engine scratch = *e;
+	struct names n = { 0 };
+	struct pack p = { .from = buf, .cap = len };
+	uint8_t alarms = 0;
+	unsigned found = 0;
+	if (read_saved(&p, &scratch, &n, 0) < 0)
+		return 0;
+	u8(&p, &alarms);
+	for (unsigned i = 0; i < alarms && !p.failed && found < cap; i++) {
+		struct vs_standing a = { 0 };
+		bool stands = false;
+		standing(&p, &a);
+		for (unsigned k = 0; k < VS_ENGINE_ALARMS; k++)
+			stands |= e->alarms[k].number == a.number;
+		if (p.failed || stands || !a.number || a.rule >= n.n_rules)
+			continue;
+		ret[found].number = a.number;
+		ret[found].priority = a.priority < VS_PRIORITY_COUNT ? a.priority : VS_PRIORITY_HIGH;
+		ret[found].onset_wall_ms = a.onset_wall_ms;
+		snprintf(ret[found].rule, sizeof ret[found].rule, "%s", n.rule[a.rule]);
+		found++;
+	}
+	return found;
+}
+
 int vs_engine_restore(struct vs_engine *e, const uint8_t *buf, size_t len, int64_t wall_ms)
 {
 	struct vs_engine fresh = *e;
 	struct names n = { 0 };
 	struct pack p = { .from = buf, .cap = len };
-	uint8_t head[4];
-	uint64_t then_ms = 0;
-	int64_t then_wall = 0;
-	bytes(&p, head, sizeof head);
-	if (p.failed || memcmp(head, magic, sizeof head) != 0)
-		return -EINVAL;
-	u64(&p, &then_ms);
-	wall(&p, &then_wall);
-	p.shift = (int64_t)e->now_ms - away_ms(then_ms, e->now_ms, then_wall, wall_ms) - (int64_t)then_ms;
-	put_names(&p, &n);
-	session(&p, &fresh);
-	readings(&p, &fresh);
-	read_devices(&p, &fresh, &n);
-	read_rules(&p, &fresh, &n);
+	int r = read_saved(&p, &fresh, &n, wall_ms);
+	if (r < 0)
+		return r;
 	read_alarms(&p, &fresh, &n);
 	if (p.failed || p.len != len)
 		return -EINVAL;

@@ -1,6 +1,7 @@
 #include "alarms/watch.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #define BODY_MAX (VS_EVENT_TEXT_MAX - 1024) /* the envelope has to fit beside it */
@@ -233,6 +234,29 @@ size_t vs_watch_save(const struct vs_watch *w, uint64_t at_ms, int64_t wall_ms, 
 	return engine ? fixed + engine : 0;
 }
 
+/* An alarm never just vanishes: one whose rule or device was taken out of the configuration is told as ended. */
+static void end_left_behind(struct out *o, const uint8_t *buf, size_t len, uint64_t at_ms, int64_t wall_ms)
+{
+	struct vs_left_behind gone[VS_ENGINE_ALARMS];
+	unsigned n = vs_engine_left_behind(&o->w->engine, buf, len, gone, VS_ENGINE_ALARMS);
+	for (unsigned i = 0; i < n; i++) {
+		char body[1024], id[24], text[160];
+		struct vs_json j = vs_json_into(body, sizeof body);
+		snprintf(text, sizeof text, "%s ended: its rule or device is not in the configuration any more", gone[i].rule);
+		vs_json_key(&j, "alarm"), vs_json_string(&j, vs_alarm_id_text(gone[i].number, id));
+		vs_json_key(&j, "rule"), vs_json_string(&j, gone[i].rule);
+		vs_json_key(&j, "class"), vs_json_string(&j, "technical");
+		vs_json_key(&j, "priority"), vs_json_string(&j, vs_priority_name(gone[i].priority));
+		vs_json_key(&j, "change"), vs_json_string(&j, vs_change_name(VS_CHANGE_CLEARED));
+		vs_json_key(&j, "state"), vs_json_string(&j, vs_alarm_state_name(VS_ALARM_CLEARED));
+		vs_json_key(&j, "signal"), vs_json_string(&j, vs_signal_name(VS_SIGNAL_AUDIO_OFF));
+		vs_json_key(&j, "direction"), vs_json_string(&j, "none");
+		vs_json_key(&j, "onset"), vs_json_time(&j, gone[i].onset_wall_ms);
+		vs_json_key(&j, "text"), vs_json_string(&j, text);
+		emit_json(o, VS_KIND_ALARM, at_ms, wall_ms, &j);
+	}
+}
+
 int vs_watch_restore(struct vs_watch *w, const uint8_t *buf, size_t len, uint64_t at_ms, int64_t wall_ms,
 	vs_watch_emit *emit, void *ctx)
 {
@@ -255,6 +279,7 @@ int vs_watch_restore(struct vs_watch *w, const uint8_t *buf, size_t len, uint64_
 	w->session_wake_ms = at_ms;
 	struct out o = { w, NULL, emit, ctx, false };
 	struct vs_session_request q;
+	end_left_behind(&o, buf + fixed, len - fixed, at_ms, wall_ms);
 	if (vs_session_after_gap(&w->session, w->data, gap_ms, &q)) {
 		q.due_ms = (int64_t)at_ms; /* now */
 		emit_request(&o, &q, at_ms, wall_ms);

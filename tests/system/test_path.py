@@ -399,3 +399,20 @@ def test_the_watchdog_is_fed_from_the_far_end_of_the_path(daemon, monitor, tmp_p
         said = ""
         while "STOPPING=1" not in said:
             said = n.recv(4096).decode()
+
+
+def test_an_alarm_whose_device_is_taken_out_while_the_daemon_is_down_is_told_as_ended(daemon, monitor):
+    d = daemon([chair(monitor)])
+    own = d.folder / "own.yaml"
+    own.write_text("sets:\n  - name: own\n    extends: ketamine-adult\n    rules:\n"
+                   "      - { id: my-spo2, metric: spo2, when: above, limit: 90, priority: medium, text: \"mine\" }\n")
+    with_own = [dict(chair(monitor), limits="own")]
+    d.configure(with_own, limit_files=["own.yaml"])
+    d.start()
+    assert wait_for(lambda: [a for a in d.ctl_json("alarm", "list")["alarms"] if a["rule"] == "my-spo2"])
+    alarm = [a for a in d.ctl_json("alarm", "list")["alarms"] if a["rule"] == "my-spo2"][0]["alarm"]
+    d.stop()
+    d.configure([chair(monitor)])
+    d.start()
+    assert alarm not in [a["alarm"] for a in d.ctl_json("alarm", "list")["alarms"]]
+    assert wait_for(lambda: [r for r in d.sql(f"select cleared_at from audit_alarm where alarm='{alarm}'") if r["cleared_at"]])
