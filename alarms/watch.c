@@ -278,11 +278,40 @@ int vs_watch_restore(struct vs_watch *w, const uint8_t *buf, size_t len, uint64_
 		vs_session_shift(&w->session, (int64_t)(at_ms - gap_ms) - (int64_t)head.at_ms);
 	w->session_wake_ms = at_ms;
 	struct out o = { w, NULL, emit, ctx, false };
-	struct vs_session_request q;
 	end_left_behind(&o, buf + fixed, len - fixed, at_ms, wall_ms);
-	if (vs_session_after_gap(&w->session, w->data, gap_ms, &q)) {
-		q.due_ms = (int64_t)at_ms; /* now */
-		emit_request(&o, &q, at_ms, wall_ms);
-	}
 	return 0;
+}
+
+/* With a session: its state, and the gap. */
+static void emit_restarted(struct out *o, uint64_t blind_ms, uint64_t at_ms, int64_t wall_ms)
+{
+	char body[BODY_MAX], reason[96];
+	struct vs_json j = vs_json_into(body, sizeof body);
+	double blind_s = (double)(blind_ms / 100) / 10;
+	enum vs_kind kind = o->w->session.id[0] ? VS_KIND_SESSION : VS_KIND_REQUEST;
+	snprintf(reason, sizeof reason, "vitalsd was not running: nobody watched this chair for %.0f s", blind_s);
+	if (kind == VS_KIND_SESSION) {
+		vs_session_body(&j, &o->w->session, NULL, (int64_t)at_ms);
+		vs_json_key(&j, "text"), vs_json_string(&j, reason);
+	} else {
+		vs_json_key(&j, "request"), vs_json_string(&j, "restarted");
+		vs_json_key(&j, "reason"), vs_json_string(&j, reason);
+		vs_json_key(&j, "due"), vs_json_time(&j, wall_ms);
+	}
+	vs_json_key(&j, "restarted"), vs_json_bool(&j, true);
+	vs_json_key(&j, "blind_s"), vs_json_number(&j, blind_s);
+	vs_json_key(&j, "blind_since"), vs_json_time(&j, wall_ms - (int64_t)blind_ms);
+	emit_json(o, kind, at_ms, wall_ms, &j);
+}
+
+void vs_watch_was_blind(struct vs_watch *w, uint64_t blind_ms, uint64_t at_ms, int64_t wall_ms, vs_watch_emit *emit,
+	void *ctx)
+{
+	struct out o = { w, NULL, emit, ctx, false };
+	struct vs_session_request q;
+	emit_restarted(&o, blind_ms, at_ms, wall_ms);
+	if (!vs_session_after_gap(&w->session, w->data, blind_ms, &q))
+		return;
+	q.due_ms = (int64_t)at_ms; /* now */
+	emit_request(&o, &q, at_ms, wall_ms);
 }

@@ -319,7 +319,7 @@ struct vs_chair *vs_chair_create(struct vs_daemon *d, const struct vs_chair_conf
 	return c;
 }
 
-void vs_chair_start(struct vs_chair *c, const void *state, size_t len)
+void vs_chair_start(struct vs_chair *c, const void *state, size_t len, uint64_t blind_ms)
 {
 	uint64_t at_ms = vs_boottime_ms();
 	int64_t wall_ms = vs_wall_ms();
@@ -327,6 +327,8 @@ void vs_chair_start(struct vs_chair *c, const void *state, size_t len)
 	if (state && vs_watch_restore(&c->watch, state, len, at_ms, wall_ms, on_event, c) < 0)
 		vs_say(VS_SAY_WARNING, "%s: what was known before the restart cannot be read (another version wrote it); "
 		       "it begins anew", c->id);
+	if (blind_ms != VS_BLIND_NOT)
+		vs_watch_was_blind(&c->watch, blind_ms, at_ms, wall_ms, on_event, c);
 	vs_custody_commit(c->daemon->custody);
 	struct vs_stimulus s = { .kind = VS_ST_TIME };
 	vs_chair_step(c, &s);

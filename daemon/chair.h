@@ -45,8 +45,10 @@ struct vs_chair_device {
 
 /* NULL: no memory. */
 struct vs_chair *vs_chair_create(struct vs_daemon *d, const struct vs_chair_config *cfg, const struct vs_limit_set *set);
-/* Puts back what was known before the restart (state NULL: nothing), and starts the devices. */
-void vs_chair_start(struct vs_chair *c, const void *state, size_t len);
+#define VS_BLIND_NOT UINT64_MAX
+/* Puts back what was known before the restart (state NULL: nothing), says how long nobody watched (VS_BLIND_NOT: nothing
+ * to say), and starts the devices. */
+void vs_chair_start(struct vs_chair *c, const void *state, size_t len, uint64_t blind_ms);
 /* Stops devices and timer; the memory is released by the loop. */
 void vs_chair_close(struct vs_chair *c);
 /* Other limits or other devices after a reload; devices that did not change go on undisturbed.  0 or -ENOMEM. */

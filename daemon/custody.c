@@ -48,6 +48,8 @@ struct head {
 	uint64_t unrecorded;
 	_Alignas(64) struct lane_words lane[2];
 	_Atomic uint64_t steps, urgent_steps; /* committed, and the last of those that do not let a napping reader sleep */
+	uint64_t lived_boot_ms;               /* when the owner was last known to live; 0: never said */
+	int64_t lived_wall_ms;
 };
 
 enum sleep_mode { AWAKE, ASLEEP, ASLEEP_URGENT };
@@ -212,7 +214,8 @@ static int make(int fd, size_t bytes, const struct head *old)
 	if (r)
 		return -r;
 	struct head h = { .version = VERSION, .bytes = bytes, .epoch = old->epoch, .given_up = old->given_up,
-			  .vocabulary = vs_record_vocabulary() };
+			  .vocabulary = vs_record_vocabulary(), .lived_boot_ms = old->lived_boot_ms,
+			  .lived_wall_ms = old->lived_wall_ms };
 	if (pwrite(fd, &h, sizeof h, 0) != sizeof h || pwrite(fd, magic, sizeof magic, 0) != sizeof magic)
 		return errno ? -errno : -EIO;
 	return 0;
@@ -405,6 +408,19 @@ uint64_t vs_custody_epoch(const struct vs_custody *c)
 void vs_custody_set_epoch(struct vs_custody *c, uint64_t epoch)
 {
 	head_of(&c->map)->epoch = epoch;
+}
+
+void vs_custody_lives(struct vs_custody *c, uint64_t boot_ms, int64_t wall_ms)
+{
+	head_of(&c->map)->lived_boot_ms = boot_ms;
+	head_of(&c->map)->lived_wall_ms = wall_ms;
+}
+
+bool vs_custody_lived(const struct vs_custody *c, uint64_t *ret_boot_ms, int64_t *ret_wall_ms)
+{
+	*ret_boot_ms = head_of(&c->map)->lived_boot_ms;
+	*ret_wall_ms = head_of(&c->map)->lived_wall_ms;
+	return *ret_boot_ms != 0;
 }
 
 /* ---- Writing ---- */

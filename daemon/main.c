@@ -75,6 +75,7 @@ static void on_tick(uv_timer_t *t)
 	look_at_the_log(d);
 	for (unsigned i = 0; i < d->n_chairs; i++)
 		vs_chair_alive(d->chairs[i]);
+	vs_custody_lives(d->custody, vs_boottime_ms(), vs_wall_ms());
 	vs_publisher_look(d->publisher);
 	/* While there is no publisher (it is being started, a URL cannot be bound) the loop speaks for itself: to restart
 	 * the daemon would not bring one. */
@@ -225,6 +226,20 @@ static int open_parts(struct vs_daemon *d)
 	return vs_control_open(d->loop, d->config->control, vs_daemon_request, d, &d->control);
 }
 
+/* How long nobody watched before this start; VS_BLIND_NOT: there was nobody before.  Within one boot the monotonic clock
+ * tells; after a reboot it began anew and disagrees with the wall clock, which then has to do. */
+static uint64_t blind_ms(const struct vs_daemon *d)
+{
+	uint64_t then_ms, now_ms = vs_boottime_ms();
+	int64_t then_wall_ms, now_wall_ms = vs_wall_ms();
+	if (!vs_custody_lived(d->custody, &then_ms, &then_wall_ms))
+		return VS_BLIND_NOT;
+	int64_t by_clock = (int64_t)(now_ms - then_ms), by_wall = now_wall_ms - then_wall_ms;
+	if (now_ms >= then_ms && by_clock - by_wall < 5000 && by_wall - by_clock < 5000)
+		return (uint64_t)by_clock;
+	return by_wall > 0 ? (uint64_t)by_wall : 0;
+}
+
 static int open_chairs(struct vs_daemon *d)
 {
 	d->chairs = calloc(d->config->n_chairs, sizeof *d->chairs);
@@ -237,10 +252,11 @@ static int open_chairs(struct vs_daemon *d)
 			return -ENOMEM;
 		d->chairs[d->n_chairs++] = c;
 	}
+	uint64_t away_ms = blind_ms(d);
 	for (unsigned i = 0; i < d->n_chairs; i++) {
 		size_t len = 0;
 		const void *state = vs_store_state(d->store, d->chairs[i]->id, &len);
-		vs_chair_start(d->chairs[i], state, len);
+		vs_chair_start(d->chairs[i], state, len, away_ms);
 	}
 	return vs_store_start(d->store);
 }

@@ -96,7 +96,7 @@ int vs_daemon_reload(struct vs_daemon *d)
 			c->watch.data = data;
 			r = vs_chair_reconfigure(c, cfg, set);
 		} else if ((c = vs_chair_create(d, cfg, set))) {
-			vs_chair_start(c, NULL, 0);
+			vs_chair_start(c, NULL, 0, VS_BLIND_NOT);
 		}
 		if (c)
 			chairs[n++] = c;

@@ -509,6 +509,7 @@ static void restart(struct run *run)
 	vs_watch_init(&run->watch, &run->config, run->data, at_ms);
 	if (len)
 		(void)vs_watch_restore(&run->watch, run->saved, len, at_ms, run->now_ms, emit, run);
+	vs_watch_was_blind(&run->watch, at_ms - was_ms, at_ms, run->now_ms, emit, run);
 	send(run, &time);
 }
 
