@@ -1,10 +1,12 @@
 #include "clients/ctl/line.h"
 
 #include <errno.h>
+#include <linux/serial.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -62,6 +64,28 @@ int vs_line_set(int fd, const struct vs_line *line)
 	if (speed == B0 || cfsetspeed(&t, speed) != 0)
 		return -EINVAL;
 	return tcsetattr(fd, TCSAFLUSH, &t) == 0 ? 0 : -errno;
+}
+
+void vs_line_get(int fd, struct vs_line *ret)
+{
+	struct termios t;
+	if (tcgetattr(fd, &t) != 0)
+		return;
+	ret->parity = !(t.c_cflag & PARENB) ? 'N' : t.c_cflag & PARODD ? 'O' : 'E';
+	ret->data_bits = (t.c_cflag & CSIZE) == CS7 ? 7 : 8;
+	ret->stop_bits = t.c_cflag & CSTOPB ? 2 : 1;
+	for (size_t i = 0; i < sizeof speeds / sizeof speeds[0]; i++)
+		if (speeds[i].speed == cfgetispeed(&t))
+			ret->baud = speeds[i].baud;
+}
+
+int vs_line_errors(int fd, struct vs_line_errors *ret)
+{
+	struct serial_icounter_struct n;
+	if (ioctl(fd, TIOCGICOUNT, &n) != 0)
+		return -errno;
+	*ret = (struct vs_line_errors){ (unsigned)n.frame, (unsigned)n.parity, (unsigned)n.brk };
+	return 0;
 }
 
 ssize_t vs_line_read(int fd, uint8_t *buf, size_t cap, int timeout_ms)

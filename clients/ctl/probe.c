@@ -1,6 +1,8 @@
-/* vitalsctl probe: is there a Modbus device, at which unit, and which tables does it have? */
+/* vitalsctl probe: is there a Modbus device, at which unit, and which tables does it have?  Or what is it that talks on
+ * a serial line (probe_line.h)? */
 #include "clients/ctl/ctl.h"
 #include "clients/ctl/modbus.h"
+#include "clients/ctl/probe_line.h"
 #include "core/json.h"
 
 #include <errno.h>
@@ -9,9 +11,19 @@
 #include <string.h>
 
 static const char help[] =
-	"usage: vitalsctl probe (--tcp HOST[:PORT] | --rtu PATH [--baud N] [--parity none|even|odd])\n"
+	"usage: vitalsctl probe DEVICE [--for SECONDS] [--line \"9600 8N1\"] [--plugin NAME] [--all] [--talk] [--json]\n"
+	"       vitalsctl probe (--tcp HOST[:PORT] | --rtu PATH [--baud N] [--parity none|even|odd])\n"
 	"                       [--units A-B] [--timeout MS] [--json]\n\n"
-	"Asks each unit for one register of each table. A unit that says no is there, too. On a serial line without\n"
+	"DEVICE is a serial line, /dev/ttyUSB0 for example. Its bytes are heard at every line setting of the plugins and\n"
+	"given to all of them; who understood them is shown, best first, with a fragment for the configuration.\n"
+	"Nothing is sent. Do not probe a line that vitalsd reads: each would get half of the bytes.\n\n"
+	"  --for SECONDS          for each setting (4); a blood-pressure monitor may speak only after a measurement\n"
+	"  --line \"9600 8N1\"      this setting only\n"
+	"  --plugin NAME          this plugin only\n"
+	"  --all                  go on to the other settings when one has a good answer\n"
+	"  --talk                 then ask as each plugin asks when it connects; never what starts a cuff. An unknown device\n"
+	"                         may take it for something else: no patient on the cuff or the sensor meanwhile\n\n"
+	"With --tcp or --rtu, Modbus: asks each unit for one register of each table. A unit that says no is there, too. On a serial line without\n"
 	"--baud and --parity the usual speeds are tried in turn. Registers are then shown by\n"
 	"'vitalsctl modbus read --unit N'.\n\n"
 	"Without --units 1-16, --timeout 200. Do not probe a line on which vitalsd is polling.\n";
@@ -125,8 +137,18 @@ static int arguments(struct probe *p, int argc, char **argv)
 	return ctl_modbus_complete(&p->m, "probe");
 }
 
+static bool is_modbus(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++)
+		if (strncmp(argv[i], "--tcp", 5) == 0 || strncmp(argv[i], "--rtu", 5) == 0 || strcmp(argv[i], "--help") == 0)
+			return true;
+	return false;
+}
+
 int vs_ctl_probe(int argc, char **argv)
 {
+	if (!is_modbus(argc, argv))
+		return ctl_probe_line(argc, argv);
 	struct probe p = { .m = { .timeout_ms = 200, .line = { 9600, 'N', 8, 1 } }, .from = 1, .to = 16 };
 	int r = arguments(&p, argc, argv);
 	if (p.help)
