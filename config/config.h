@@ -43,10 +43,18 @@ struct vs_device_config {
 	unsigned line_no;  /* in the file, for messages */
 };
 
+/* What tells people at the chair itself (`annunciator:`); nothing unless configured. */
+struct vs_annunciator_config {
+	bool alsa;         /* `audio: alsa` */
+	char device[256];  /* name of the PCM; default "default" */
+	char command[256]; /* absolute path of a program; "": none */
+};
+
 struct vs_chair_config {
 	char id[VS_ID_CAP];
 	char limits[64]; /* name of a limit set ... */
 	const struct vs_limit_set *set; /* ... and the set itself; lives as long as the configuration */
+	struct vs_annunciator_config annunciator; /* its own, else the station's */
 	unsigned n_devices;
 	struct vs_device_config *devices;
 	unsigned line_no;

@@ -6,6 +6,7 @@
 static const cyaml_strval_t parities[] = { { "none", 'N' }, { "even", 'E' }, { "odd", 'O' } };
 static const cyaml_strval_t framings[] = { { "tcp", 0 }, { "rtu", 1 } };
 static const cyaml_strval_t start_cuff_words[] = { { "never", 0 }, { "allowed", 1 } };
+static const cyaml_strval_t audio_words[] = { { "off", 0 }, { "alsa", 1 } };
 static const cyaml_strval_t metrics[] = {
 	/* those that a register can hold: not derived, not entered, no words */
 	{ "hr", VS_HR },
@@ -105,9 +106,17 @@ static const cyaml_schema_field_t device_fields[] = {
 static const cyaml_schema_value_t device_entry = { CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct raw_device,
 								       device_fields) };
 
+static const cyaml_schema_field_t annunciator_fields[] = {
+	VS_ENUM("audio", 0, struct raw_annunciator, audio, audio_words),
+	VS_STRING("device", 0, struct raw_annunciator, device, 255),
+	VS_STRING("command", 0, struct raw_annunciator, command, 255),
+	VS_END,
+};
+
 static const cyaml_schema_field_t chair_fields[] = {
 	VS_STRING("id", VS_REQUIRED, struct raw_chair, id, 100),
 	VS_STRING("limits", VS_REQUIRED, struct raw_chair, limits, 63),
+	VS_MAPPING("annunciator", 0, struct raw_chair, annunciator, annunciator_fields),
 	VS_LIST("devices", VS_REQUIRED, struct raw_chair, devices, &device_entry, 1, VS_CHAIR_DEVICES_MAX),
 	VS_END,
 };
@@ -150,6 +159,7 @@ static const cyaml_schema_field_t config_fields[] = {
 	VS_MAPPING("log", VS_REQUIRED, struct raw_config, log, log_fields),
 	VS_MAPPING("publish", 0, struct raw_config, publish, publish_fields),
 	VS_STRING("control", 0, struct raw_config, control, 107),
+	VS_MAPPING("annunciator", 0, struct raw_config, annunciator, annunciator_fields),
 	VS_LIST("limit_files", 0, struct raw_config, limit_files, &file_entry, 0, 64),
 	VS_LIST("preset_files", 0, struct raw_config, preset_files, &file_entry, 0, 64),
 	VS_LIST("operators", 0, struct raw_config, operators, &operator_entry, 1, 256),

@@ -49,8 +49,14 @@ struct raw_device {
 	int *start_cuff; /* true: allowed */
 };
 
+struct raw_annunciator {
+	int *audio; /* true: alsa */
+	char *device, *command;
+};
+
 struct raw_chair {
 	char *id, *limits;
+	struct raw_annunciator *annunciator;
 	struct raw_device *devices;
 	unsigned devices_count;
 };
@@ -74,6 +80,7 @@ struct raw_config {
 	char *site;
 	struct raw_log *log;
 	struct raw_publish *publish;
+	struct raw_annunciator *annunciator;
 	char *control;
 	char **limit_files;
 	unsigned limit_files_count;

@@ -75,12 +75,26 @@ static void arm(struct vs_chair *c, uint64_t at_ms)
 	uv_timer_start(&c->wake, on_wake, c->wake_ms > at_ms ? c->wake_ms - at_ms : 0, 0);
 }
 
+/* The highest priority whose signal is on: what the annunciator follows. */
+static enum vs_priority sounding(const struct vs_chair *c)
+{
+	enum vs_priority highest = VS_PRIORITY_NONE;
+	struct vs_effect f;
+	unsigned iterator = 0;
+	while (vs_engine_next_alarm(&c->watch.engine, &iterator, &f))
+		if (f.u.alarm.signal == VS_SIGNAL_ON && f.u.alarm.priority > highest)
+			highest = f.u.alarm.priority;
+	return highest;
+}
+
 /* The end of every step: durable state, commit, the next time to look. */
 static void step_done(struct vs_chair *c, uint64_t at_ms, int64_t wall_ms)
 {
 	if (effects.durable)
 		save_state(c, at_ms, wall_ms);
 	vs_custody_commit(c->daemon->custody);
+	if (c->annunciator)
+		vs_annunciator_level(c->annunciator, sounding(c));
 	c->wake_ms = effects.wake_at_ms;
 	arm(c, at_ms);
 }
@@ -130,6 +144,24 @@ void vs_chair_emit(struct vs_chair *c, enum vs_kind kind, const char *body, size
 	vs_custody_begin(c->daemon->custody);
 	add(c, &e);
 	vs_custody_commit(c->daemon->custody);
+}
+
+void vs_chair_test(struct vs_chair *c, const char *operator)
+{
+	char body[512];
+	struct vs_json j = vs_json_into(body, sizeof body);
+	int64_t wall_ms = vs_wall_ms();
+	vs_json_key(&j, "request"), vs_json_string(&j, "alarm-test");
+	vs_json_key(&j, "reason"), vs_json_string(&j, "a test of the alarms, no alarm: low, medium and high in turn");
+	vs_json_key(&j, "due"), vs_json_time(&j, wall_ms);
+	vs_json_key(&j, "test"), vs_json_bool(&j, true);
+	vs_json_key(&j, "by"), vs_json_string(&j, operator);
+	vs_custody_begin(c->daemon->custody);
+	on_event(c, VS_KIND_REQUEST, vs_boottime_ms(), wall_ms, body, j.len);
+	vs_custody_commit(c->daemon->custody);
+	vs_annunciator_test(c->annunciator);
+	c->watch.self_test_known = true;
+	c->watch.self_test_ms = vs_boottime_ms();
 }
 
 void vs_chair_alive(struct vs_chair *c)
@@ -293,6 +325,19 @@ static void device_start(struct vs_chair_device *d)
 		vs_say(VS_SAY_ERROR, "%s: device %s cannot be watched: %s", d->chair->id, d->config->id, strerror(-r));
 }
 
+static void annunciate(struct vs_chair *c, const struct vs_annunciator_config *cfg)
+{
+	vs_annunciator_close(c->annunciator);
+	c->annunciator_config = *cfg;
+	if (vs_annunciator_open(c->daemon->loop, c->id, cfg, &c->annunciator) < 0)
+		vs_say(VS_SAY_ERROR, "%s: no memory for its annunciator: nothing sounds at the chair", c->id);
+}
+
+static bool same_annunciator(const struct vs_annunciator_config *a, const struct vs_annunciator_config *b)
+{
+	return a->alsa == b->alsa && strcmp(a->device, b->device) == 0 && strcmp(a->command, b->command) == 0;
+}
+
 struct vs_chair *vs_chair_create(struct vs_daemon *d, const struct vs_chair_config *cfg, const struct vs_limit_set *set)
 {
 	struct vs_chair *c = calloc(1, sizeof *c);
@@ -316,6 +361,7 @@ struct vs_chair *vs_chair_create(struct vs_daemon *d, const struct vs_chair_conf
 	vs_watch_init(&c->watch, &c->engine_config, d->session_data, vs_boottime_ms());
 	c->watch.self_test_known = true;
 	c->watch.self_test_ms = vs_boottime_ms();
+	annunciate(c, &cfg->annunciator);
 	return c;
 }
 
@@ -348,6 +394,8 @@ void vs_chair_close(struct vs_chair *c)
 {
 	for (unsigned i = 0; i < c->n_devices; i++)
 		vs_device_close(c->devices[i]->device);
+	vs_annunciator_close(c->annunciator);
+	c->annunciator = NULL;
 	uv_close((uv_handle_t *)&c->wake, chair_closed);
 }
 
@@ -403,6 +451,8 @@ int vs_chair_reconfigure(struct vs_chair *c, const struct vs_chair_config *cfg, 
 	c->n_devices = n;
 	snprintf(c->limits, sizeof c->limits, "%s", cfg->limits);
 	configure_engine(c, set);
+	if (!same_annunciator(&c->annunciator_config, &cfg->annunciator))
+		annunciate(c, &cfg->annunciator);
 	vs_custody_begin(c->daemon->custody);
 	vs_watch_reconfigure(&c->watch, &c->engine_config, vs_boottime_ms(), vs_wall_ms(), &effects, on_event, c);
 	step_done(c, vs_boottime_ms(), vs_wall_ms());

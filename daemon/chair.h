@@ -6,6 +6,7 @@
  * become visible together or not at all.  Nothing here waits. */
 #pragma once
 #include "alarms/watch.h"
+#include "daemon/annunciator.h"
 #include "daemon/daemon.h"
 
 struct vs_chair_device;
@@ -31,6 +32,8 @@ struct vs_chair {
 	uv_timer_t wake;            /* fires at armed_ms, which is not later than wake_ms */
 	uint64_t wake_ms, armed_ms; /* UINT64_MAX: no need; not armed */
 	bool state_unkept;          /* said already */
+	struct vs_annunciator *annunciator; /* NULL: none is configured */
+	struct vs_annunciator_config annunciator_config;
 	struct vs_engine_config engine_config;
 	struct vs_watch watch;
 };
@@ -59,6 +62,10 @@ int vs_chair_reconfigure(struct vs_chair *c, const struct vs_chair_config *cfg, 
 const char *vs_chair_step(struct vs_chair *c, struct vs_stimulus *s);
 /* A command for the session. */
 void vs_chair_command(struct vs_chair *c, const struct vs_session_command *cmd, struct vs_session_answer *answer);
+
+/* The whole path of an alarm, tried: a marked request is published and recorded, the annunciator runs through all
+ * priorities, and the gate that asks for an alarm test is content again. */
+void vs_chair_test(struct vs_chair *c, const char *operator);
 
 /* The event `alive` and nothing else. */
 void vs_chair_alive(struct vs_chair *c);

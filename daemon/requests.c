@@ -267,6 +267,21 @@ static char *alarm_list(struct request *q)
 	return answer_close(&a);
 }
 
+/* What of the path the daemon itself knows to be broken is in the answer; what is heard and seen, people must say. */
+static char *alarm_test(struct request *q)
+{
+	struct answer a;
+	vs_chair_test(q->chair, q->operator);
+	if (!answer_open(&a))
+		return NULL;
+	vs_json_key(&a.j, "chair"), vs_json_string(&a.j, q->chair->id);
+	vs_json_key(&a.j, "annunciator");
+	vs_json_open(&a.j, '{');
+	vs_annunciator_body(q->chair->annunciator, &a.j);
+	vs_json_close(&a.j, '}');
+	return answer_close(&a);
+}
+
 static char *alarm_explain(struct request *q)
 {
 	const char *id = text_of(q, "alarm");
@@ -347,6 +362,7 @@ static const struct {
 	bool needs_chair;
 	unsigned may; /* EVERYBODY: reads only, nobody has to be named */
 } operations[] = {
+	{ "alarm-test", alarm_test, true, AT_THE_CHAIR | MAY(ENGINEER) },
 	{ "snapshot", snapshot, false, EVERYBODY },
 	{ "endpoints", endpoints, false, EVERYBODY },
 	{ "session-show", session_show, true, EVERYBODY },

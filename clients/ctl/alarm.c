@@ -107,12 +107,38 @@ static int explain(const struct vs_ask *a)
 	return r;
 }
 
+/* The daemon says what it knows to be broken; whether it was seen and heard, people must say. */
+static int test(const struct vs_ask *a)
+{
+	if (!a->chair)
+		return vs_ctl_usage("alarm test: --chair is needed");
+	json_t *answer = NULL;
+	int r = vs_ask_and_tell(a, request_of(a, "alarm-test"), &answer);
+	const json_t *n = json_object_get(answer, "annunciator");
+	if (r == VS_EXIT_DONE && !a->json) {
+		printf("%s: a test was published and recorded; look whether the station shows it\n", a->chair);
+		if (strcmp(vs_json_text(n, "audio"), "alsa") == 0)
+			printf("sound: %s, low, medium, high in turn: listen\n", vs_json_text(n, "device"));
+		else
+			puts("sound: none is configured at the chair");
+		if (json_object_get(n, "audio_trouble"))
+			printf("sound: the card did not work: %s\n", vs_json_text(n, "audio_trouble"));
+		if (json_object_get(n, "command"))
+			printf("command: %s runs for low, medium, high: look\n", vs_json_text(n, "command"));
+		if (json_object_get(n, "command_trouble"))
+			printf("command: its last run %s\n", vs_json_text(n, "command_trouble"));
+	}
+	json_decref(answer);
+	return r;
+}
+
 int vs_ctl_alarm(int argc, char **argv)
 {
 	static const struct {
 		const char *word;
 		int (*run)(const struct vs_ask *a);
-	} verbs[] = { { "list", list }, { "ack", ack }, { "pause", pause_audio }, { "resume", resume }, { "explain", explain } };
+	} verbs[] = { { "list", list }, { "ack", ack }, { "pause", pause_audio }, { "resume", resume }, { "explain", explain },
+		    { "test", test } };
 	struct vs_ask a;
 	int r = vs_ask_options(&a, argc, argv, options);
 	if (r != VS_EXIT_DONE)
@@ -120,5 +146,5 @@ int vs_ctl_alarm(int argc, char **argv)
 	for (size_t i = 0; a.n_words && i < sizeof verbs / sizeof *verbs; i++)
 		if (strcmp(a.words[0], verbs[i].word) == 0)
 			return verbs[i].run(&a);
-	return vs_ctl_usage("alarm: list, ack, pause, resume or explain?");
+	return vs_ctl_usage("alarm: list, ack, pause, resume, explain or test?");
 }

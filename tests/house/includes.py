@@ -35,6 +35,7 @@ HOMES = {
     "nanomsg/nn.h": {"daemon", "clients"},
     "cyaml/cyaml.h": {"config"}, "yaml.h": {"config"},
     "systemd/sd-daemon.h": {"daemon"},
+    "alsa/asoundlib.h": {"daemon"},
 }
 
 
