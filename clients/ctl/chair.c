@@ -278,6 +278,7 @@ static void take_command(struct view *v, int key)
 		v->quit = true;
 		break;
 	default:
+		v->message[0] = '\0';
 		break;
 	}
 }

@@ -146,6 +146,10 @@ static void draw_head(const struct vs_screen_shows *s)
 		put(2, 1, COLS - 2, paint(YELLOW), b->devices);
 }
 
+/* Of a priority, 0: none. */
+static const int colour_of[] = { PLAIN, CYAN, YELLOW, RED };
+static const char *const marks[] = { "", "*", "**", "***" };
+
 static void words_of(const struct vs_bedside_number *n, char *line, size_t cap)
 {
 	snprintf(line, cap, "%s%s%s %s", n->number, *n->extra ? " " : "", n->extra, n->unit);
@@ -154,12 +158,13 @@ static void words_of(const struct vs_bedside_number *n, char *line, size_t cap)
 /* Big digits, and the same in text, with everything that belongs to a value. */
 static void draw_tiles(const struct vs_screen_shows *s, int y)
 {
-	static const int at[VS_TILE_COUNT] = { 1, 17, 33, 60 }, width[VS_TILE_COUNT] = { 15, 15, 26, 20 };
+	static const int at[VS_TILE_COUNT] = { 1, 15, 29, 58 }, width[VS_TILE_COUNT] = { 13, 13, 28, 21 };
 	for (unsigned i = 0; i < VS_TILE_COUNT; i++) {
 		const struct vs_bedside_number *n = &s->bedside->tile[i];
 		char line[120];
-		put(y, at[i], width[i], A_BOLD, n->label);
-		put_big(y + 1, at[i], width[i] + 1, paint(n->live ? GREEN : PLAIN), n->number);
+		snprintf(line, sizeof line, "%s %s", n->label, marks[n->alarm]);
+		put(y, at[i], width[i], A_BOLD | paint(colour_of[n->alarm]), line);
+		put_big(y + 1, at[i], width[i], paint(n->alarm ? colour_of[n->alarm] : n->live ? GREEN : PLAIN), n->number);
 		words_of(n, line, sizeof line);
 		put(y + 6, at[i], width[i], A_BOLD, line);
 		snprintf(line, sizeof line, "%s%s%s", n->age, *n->age && *n->note ? " " : "", n->note);
@@ -177,7 +182,8 @@ static void draw_lines(const struct vs_screen_shows *s, int y)
 		const struct vs_bedside_number *n = &s->bedside->tile[i];
 		char line[200], words[80];
 		words_of(n, words, sizeof words);
-		snprintf(line, sizeof line, "%-5s %-20s %-7s %s%s %s %s", n->label, words, n->age, *n->limits ? "limit " : "",
+		snprintf(line, sizeof line, "%-5s %-3s %-20s %-7s %s%s %s %s", n->label,
+			 marks[n->alarm], words, n->age, *n->limits ? "limit " : "",
 			 n->limits, n->note, n->device);
 		put(y + i, 1, COLS - 2, n->live ? A_BOLD : A_NORMAL, line);
 	}
@@ -240,9 +246,24 @@ static void draw_help(int y)
 		put(y + (int)i, 2, COLS - 3, A_NORMAL, lines[i]);
 }
 
+/* How much of a text stands in one row: whole words, where they are not longer than that. */
+static size_t row_length(const char *text)
+{
+	size_t width = COLS > 2 ? (size_t)COLS - 2 : 1, n = strlen(text);
+	if (n <= width)
+		return n;
+	for (n = width; n > 0 && text[n - 1] != ' '; n--)
+		;
+	return n ? n : width;
+}
+
 static int foot_rows(const struct vs_screen_shows *s)
 {
-	int rows = (int)strlen(s->message) / (COLS > 2 ? COLS - 2 : 1) + (*s->message || !s->prompt) + (s->prompt != NULL);
+	int rows = s->prompt != NULL;
+	for (const char *text = s->message; *text; text += row_length(text))
+		rows++;
+	if (rows == 0)
+		rows = 1;
 	return rows > LINES / 3 ? LINES / 3 : rows;
 }
 
@@ -251,8 +272,8 @@ static void draw_foot(const struct vs_screen_shows *s, int y)
 {
 	char line[400];
 	int end = LINES - 1 - (s->prompt != NULL), width = COLS - 2;
-	for (size_t done = 0, len = strlen(s->message); width > 0 && done < len && y < end; y++, done += (size_t)width)
-		put(y, 1, width, A_BOLD, s->message + done);
+	for (const char *text = s->message; *text && y < end; y++, text += row_length(text))
+		put(y, 1, (int)row_length(text), A_BOLD, text);
 	if (s->prompt) {
 		snprintf(line, sizeof line, "%s%s_", s->prompt, s->typed);
 		int over = (int)strlen(line) - width;
@@ -276,7 +297,7 @@ void vs_screen_draw(const struct vs_screen_shows *s)
 			draw_tiles(s, 3);
 		else
 			draw_lines(s, 3);
-		if (LINES >= 18)
+		if (LINES >= 18 && foot <= 2) /* a long answer takes the room of the trends, never that of the alarms */
 			draw_trends(s, y), y += 3;
 		draw_alarms(s, y, LINES - 1 - foot - y);
 	}

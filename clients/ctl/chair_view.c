@@ -244,8 +244,18 @@ static void read_alarm(struct vs_bedside_alarm *a, const json_t *body, int64_t n
 		add(a->text, sizeof a->text, ", acknowledged%s%s", *text_of(body, "by") ? " by " : "", text_of(body, "by"));
 	else if (strcmp(signal, "audio_paused") == 0)
 		add(a->text, sizeof a->text, ", audio paused");
-	else if (strcmp(signal, "audio_off") == 0)
+	else if (strcmp(signal, "audio_off") == 0 && !a->latched)
 		add(a->text, sizeof a->text, ", audio off");
+}
+
+/* Which value an alarm is about; VS_TILE_COUNT: none of them. */
+static enum vs_bedside_tile tile_of(const char *metric)
+{
+	if (strcmp(metric, "hr") == 0 || strcmp(metric, "pr") == 0 || strcmp(metric, "nibp_pr") == 0)
+		return VS_TILE_HR;
+	if (strncmp(metric, "nibp_", 5) == 0)
+		return VS_TILE_NIBP;
+	return strcmp(metric, "spo2") == 0 ? VS_TILE_SPO2 : strcmp(metric, "rpp") == 0 ? VS_TILE_RPP : VS_TILE_COUNT;
 }
 
 static void read_alarms(struct vs_bedside *b, const json_t *chair, int64_t now_ms)
@@ -254,8 +264,13 @@ static void read_alarms(struct vs_bedside *b, const json_t *chair, int64_t now_m
 	const json_t *body;
 	json_array_foreach(json_object_get(chair, "alarms"), i, body) {
 		/* A superseded one has a higher one of the same metric in its place. */
-		if (strcmp(text_of(body, "change"), "superseded") != 0 && b->n_alarms < VS_BEDSIDE_ALARMS)
-			read_alarm(&b->alarm[b->n_alarms++], body, now_ms);
+		if (strcmp(text_of(body, "change"), "superseded") == 0 || b->n_alarms == VS_BEDSIDE_ALARMS)
+			continue;
+		struct vs_bedside_alarm *a = &b->alarm[b->n_alarms++];
+		enum vs_bedside_tile on = tile_of(text_of(body, "metric"));
+		read_alarm(a, body, now_ms);
+		if (on < VS_TILE_COUNT && !a->latched && a->priority > b->tile[on].alarm)
+			b->tile[on].alarm = a->priority;
 	}
 	qsort(b->alarm, b->n_alarms, sizeof *b->alarm, by_urgency);
 }
@@ -389,8 +404,12 @@ const char *vs_bedside_refusal(const json_t *answer, char *buf, size_t cap)
 	size_t i;
 	const json_t *code;
 	const char *error = text_of(answer, "error");
+	const json_t *codes = json_object_get(answer, "codes");
+	const char *first = json_string_value(json_array_get(codes, 0));
 	buf[0] = '\0';
-	json_array_foreach(json_object_get(answer, "codes"), i, code)
+	if (first && strncmp(error, first, strlen(first)) == 0)
+		codes = NULL; /* the sentence names them */
+	json_array_foreach(codes, i, code)
 		add(buf, cap, "%s%s", i ? " " : "", json_string_value(code) ? json_string_value(code) : "");
 	add(buf, cap, "%s%s", *buf ? ": " : "", *error ? error : "refused");
 	return buf;

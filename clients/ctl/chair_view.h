@@ -25,6 +25,7 @@ struct vs_bedside_number {
 	char limits[24];  /* "50-120", "<150", ">94"; "": none */
 	char device[40];
 	bool live;
+	int alarm;        /* priority of the highest that stands on it; 0: none */
 	double value;     /* for the trend; of the cuff: systolic */
 };
 

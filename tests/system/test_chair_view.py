@@ -97,6 +97,7 @@ def test_values_an_alarm_and_the_hand_that_acknowledges_it(daemon, monitor, term
     monitor.set("holding", 0, [80, 72])
     t.shows(r"\*\*\* .*80", 40)
     assert re.search(r"\x1b\[[0-9;]*31", t.screen(colours=True)), "a high alarm is red"
+    t.shows(r"SpO2 \*\*\*")
     t.keys("a")
     t.shows(r"\*\*\* .*acknowledged by anna")
     by = d.ctl_json("alarm", "list")["alarms"]

@@ -134,15 +134,20 @@ static void the_most_urgent_alarm_stands_first(void **state)
 	struct vs_bedside b;
 	read_chair(&b, "\"alarms\":["
 		ALARM("low", "on", "31:03", "", "* Cuff overdue") ","
-		ALARM("high", "acknowledged", "30:30", "\"by\":\"anna\",", "*** Heart rate 150, limit 140") ","
-		ALARM("medium", "audio_paused", "29:00", "", "** Trend") ","
-		ALARM("high", "on", "30:04", "", "*** Systolic pressure 184, limit 180") ","
-		ALARM("medium", "on", "31:00", "\"change\":\"superseded\",", "** Systolic pressure 184, limit 160") ","
-		ALARM("medium", "audio_off", "28:00", "\"state\":\"latched\",", "** Awake 2, limit 3") ","
+		ALARM("high", "acknowledged", "30:30", "\"by\":\"anna\",\"metric\":\"hr\",", "*** Heart rate 150, limit 140") ","
+		ALARM("medium", "audio_paused", "29:00", "\"metric\":\"nibp_map\",", "** Trend") ","
+		ALARM("high", "on", "30:04", "\"metric\":\"nibp_sys\",", "*** Systolic pressure 184, limit 180") ","
+		ALARM("medium", "on", "31:00", "\"change\":\"superseded\",\"metric\":\"spo2\",", "** Systolic pressure 184, limit 160") ","
+		ALARM("medium", "audio_off", "28:00", "\"state\":\"latched\",\"metric\":\"rpp\",", "** Awake 2, limit 3") ","
 		ALARM("high", "on", "31:00", "", "*** Saturation 80, limit 85") "]", 0);
 	assert_int_equal(b.n_alarms, LEN(want));
 	for (size_t i = 0; i < LEN(want); i++)
-		assert_memory_equal(b.alarm[i].text, want[i], strlen(want[i]));
+		assert_string_equal(b.alarm[i].text, want[i]);
+	/* acknowledged it still stands; the highest counts; one that was superseded or is over marks nothing */
+	assert_int_equal(b.tile[VS_TILE_HR].alarm, 3);
+	assert_int_equal(b.tile[VS_TILE_NIBP].alarm, 3);
+	assert_int_equal(b.tile[VS_TILE_SPO2].alarm, 0);
+	assert_int_equal(b.tile[VS_TILE_RPP].alarm, 0);
 }
 
 static void the_clocks_of_a_session(void **state)
@@ -196,6 +201,7 @@ static void a_refusal_in_one_line(void **state)
 		{ "{\"error\":\"no session is open\"}", "no session is open", false, "no gate at all" },
 		{ "{\"error\":\"too high\",\"codes\":[\"G2\",\"R4\"],\"gates\":[{\"verdict\":\"block\"},{\"verdict\":\"warn\"}]}",
 		  "G2 R4: too high", false, "one blocks: a yes is not enough" },
+		{ "{\"error\":\"G2: pressure 184\",\"codes\":[\"G2\"]}", "G2: pressure 184", false, "codes are not said twice" },
 		{ "{\"error\":\"pulse\",\"codes\":[\"G3\"],\"gates\":[{\"verdict\":\"warn\"},{\"verdict\":\"block\",\"settled\":true}]}",
 		  "G3: pulse", true, "what blocks is settled, what is left warns" },
 		{ "{}", "refused", false, "an answer without words" },
