@@ -135,7 +135,8 @@ enum vs_grade ctl_evidence_grade(const struct ctl_evidence *e)
 		return VS_CERTAIN;
 	if (share >= 90 && e->units)
 		return VS_LIKELY;
-	return share >= 50 ? VS_POSSIBLE : VS_UNLIKELY;
+	/* without a checksum a frame that says nothing is only the right length */
+	return share >= 50 && (e->units || e->plugin->checked) ? VS_POSSIBLE : VS_UNLIKELY;
 }
 
 /* For the order alone. */

@@ -1,0 +1,311 @@
+"""Every serial plugin from end to end: a recording is played into a pseudo terminal, and the daemon publishes what
+`vitalsctl decode` says of the same bytes.  And a port of which nobody knows what it is becomes a device of a chair.
+"""
+import json
+import os
+import subprocess
+import time
+import tty
+
+import pytest
+
+from house import ROOT, VITALSCTL, VITALSD, VITALS_SIM, Daemon, wait_for
+
+SILENT_S = 2.5  # the daemon opens its lines in this time; what came before would be lost
+STEP_MS = 15
+ENGINE_FLAGS = {"suspect"}  # the alarm engine's doubt, not the device's
+
+
+def plugins():
+    out = subprocess.run([VITALSCTL, "plugins", "--json"], capture_output=True, text=True, timeout=30, check=True).stdout
+    return {p["name"]: p for p in map(json.loads, out.splitlines()) if p["link"] != "tcp or rtu" and p["name"] != "modbus"}
+
+
+PLUGINS = plugins()
+METRICS = {m for p in PLUGINS.values() for m in p["metrics"]}
+
+
+def pieces(name):
+    """The bytes of the plugin's own vectors that its default settings read, as they would come in reads."""
+    first = {o["name"]: o["values"][0] for o in PLUGINS[name]["options"] if o["values"]}
+    path = next((ROOT / "plugins").glob(f"*/captures/{name}.json"))
+    for v in json.loads(path.read_text()):
+        others = dict(v.get("options", {}), **({"dialect": v["dialect"]} if "dialect" in v else {}))
+        if v.get("direction") == "tx" or any(first.get(k) != value for k, value in others.items()):
+            continue
+        data = bytes.fromhex(v["bytes_hex"])
+        for at in range(0, len(data), 400):
+            yield data[at:at + 400]
+
+
+def recording(path, parts, silent_s=SILENT_S, step_ms=STEP_MS):
+    rows = (f"{1000 * silent_s + i * step_ms:.0f} {part.hex()}\n" for i, part in enumerate(parts))
+    path.write_text("vitals-recording 1 " + path.stem + "\n" + "".join(rows))
+    return path
+
+
+class Player:
+    """vitals-sim --play, ready."""
+
+    def __init__(self, rec, link, seconds=60):
+        self.process = subprocess.Popen([VITALS_SIM, "--play", rec, "--link", link, "--for", str(seconds)],
+                                        stdout=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL)
+        assert self.process.stdout.readline() == "ready\n"
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.terminate()
+        self.process.wait(5)
+        self.process.stdout.close()
+
+
+@pytest.fixture
+def player():
+    made = []
+
+    def play(*args, **more):
+        made.append(Player(*args, **more))
+        return made[-1]
+    yield play
+    for p in made:
+        p.stop()
+
+
+def decode(name, data, *more):
+    done = subprocess.run([VITALSCTL, "decode", "--plugin", name, "--json", *more], input=data, capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.decode()
+
+
+def readings(text):
+    """Of what decode prints, each unit that says anything: {metric: (value or None, flags)}."""
+    units = {}
+    for o in map(json.loads, text.splitlines()):
+        units.setdefault(o["frame"], {})[o["metric"]] = o["value"], frozenset(o["flags"])
+    return list(units.values())
+
+
+def impossible(unit):
+    """Decoded as sent, and refused by the engine: no living adult has it."""
+    v = {m: value for m, (value, _) in unit.items() if value is not None}
+    return any(v.get(m, low) < low for m, low in (("spo2", 10), ("pr", 10))) or v.get("nibp_sys", 0) >= 300 or \
+        ("nibp_sys" in v and v["nibp_sys"] == v["nibp_dia"])
+
+
+def as_published(units):
+    """What the daemon should make of it: [(values, {"METRIC:FLAG", "FLAG"} without places, may it be left out?)]."""
+    last = None
+    for unit in units:
+        values = {m: v for m, (v, _) in unit.items() if v is not None}
+        flags = {f for _, of in unit.values() for f in of} | {"no_value" for v, of in unit.values() if v is None and not of}
+        if impossible(unit):
+            values, flags = {}, {"invalid"}
+        cuff = {m: v for m, v in values.items() if m.startswith("nibp_") and m != "nibp_event"}
+        yield values, flags, bool(cuff) and cuff == last
+        last = cuff or last
+
+
+def published(events, chair):
+    found = []
+    for e in events:
+        if e["chair"] == chair:
+            values = {m: v for m, v in e["values"].items() if m != "rpp"}  # derived
+            found.append((values, {without_metric(f) for f in e["flags"]} - ENGINE_FLAGS))
+    return found
+
+
+def without_metric(flag):
+    first, _, rest = flag.partition(":")
+    return rest if first in METRICS else flag
+
+
+def difference(units, seen):
+    """None, or where the daemon said something else.  An equal cuff result may count as the old one on the display."""
+    seen = [u for u in seen if any(u)]
+    for i, (values, flags, repeated) in enumerate(as_published(units)):
+        if not values and not flags:
+            continue
+        if seen and seen[0] == (values, flags):
+            seen.pop(0)
+        elif repeated:
+            rest = {m: v for m, v in values.items() if not m.startswith("nibp_")}
+            if rest and seen and seen[0] == (rest, flags):
+                seen.pop(0)
+        else:
+            return f"unit {i}: decode says {values} {flags}, the daemon {seen[:1]}"
+    return f"the daemon also says {seen}" if seen else None
+
+
+def a_chair(name, path):
+    # a pseudo terminal takes no parity
+    device = {"id": "device", "plugin": name, "serial": {"path": str(path), "parity": "none"}}
+    return {"id": name, "limits": "ketamine-adult", "devices": [device]}
+
+
+def test_the_daemon_says_what_decode_says(tmp_path, player):
+    """Each plugin on a chair of its own, all at once."""
+    d = Daemon(tmp_path / "d", [a_chair(name, tmp_path / name) for name in PLUGINS])
+    wanted = {}
+    for name in PLUGINS:
+        parts = list(pieces(name))
+        wanted[name] = readings(decode(name, b"".join(parts)))
+        player(recording(tmp_path / f"{name}.rec", parts), tmp_path / name)
+    d.start()
+    try:
+        s = d.subscribe("vitals/")
+        wait_for(lambda: not differences(s, wanted), 20, step=0.5)
+        time.sleep(0.5)  # and nothing more
+        wrong = differences(s, wanted)
+        s.stop()
+        assert not wrong, json.dumps(wrong, indent=1)
+        assert all(wanted.values()), [n for n in PLUGINS if not wanted[n]]
+    finally:
+        d.stop()
+
+
+def differences(subscriber, wanted):
+    events = subscriber.bodies("vitals")
+    found = {n: difference(units, published(events, n)) for n, units in wanted.items()}
+    return {n: why for n, why in found.items() if why}
+
+
+def same_of_a_record(name, tmp_path, player):
+    parts = list(pieces(name))
+    player(recording(tmp_path / f"{name}.rec", parts, step_ms=5), tmp_path / name)
+    seconds = str(SILENT_S + 0.005 * len(parts) + 1)
+    return subprocess.Popen([VITALSCTL, "record", "--line", "9600 8N1", tmp_path / name, tmp_path / f"{name}.txt",
+                             "--for", seconds], stderr=subprocess.DEVNULL)
+
+
+def test_a_record_decodes_like_the_bytes(tmp_path, player):
+    at_work = {name: same_of_a_record(name, tmp_path, player) for name in PLUGINS}
+    for name, process in at_work.items():
+        assert process.wait(30) == 0
+        wanted = decode(name, b"".join(pieces(name)))
+        assert decode(name, b"", "--hex", tmp_path / f"{name}.txt") == wanted != "", name
+
+
+# Sent whole these are frames of the other format as well: the values stand in the same places.
+ALIKE = {"nonin-df7": "nonin-df2", "nonin-df1": "nonin-df8"}
+
+
+def good_stream(name):
+    """Vectors that are read without loss, again and again: an undisturbed device."""
+    first = {o["name"]: o["values"][0] for o in PLUGINS[name]["options"] if o["values"]}
+    path = next((ROOT / "plugins").glob(f"*/captures/{name}.json"))
+    good = []
+    for v in json.loads(path.read_text()):
+        others = dict(v.get("options", {}), **({"dialect": v["dialect"]} if "dialect" in v else {}))
+        if v.get("direction") == "tx" or not v.get("expect") or any(first.get(k) != value for k, value in others.items()):
+            continue
+        data = bytes.fromhex(v["bytes_hex"])
+        done = subprocess.run([VITALSCTL, "decode", "--plugin", name, "--json"], input=data, capture_output=True, timeout=30)
+        if b"dropped 0 bytes, 0 frames rejected" in done.stderr and b'"value":null' not in done.stdout:
+            good.append(data)
+    return good
+
+
+def probe(path, *more):
+    return subprocess.Popen([VITALSCTL, "probe", path, *more], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_each_device_is_found_out(tmp_path, player):
+    """The plugin itself comes first, or one that reads the same bytes in the same way."""
+    at_work = {}
+    for name in PLUGINS:
+        good = good_stream(name)
+        if not good:
+            continue
+        parts = (good * (60 // len(good) + 1))[:60]
+        player(recording(tmp_path / f"{name}.rec", parts, silent_s=2, step_ms=60), tmp_path / name)
+        at_work[name] = probe(tmp_path / name, "--line", "9600 8N1", "--for", "5", "--json")
+    wrong = {}
+    for name, process in at_work.items():
+        out, err = process.communicate(timeout=30)
+        found = [json.loads(line) for line in out.splitlines()]
+        names = [f["plugin"] for f in found]
+        if not names or names[0] not in (name, ALIKE.get(name)) or name not in names:
+            wrong[name] = [(f["plugin"], f["grade"], f["share"], f["frames"], f["rejected"]) for f in found] or err
+    assert not wrong, json.dumps(wrong, indent=1)
+    assert len(at_work) >= len(PLUGINS) - 2
+
+
+def test_from_an_unknown_port_to_values(tmp_path, player):
+    """As a biomedical engineer would: probe, paste, check, start."""
+    port = tmp_path / "unknown"
+    parts = (good_stream("nonin-df2")[:1]) * 80
+    player(recording(tmp_path / "unknown.rec", parts, silent_s=0.5, step_ms=200), port)
+    p = probe(port, "--for", "2")
+    out, err = p.communicate(timeout=40)
+    assert p.returncode == 0, err
+    assert out.startswith("1. nonin-df2, certain at 9600 8N1"), out
+    assert "listening at 9600 8N1 for 2 s" in err and "values: pr 72, spo2 97" in out
+    fragment = out[out.index("- id: new-device"):]
+    d = Daemon(tmp_path / "d", [])
+    head = json.loads(d.config.read_text())
+    del head["chairs"]
+    d.config.write_text("".join(f"{k}: {json.dumps(v)}\n" for k, v in head.items()) +
+                        "chairs:\n  - id: chair-1\n    limits: ketamine-adult\n    devices:\n" +
+                        "".join(f"      {line}\n" for line in fragment.splitlines()))
+    check = subprocess.run([VITALSD, "--check", "--config", d.config], capture_output=True, text=True, timeout=30)
+    assert check.returncode == 0, check.stderr
+    d.start()
+    try:
+        s = d.subscribe("vitals/")
+        assert s.wait("vitals", chair="chair-1")["values"] == {"spo2": 97, "pr": 72}
+        s.stop()
+    finally:
+        d.stop()
+
+
+def test_a_fragment_names_what_differs_and_every_one_passes_the_check(tmp_path, player):
+    """A dialect that reads more than the default; a pseudo terminal that takes no parity."""
+    port = tmp_path / "cms50"
+    path = ROOT / "plugins/cms50-5byte/captures/cms50-5byte.json"
+    data = bytes.fromhex(json.loads(path.read_text())[0]["bytes_hex"])
+    player(recording(tmp_path / "cms50.rec", [data] * 100, silent_s=0.5, step_ms=30), port)
+    out, err = probe(port, "--line", "19200 8O1", "--for", "2", "--json").communicate(timeout=30)
+    found = [json.loads(line) for line in out.splitlines()]
+    assert found[0]["plugin"] == "cms50-5byte" and "parity: none" in found[0]["fragment"], (found, err)
+    for f in found:
+        config = tmp_path / "c.yaml"
+        config.write_text(f"site: s\nlog: {{ path: {tmp_path}/x.db }}\nchairs:\n  - id: c\n    limits: ketamine-adult\n"
+                          "    devices:\n" + "".join(f"      {line}\n" for line in f["fragment"].splitlines()))
+        check = subprocess.run([VITALSD, "--check", "--config", config], capture_output=True, text=True, timeout=30)
+        assert check.returncode == 0, (f, check.stderr)
+
+
+@pytest.mark.parametrize("parts, words", [
+    ([], "is the device on"),
+    ([bytes(50)] * 20, "mostly zeros"),
+    ([b"HELLO WORLD, I AM NO MONITOR\r\n"] * 20, "readable text"),
+    ([bytes([0x9C, 0xE7, 0xF3, 0xFE]) * 10] * 20, "another speed or parity")])
+def test_what_cannot_be_found_out_is_said(tmp_path, player, parts, words):
+    player(recording(tmp_path / "x.rec", parts, silent_s=0.7, step_ms=20), tmp_path / "x")
+    p = probe(tmp_path / "x", "--line", "9600 8N1", "--for", "1.6")
+    out, err = p.communicate(timeout=30)
+    assert p.returncode == 1 and out == "" and words.lower() in err.lower(), err
+
+
+def test_nothing_is_sent_without_talk_and_no_cuff_is_started_with_it(tmp_path):
+    master, slave = os.openpty()
+    tty.setraw(slave)
+    os.set_blocking(master, False)
+    name = os.ttyname(slave)
+
+    def sent():
+        try:
+            return os.read(master, 65536)
+        except BlockingIOError:
+            return b""
+    assert probe(name, "--for", "0.1").wait(30) == 1
+    assert sent() == b""
+    assert probe(name, "--for", "0.1", "--talk").wait(60) == 1
+    talk = sent()
+    assert talk
+    for plugin, vector in (("berry-pm6750", "cmd_nibp_start"), ("oem7bit-806c", "cmd_nibp_start"), ("par-nibp", "cmd_start"),
+                           ("suntech-nibp", "cmd_start")):
+        vectors = json.loads((ROOT / f"plugins/{plugin}/captures/{plugin}.json").read_text())
+        assert bytes.fromhex(next(v for v in vectors if v["name"] == vector)["bytes_hex"]) not in talk, plugin
+    os.close(master)
+    os.close(slave)
