@@ -152,8 +152,8 @@ static void on_speaker_changed(uv_async_t *h)
 	char text[320];
 	bool bad = a->speaker && vs_speaker_trouble(a->speaker, text, sizeof text);
 	if (bad && !a->speaker_said)
-		vs_say(VS_SAY_WARNING, "%s: no alarm can be heard at the chair: sound card %s; alarms go out as before, and the card is "
-		       "looked for again", a->chair, text);
+		vs_say(VS_SAY_WARNING, "%s: no alarm can be heard at the chair: sound card %s; alarms go out as before, and the "
+		       "card is looked for again", a->chair, text);
 	else if (!bad && a->speaker_said)
 		vs_say(VS_SAY_NOTICE, "%s: the sound card is there", a->chair);
 	a->speaker_said = bad;

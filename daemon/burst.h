@@ -41,12 +41,15 @@ _Static_assert(VS_BURST_HIGH_PULSE_MS >= 75 && VS_BURST_HIGH_PULSE_MS <= 200, "p
 _Static_assert(VS_BURST_HIGH_SPACE_MS >= 50 && VS_BURST_HIGH_SPACE_MS <= 125, "their spacing: 50 to 125 ms");
 _Static_assert(VS_BURST_HIGH_THIRD_MS >= 2 * VS_BURST_HIGH_SPACE_MS + VS_BURST_HIGH_PULSE_MS,
 	"a group of three and a group of two are told apart: two spacings and a pulse");
-_Static_assert(VS_BURST_HIGH_FIFTH_MS >= 350 && VS_BURST_HIGH_FIFTH_MS <= 1300, "between the groups of five: 0.35 to 1.3 s");
-_Static_assert(VS_BURST_MEDIUM_PULSE_MS >= 125 && VS_BURST_MEDIUM_PULSE_MS <= 250, "pulses of medium priority: 125 to 250 ms");
+_Static_assert(VS_BURST_HIGH_FIFTH_MS >= 350 && VS_BURST_HIGH_FIFTH_MS <= 1300,
+	"between the groups of five: 0.35 to 1.3 s");
+_Static_assert(VS_BURST_MEDIUM_PULSE_MS >= 125 && VS_BURST_MEDIUM_PULSE_MS <= 250,
+	"pulses of medium priority: 125 to 250 ms");
 _Static_assert(VS_BURST_MEDIUM_SPACE_MS >= 125 && VS_BURST_MEDIUM_SPACE_MS <= 250, "their spacing: 125 to 250 ms");
 _Static_assert(VS_BURST_LOW_PULSE_MS >= 125 && VS_BURST_LOW_PULSE_MS <= 250, "pulses of low priority: 125 to 250 ms");
 _Static_assert(VS_BURST_EDGE_PERCENT >= 10 && VS_BURST_EDGE_PERCENT <= 40, "rise: 10 to 40 % of the pulse");
-_Static_assert(VS_BURST_HIGH_EVERY_MS - VS_BURST_HIGH_MS >= 2500 && VS_BURST_HIGH_EVERY_MS <= 15000, "high repeats in 2.5 to 15 s");
+_Static_assert(VS_BURST_HIGH_EVERY_MS - VS_BURST_HIGH_MS >= 2500 && VS_BURST_HIGH_EVERY_MS <= 15000,
+	"high repeats in 2.5 to 15 s");
 _Static_assert(VS_BURST_MEDIUM_EVERY_MS >= 2500 && VS_BURST_MEDIUM_EVERY_MS <= 30000, "medium repeats in 2.5 to 30 s");
 _Static_assert(VS_BURST_LOW_EVERY_MS > 15000, "low repeats after more than 15 s");
 _Static_assert(VS_BURST_LOWEST_HZ >= 150 && VS_BURST_LOWEST_HZ <= 1000, "the lowest partial: 150 to 1000 Hz");

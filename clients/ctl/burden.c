@@ -22,8 +22,8 @@ static const char help[] =
 	"cleared or the session ended.\n";
 
 static const char sessions_sql[] =
-	"SELECT session FROM audit_session WHERE (:session IS NULL OR session = :session) AND (:chair IS NULL OR chair = :chair)"
-	" AND started_ms BETWEEN :since AND :until ORDER BY started_ms";
+	"SELECT session FROM audit_session WHERE (:session IS NULL OR session = :session)"
+	" AND (:chair IS NULL OR chair = :chair) AND started_ms BETWEEN :since AND :until ORDER BY started_ms";
 
 enum side { THEN, WITH, SIDES };
 
@@ -232,7 +232,8 @@ static void print_table(const struct burden *b)
 		print_total(b, WITH, b->limits);
 	if (!b->n)
 		return;
-	printf("\n%-18s %-8s %6s %8s %9s %9s %6s %9s", "RULE", "PRIORITY", "ALARMS", "AN HOUR", "STOOD s", "LONGEST", "ACKED", "AFTER s");
+	printf("\n%-18s %-8s %6s %8s %9s %9s %6s %9s", "RULE", "PRIORITY", "ALARMS", "AN HOUR", "STOOD s", "LONGEST",
+	       "ACKED", "AFTER s");
 	printf(b->set ? " | %6s %8s %9s\n" : "\n", "ALARMS", "AN HOUR", "STOOD s");
 	while (next_row(b, &at, &row)) {
 		struct sum s = sum_of(b, THEN, row->rule, row->priority), w = sum_of(b, WITH, row->rule, row->priority);
