@@ -135,6 +135,10 @@ BaseDir "{folder}"
 PIDFile "{folder}/collectd.pid"
 TypesDB "/usr/share/collectd/types.db"
 ReadThreads {threads}
+PostCacheChain "nowhere"
+<Chain "nowhere">
+  Target "stop"
+</Chain>
 LoadPlugin modbus
 <Plugin modbus>
 {data}{hosts}</Plugin>
@@ -226,8 +230,9 @@ def beside_collectd(o, monitors, folder):
 
 def into_namespace():
     """Starts this again where 198.18.0.0/15 leads nowhere: what is sent there is dropped without a word."""
-    script = ("ip link set lo up && ip link add nowhere type dummy && ip link set nowhere up && ip addr add 198.18.255.1/16 dev "
-              "nowhere && ip neigh flush dev nowhere && exec \"$@\"")
+    script = ("ip link set lo up && ip link add nowhere type veth peer name void && ip link set nowhere up && ip link set void up"
+              " && ip addr add 198.19.0.1/30 dev nowhere && ip neigh add 198.19.0.2 lladdr 02:00:00:00:00:01 dev nowhere"
+              " && ip route add 198.18.0.0/16 via 198.19.0.2 && exec \"$@\"")
     os.execvp("unshare", ["unshare", "-n", "sh", "-c", script, "sh", sys.executable, *sys.argv, "--inside"])
 
 
