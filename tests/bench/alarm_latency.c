@@ -6,7 +6,8 @@
  * subscriber, so that both ends are read on one clock.  The pressure changes right after a poll was answered: the worst
  * moment, a whole poll period before the next.  It goes above the limit and below it in turns; each change has to bring one
  * alarm event, raised or cleared.  Printed, in ms: `beyond`, the time from the change to the event less the poll period, and
- * `path`, from the request that fetches the change to the event. */
+ * `path`, from the request that fetches the change to the event; and, of the machine alone, how late a thread wakes that only
+ * sleeps from one point of such a grid to the next. */
 #include <arpa/inet.h>
 #include <nanomsg/nn.h>
 #include <nanomsg/pubsub.h>
@@ -98,6 +99,25 @@ static void print(const char *what, double *v, unsigned n)
 	       n);
 }
 
+static double sleeper[SAMPLES_MAX];
+static _Atomic unsigned n_sleeper;
+
+static void *sleep_on_a_grid(void *arg)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	double due_ms = now_ms();
+	for (unsigned i = 0; i < SAMPLES_MAX; i++, n_sleeper = i) {
+		t.tv_nsec += *(unsigned *)arg * 1000000L;
+		t.tv_sec += t.tv_nsec / 1000000000L;
+		t.tv_nsec %= 1000000000L;
+		due_ms += *(unsigned *)arg;
+		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
+		sleeper[i] = now_ms() - due_ms;
+	}
+	return NULL;
+}
+
 int main(int argc, char **argv)
 {
 	static double beyond[SAMPLES_MAX], path[SAMPLES_MAX];
@@ -107,8 +127,9 @@ int main(int argc, char **argv)
 	uint16_t systolic = 120, number = 1;
 	double changed_ms = 0, asked_ms = 0;
 	bool waiting = false, asked = false;
-	pthread_t listener;
+	pthread_t listener, sleeping;
 	pthread_create(&listener, NULL, listen_to_alarms, argv[2]);
+	pthread_create(&sleeping, NULL, sleep_on_a_grid, &period_ms);
 	int fd = one_connection((uint16_t)atoi(argv[1]));
 	while (n < samples && n < SAMPLES_MAX) {
 		uint8_t q[260];
@@ -142,5 +163,9 @@ int main(int argc, char **argv)
 	}
 	print("beyond the poll period", beyond, n);
 	print("from the request on", path, n);
+	static double slept[SAMPLES_MAX];
+	unsigned n_slept = n_sleeper;
+	memcpy(slept, sleeper, n_slept * sizeof *slept);
+	print("a thread that only sleeps", slept, n_slept);
 	return 0;
 }

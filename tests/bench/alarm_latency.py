@@ -61,7 +61,7 @@ def main():
     import house
     with tempfile.TemporaryDirectory() as folder:
         runs = [one(o, house, pathlib.Path(folder) / str(n)) for n in range(o.rounds)]
-    for i, what in enumerate(("beyond the poll period", "from the request on")):
+    for i, what in enumerate(("beyond the poll period", "from the request on", "a thread that only sleeps")):
         for k, name in ((0, "median"), (2, "p99")):
             values = [r[i][k] for r in runs]
             print(f"{what}, {name} of {o.rounds} runs: {statistics.median(values):.2f} ms ({min(values):.2f} to {max(values):.2f})")
