@@ -694,7 +694,7 @@ int vs_custody_next(struct vs_custody_reader *r, struct vs_custody_record *ret)
 /* What a reader has behind it need not count as this process's memory; the file keeps it. */
 static void drop_behind(struct vs_custody_reader *r, uint64_t cursor)
 {
-	const uint64_t chunk = 16 * (uint64_t)PAGE;
+	const uint64_t chunk = 4 * (uint64_t)PAGE;
 	for (; r->map.bytes > chunk && cursor - r->dropped >= chunk; r->dropped += chunk) {
 		size_t from = r->dropped % r->map.bytes / PAGE * PAGE;
 		size_t len = from + chunk > r->map.bytes ? r->map.bytes - from : chunk;
