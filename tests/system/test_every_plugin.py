@@ -309,3 +309,30 @@ def test_nothing_is_sent_without_talk_and_no_cuff_is_started_with_it(tmp_path):
         assert bytes.fromhex(next(v for v in vectors if v["name"] == vector)["bytes_hex"]) not in talk, plugin
     os.close(master)
     os.close(slave)
+
+
+def test_a_device_that_waits_to_be_asked(tmp_path):
+    """A Contec starts to stream when told so: silent without --talk, found with it."""
+    vectors = {v["name"]: bytes.fromhex(v["bytes_hex"])
+               for v in json.loads((ROOT / "plugins/contec-v7/captures/contec-v7.json").read_text())}
+    stream = b"".join(good_stream("contec-v7"))
+    for more, status in (([], 1), (["--talk"], 0)):
+        master, slave = os.openpty()
+        tty.setraw(slave)
+        os.set_blocking(master, False)
+        p = probe(os.ttyname(slave), "--plugin", "contec-v7", "--for", "1", *more)
+        heard, started = b"", False
+        while p.poll() is None:
+            try:
+                heard += os.read(master, 4096)
+            except BlockingIOError:
+                pass
+            started = started or vectors["cmd_start"] in heard
+            if started:
+                os.write(master, stream[:400])
+            time.sleep(0.05)
+        out, err = p.communicate()
+        assert p.returncode == status and ("1. contec-v7, " in out) == (status == 0), (out, err)
+        assert status == 0 or "--talk" in err
+        os.close(master)
+        os.close(slave)
