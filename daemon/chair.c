@@ -261,7 +261,8 @@ static void on_reading(void *ctx, const struct vs_reading *r, uint64_t at_ms)
 	struct vs_chair_device *d = ctx;
 	struct vs_chair *c = d->chair;
 	int64_t wall_ms = wall_of(at_ms);
-	bool told = d->config->map && d->config->map->has_new_reading;
+	/* A plugin gives a cuff result once (plugins/nibp.h), equal to the last one or not; registers show theirs for ever. */
+	bool told = !d->config->map || d->config->map->has_new_reading;
 	struct vs_stimulus s = { .kind = VS_ST_READING, .at_ms = at_ms, .wall_ms = wall_ms, .device = index_of(d),
 				 .reading = r, .nibp = told ? VS_NIBP_NEW : VS_NIBP_ON_CHANGE };
 	vs_custody_begin(c->daemon->custody);
