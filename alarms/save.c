@@ -275,7 +275,7 @@ size_t vs_engine_save(const struct vs_engine *engine, int64_t wall_ms, uint8_t *
 	struct vs_engine e = *engine;
 	struct names n;
 	struct pack p = { .buf = buf, .cap = cap };
-	uint8_t head[4];
+	uint8_t head[4] = { 0 };
 	memcpy(head, magic, sizeof head);
 	bytes(&p, head, sizeof head);
 	u64(&p, &e.now_ms);
@@ -425,7 +425,7 @@ static void read_alarms(struct pack *p, struct vs_engine *e, const struct names 
 /* What restore reads, up to the alarms. */
 static int read_saved(struct pack *p, struct vs_engine *fresh, struct names *n, int64_t wall_ms)
 {
-	uint8_t head[4];
+	uint8_t head[4] = { 0 };
 	uint64_t then_ms = 0;
 	int64_t then_wall = 0;
 	bytes(p, head, sizeof head);
