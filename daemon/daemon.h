@@ -39,6 +39,7 @@ struct vs_daemon {
 	char day[9];           /* "20261121": the day that session numbers count for (UTC) */
 	uint64_t last_session; /* the highest number of that day */
 	int64_t wall_offset_ms; /* wall clock minus CLOCK_BOOTTIME when last looked at */
+	uint64_t unrecorded; /* vs_custody_unrecorded() when last looked at */
 	bool log_failing;
 
 	uv_timer_t tick;       /* once a second */

@@ -50,6 +50,14 @@ static void look_at_the_log(struct vs_daemon *d)
 {
 	struct vs_store_health h;
 	vs_store_health(d->store, &h);
+	/* With the ring full an alarm is still told, and cannot be recorded: that is a failing log too, and is said. */
+	uint64_t unrecorded = vs_custody_unrecorded(d->custody);
+	if (unrecorded != d->unrecorded && !h.failing) {
+		h.failing = true;
+		snprintf(h.text, sizeof h.text, "%llu messages found no room and are missing in the log",
+			 (unsigned long long)(unrecorded - d->unrecorded));
+	}
+	d->unrecorded = unrecorded;
 	if (h.failing != d->log_failing) {
 		d->log_failing = h.failing;
 		vs_say(h.failing ? VS_SAY_ERROR : VS_SAY_NOTICE, "the log %s%s%s",
@@ -219,6 +227,7 @@ static int open_parts(struct vs_daemon *d)
 	if (r < 0)
 		return r;
 	d->epoch = vs_store_epoch(d->store);
+	d->unrecorded = vs_custody_unrecorded(d->custody);
 	d->next_alarm = vs_store_last_alarm(d->store) + 1;
 	r = vs_acquire_create(d->loop, &d->acquire);
 	if (r < 0)
