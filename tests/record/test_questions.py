@@ -15,7 +15,7 @@ NEVER_HERE = {12, 18}  # every alarm of this log was acknowledged, no gate overr
 @pytest.fixture(scope="module")
 def log(tmp_path_factory):
     folder = tmp_path_factory.mktemp("questions")
-    write(folder, "--readings", 920)
+    write(folder, "--readings", 920, "--step-ms", 1000)  # else a session may begin and end in one millisecond
     write(folder, "--readings", 5)
     path = folder / "vitals.db"
     db = sqlite3.connect(path)
