@@ -45,7 +45,7 @@ enum vs_stimulus_kind {
 	VS_ST_PHASE,    /* the session is in another phase */
 	VS_ST_BASELINE, /* the baseline was frozen: relative limits follow from it */
 	VS_ST_INTERVAL, /* a person sets the cuff interval of this phase; 0: the set's */
-	VS_ST_SCORE,    /* a person entered a number that rules judge (moaas) */
+	VS_ST_SCORE,    /* a person entered a number that rules judge (moaas, rass, poss) */
 	VS_ST_MOVED,    /* cuff or probe sit elsewhere now: a new trend window */
 	VS_ST_CUFF,     /* a cuff measurement began, or failed */
 	VS_ST_LIMIT,    /* a person changes a limit for this patient */

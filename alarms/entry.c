@@ -58,6 +58,11 @@ enum vs_entry_kind vs_entry_by_name(const char *name)
 	return k;
 }
 
+enum vs_metric vs_entry_metric(enum vs_entry_kind k)
+{
+	return k < VS_ENTRY_COUNT ? vs_metric_by_name(kinds[k].name, strlen(kinds[k].name)) : VS_METRIC_NONE;
+}
+
 const char *vs_entry_help(enum vs_entry_kind k)
 {
 	return k < VS_ENTRY_COUNT ? kinds[k].help : NULL;

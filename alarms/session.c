@@ -548,8 +548,7 @@ static unsigned entry_todo(const struct vs_entry *e)
 	switch (e->kind) {
 	case VS_ENTRY_CUFF_MOVED:  return VS_DO_ENTRY | VS_DO_TREND_CUFF;
 	case VS_ENTRY_PROBE_MOVED: return VS_DO_ENTRY | VS_DO_TREND_PROBE;
-	case VS_ENTRY_MOAAS:       return VS_DO_ENTRY | VS_DO_MOAAS;
-	default:                   return VS_DO_ENTRY;
+	default:                   return VS_DO_ENTRY | (vs_entry_metric(e->kind) != VS_METRIC_NONE ? VS_DO_SCORE : 0);
 	}
 }
 
@@ -596,7 +595,7 @@ static void make_entry(struct attempt *t)
 		return;
 	t->a->todo |= entry_todo(e);
 	if (t->s->last[e->kind].number != e->number)
-		t->a->todo &= ~(unsigned)VS_DO_MOAAS; /* it corrects an older one; rules judge what is now */
+		t->a->todo &= ~(unsigned)VS_DO_SCORE; /* it corrects an older one; rules judge what is now */
 	if (e->kind == VS_ENTRY_WEIGHT)
 		t->a->todo |= VS_DO_SESSION;
 	urgent(t, e);

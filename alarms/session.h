@@ -83,6 +83,8 @@ enum vs_entry_kind {
 const char *vs_entry_name(enum vs_entry_kind k);
 /* VS_ENTRY_COUNT: there is no such kind. */
 enum vs_entry_kind vs_entry_by_name(const char *name);
+/* The metric that rules judge by it: that of the same name (moaas, rass, poss); VS_METRIC_NONE: it is only recorded. */
+enum vs_metric vs_entry_metric(enum vs_entry_kind k);
 /* "moaas 0-5: how awake ..." a line each, for --help. */
 const char *vs_entry_help(enum vs_entry_kind k);
 
@@ -149,7 +151,7 @@ enum {
 	VS_DO_HELP = 1 << 4,     /* aborted: tell the station at once, priority high */
 	VS_DO_TREND_CUFF = 1 << 5,  /* the cuff was moved: a new trend window */
 	VS_DO_TREND_PROBE = 1 << 6,
-	VS_DO_MOAAS = 1 << 7,    /* a consciousness score for the rules: entry.number_value, on the MOAA/S scale */
+	VS_DO_SCORE = 1 << 7,    /* a score that rules judge (vs_entry_metric): entry.number_value */
 	VS_DO_CLOSED = 1 << 8,   /* the session is over: seal the record */
 };
 

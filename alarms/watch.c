@@ -158,9 +158,9 @@ static void tell_entry(struct out *o, const struct vs_session_answer *a, uint64_
 		st.probe_moved = a->todo & VS_DO_TREND_PROBE;
 		engine_step(o, &st);
 	}
-	if (a->todo & VS_DO_MOAAS) {
+	if (a->todo & VS_DO_SCORE) {
 		st.kind = VS_ST_SCORE;
-		st.metric = VS_MOAAS;
+		st.metric = vs_entry_metric(a->entry.kind);
 		st.value = a->entry.number_value;
 		engine_step(o, &st);
 	}

@@ -14,6 +14,8 @@ static const cyaml_strval_t metrics[] = {
 	{ "pi", VS_PI },
 	{ "rpp", VS_RPP },
 	{ "moaas", VS_MOAAS },
+	{ "rass", VS_RASS },
+	{ "poss", VS_POSS },
 };
 static const cyaml_strval_t types[] = {
 	{ "threshold", VS_RULE_THRESHOLD },

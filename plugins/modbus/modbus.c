@@ -270,7 +270,8 @@ const struct vs_plugin vs_plugin_modbus = {
 	.line = { 19200, 'E', 8, 1 },
 	.silence_ms = 3000,
 	.metrics = ((UINT32_C(1) << VS_METRIC_COUNT) - 1) &
-		   ~(1u << VS_RPP | 1u << VS_MOAAS | 1u << VS_STATUS | 1u << VS_NIBP_EVENT | 1u << VS_NIBP_STATUS),
+		   ~(1u << VS_RPP | 1u << VS_MOAAS | 1u << VS_RASS | 1u << VS_POSS | 1u << VS_STATUS | 1u << VS_NIBP_EVENT |
+		     1u << VS_NIBP_STATUS),
 	.options = options,
 	.state_size = sizeof(struct state),
 	.init = init,

@@ -5,7 +5,7 @@
  *	hr=70 0-600        every second from 0 up to, not including, 600 the reading has this value
  *	nibp=150/90/110 30 one cuff reading (a part may be `-`)
  *	silent 100-200     the device says nothing at all (otherwise it reports every second, if need be without values)
- *	ack 50             a command: ack, pause, resume, phase=P, moaas=N, fail, start, cuff-moved, probe-moved, log-fail,
+ *	ack 50             a command: ack, pause, resume, phase=P, moaas=N, rass=N, poss=N, fail, start, cuff-moved, probe-moved, log-fail,
  *	                   log-ok, link-lost, link-ok, clock=SECONDS, limit=RULE:VALUE, interval=SECONDS
  *	end 700            the last second
  *
@@ -151,8 +151,8 @@ static void story_command(struct story_run *r, const char *c, uint64_t at_ms)
 		s.kind = VS_ST_RESUME;
 	else if (strncmp(c, "phase=", 6) == 0)
 		s.kind = VS_ST_PHASE, s.phase = vs_phase_by_name(value, strlen(value));
-	else if (strncmp(c, "moaas=", 6) == 0)
-		s.kind = VS_ST_SCORE, s.metric = VS_MOAAS, s.value = strtod(value, NULL);
+	else if (strncmp(c, "moaas=", 6) == 0 || strncmp(c, "rass=", 5) == 0 || strncmp(c, "poss=", 5) == 0)
+		s.kind = VS_ST_SCORE, s.metric = vs_metric_by_name(c, strcspn(c, "=")), s.value = strtod(value, NULL);
 	else if (strcmp(c, "fail") == 0 || strcmp(c, "start") == 0)
 		s.kind = VS_ST_CUFF, s.failed = *c == 'f';
 	else if (strcmp(c, "cuff-moved") == 0 || strcmp(c, "probe-moved") == 0)

@@ -14,6 +14,7 @@ static const struct story {
 	bool requests;
 } stories[] = {
 #include "tests/unit/stories.def"
+#include "tests/unit/stories_scores.def"
 };
 
 static struct vs_limit_sets *sets;

@@ -312,7 +312,7 @@ static void what_entries_bring_about(void **state)
 	room_init(&r, *state);
 	room_infusion(&r, "P1");
 	room_must(&r, "entry moaas 2");
-	assert_true(r.a.todo & VS_DO_MOAAS);
+	assert_true(r.a.todo & VS_DO_SCORE);
 	room_must(&r, "entry cuff-moved left");
 	assert_true(r.a.todo & VS_DO_TREND_CUFF);
 	room_must(&r, "entry probe-moved");
@@ -385,7 +385,7 @@ static void corrections_point_at_what_they_correct(void **state)
 	room_must(&r, "entry moaas 4");             /* 5 */
 	room_must(&r, "entry moaas 2 --corrects 1"); /* an old one: the newest stays what counts */
 	assert_int_equal(r.s.last[VS_ENTRY_MOAAS].value, 4);
-	assert_false(r.a.todo & VS_DO_MOAAS); /* nor do rules judge what was long ago */
+	assert_false(r.a.todo & VS_DO_SCORE); /* nor do rules judge what was long ago */
 }
 
 static void a_bolus_that_was_none(void **state)
