@@ -34,6 +34,21 @@ static int read_seed(const char *path, uint8_t seed[SEED])
 	return r;
 }
 
+/* The folder's own entry for a file that was just renamed: a power cut must not take the key away again, as the log names it. */
+static int flush_folder(const char *path)
+{
+	char folder[4096];
+	const char *slash = strrchr(path, '/');
+	int len = slash && slash != path ? (int)(slash - path) : 1;
+	snprintf(folder, sizeof folder, "%.*s", len, slash ? path : ".");
+	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == EACCES ? 0 : -errno; /* a folder that may be written and not read */
+	int r = fsync(fd) < 0 && errno != EINVAL ? -errno : 0;
+	close(fd);
+	return r;
+}
+
 /* A whole key or none: written under another name, then renamed. */
 static int write_seed(const char *path, const uint8_t seed[SEED])
 {
@@ -54,6 +69,8 @@ static int write_seed(const char *path, const uint8_t seed[SEED])
 		r = -errno;
 	if (r < 0)
 		unlink(temp);
+	else
+		r = flush_folder(path);
 	sodium_memzero(text, sizeof text);
 	return r;
 }
