@@ -1,11 +1,13 @@
 /* A small daemon of nothing but custody and store, for tests of the record and the benchmark.
  *
- *	logwriter DIR [--readings N] [--chairs N] [--rate N] [--devices cuff] [--quiet] [--epoch-only]
+ *	logwriter DIR [--readings N] [--chairs N] [--rate N] [--cuff] [--quiet] [--ring BYTES] [--step-ms N] [--acks] [--wait]
  *
  * Writes readings and events into DIR/ring, of which the store makes DIR/vitals.db.  On stdout, one line for each
  * message once it is in custody: what would be published then.  --rate: readings a second (0: as fast as it goes).
+ * --acks: DIR/acks gets a line whenever COMMIT has returned for more messages: how many of this run's it were so far.
  * Lines on stdin: "stop" ends in order.  Prints "epoch N state BYTES" first. */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -25,7 +27,9 @@ struct writer {
 	uint64_t epoch, seq[512][VS_KIND_COUNT];
 	uint64_t alarm, standing[512]; /* the last alarm, and that of each chair */
 	bool quiet;
-	unsigned long given_up;
+	unsigned long given_up, kept;
+	int acks; /* -1: nobody wants to know */
+	uint64_t acknowledged, found; /* found: in the ring, left by the run before */
 };
 
 static char chair_name[512][16];
@@ -56,6 +60,17 @@ static void publish(struct writer *w, const struct vs_event *e)
 		exit(1);
 }
 
+static void acknowledge(struct writer *w, uint64_t recorded)
+{
+	char line[32];
+	if (w->acks < 0 || recorded <= w->acknowledged)
+		return;
+	w->acknowledged = recorded;
+	int n = snprintf(line, sizeof line, "%llu\n", (unsigned long long)recorded);
+	if (write(w->acks, line, (size_t)n) != n)
+		exit(1);
+}
+
 static void keep(struct writer *w, unsigned chair, struct vs_event *e)
 {
 	e->site = "north-clinic";
@@ -76,9 +91,12 @@ static void keep(struct writer *w, unsigned chair, struct vs_event *e)
 	}
 	vs_custody_commit(w->ring);
 	if (r == 0)
-		publish(w, e);
+		publish(w, e), w->kept++;
 	else
 		w->given_up++;
+	struct vs_store_health health;
+	vs_store_health(w->store, &health);
+	acknowledge(w, health.recorded);
 }
 
 static void event(struct writer *w, unsigned chair, enum vs_kind kind, const char *session, const char *body)
@@ -208,7 +226,7 @@ int main(int argc, char **argv)
 	bool cuff = false, wait = false;
 	int64_t at = 0, step_ms = 0;
 	size_t ring_bytes = 8u << 20;
-	static struct writer w;
+	static struct writer w = { .acks = -1 };
 	char path[512], db[512];
 	if (argc < 2)
 		return 2;
@@ -228,7 +246,10 @@ int main(int argc, char **argv)
 			cuff = true;
 		else if (!strcmp(argv[i], "--quiet"))
 			w.quiet = true;
-		else if (!strcmp(argv[i], "--wait"))
+		else if (!strcmp(argv[i], "--acks")) {
+			snprintf(path, sizeof path, "%s/acks", argv[1]);
+			w.acks = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+		} else if (!strcmp(argv[i], "--wait"))
 			wait = true; /* for "stop" on stdin at the end */
 		else
 			return 2;
@@ -254,6 +275,9 @@ int main(int argc, char **argv)
 	printf("epoch %llu alarm %llu session %llu state %.*s\n", (unsigned long long)w.epoch, (unsigned long long)w.alarm,
 	       (unsigned long long)vs_store_last_session(w.store, "20261121"), (int)len, state ? (const char *)state : "");
 	fflush(stdout);
+	struct vs_store_health at_first;
+	vs_store_health(w.store, &at_first);
+	w.found = at_first.recorded;
 	if (vs_store_start(w.store) < 0)
 		return 1;
 	const char *session[512] = { NULL };
@@ -285,6 +309,8 @@ int main(int argc, char **argv)
 	struct vs_store_health health;
 	vs_store_health(w.store, &health);
 	vs_store_close(w.store);
+	if (vs_custody_backlog(w.ring, VS_READER_LOG) == 0)
+		acknowledge(&w, w.found + w.kept);
 	vs_custody_close(w.ring);
 	struct rusage u;
 	getrusage(RUSAGE_SELF, &u);

@@ -87,3 +87,9 @@ def tamper(log, script):
     for _, text in triggers:
         db.execute(text)
     db.close()
+
+
+def asan():
+    """The sanitizer's library wants to be loaded before ours, where the build has one."""
+    out = subprocess.run(["ldd", WRITER], capture_output=True, text=True).stdout
+    return next((line.split()[2] for line in out.split("\n") if "libasan" in line), "")

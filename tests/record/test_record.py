@@ -11,8 +11,6 @@ import pytest
 
 from record import Writer, ctl, key_of, recorded, sql, tamper, verify, write
 
-KILLS = int(os.environ.get("RECORD_KILLS", "12"))
-
 
 @pytest.fixture(scope="module")
 def log(tmp_path_factory):
@@ -127,27 +125,6 @@ def test_a_start_goes_on_where_the_last_one_ended(tmp_path):
     assert w.found[5] == "1001", "the number of the day's last session"
     assert w.found[7] == f"chair-1 after {last['kind']} {last['seq']}", "the chair's state as it was kept last"
     assert "an orderly stop" in sql(tmp_path / "vitals.db", "SELECT restarted_after FROM epoch WHERE epoch = 2")
-
-
-def test_kill_9_loses_nothing_that_was_published(tmp_path):
-    """Killed at any moment: what was in custody is in the log after the next start, once, and verifies."""
-    random.seed(5)
-    published = {}
-    for _ in range(KILLS):
-        w = Writer(tmp_path, "--readings", 100000, "--chairs", 3, "--rate", 4000)
-        time.sleep(0.15 + random.random() * 0.35)
-        for m in w.kill():
-            assert published.setdefault(key_of(m), m) == m, "a number was used for two messages"
-    w = Writer(tmp_path, "--readings", 1)
-    for m in w.end():
-        published[key_of(m)] = m
-    rows = recorded(tmp_path / "vitals.db")
-    lost = [k for k in published if k not in rows]
-    assert not lost, f"{len(lost)} of {len(published)} published messages are missing: {lost[:3]}"
-    assert all(json.loads(rows[k]) == m for k, m in published.items())
-    assert KILLS // 2 < len({k[0] for k in rows}) <= KILLS + 1, "each start that lived long enough has an epoch of its own"
-    verdict = verify(tmp_path / "vitals.db")
-    assert verdict["ok"] and any("did not end in order" in n["what"] for n in verdict["notes"])
 
 
 def test_the_last_group_reaches_the_log_within_a_second(tmp_path):
@@ -395,86 +372,6 @@ def test_what_is_no_log_is_refused(tmp_path):
         if isinstance(content, bytes):
             assert (folder / "vitals.db").read_bytes() == content, "somebody's file is left alone"
     ctl("audit", "sessions", "--log", tmp_path / "nowhere.db", status=1)
-
-
-NTH = """
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-#include <stdio.h>
-#include <unistd.h>
-static int due(const char *which, int fd)
-{
-	static int count;
-	char link[64], path[512];
-	const char *kind = getenv("FAIL_KIND"), *nth = getenv("FAIL_NTH"), *times = getenv("FAIL_TIMES");
-	if (!kind || strcmp(kind, which))
-		return 0;
-	snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-	ssize_t n = readlink(link, path, sizeof path - 1);
-	if (n < 0)
-		return 0;
-	path[n] = 0;
-	if (!strstr(path, "vitals.db") || strstr(path, ".key"))
-		return 0;
-	int at = __sync_add_and_fetch(&count, 1), first = atoi(nth);
-	return at >= first && at < first + atoi(times);
-}
-ssize_t pwrite64(int fd, const void *b, size_t n, off64_t o)
-{
-	static ssize_t (*next)(int, const void *, size_t, off64_t);
-	if (!next)
-		next = dlsym(RTLD_NEXT, "pwrite64");
-	if (due("write", fd)) {
-		errno = EIO;
-		return -1;
-	}
-	return next(fd, b, n, o);
-}
-ssize_t pwrite(int fd, const void *b, size_t n, off_t o) { return pwrite64(fd, b, n, o); }
-static int sync_it(const char *name, int fd)
-{
-	int (*next)(int) = dlsym(RTLD_NEXT, name);
-	if (due("sync", fd)) {
-		errno = EIO;
-		return -1;
-	}
-	return next(fd);
-}
-int fsync(int fd) { return sync_it("fsync", fd); }
-int fdatasync(int fd) { return sync_it("fdatasync", fd); }
-"""
-
-
-@pytest.fixture(scope="module")
-def shim(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("shim")
-    (folder / "nth.c").write_text(NTH)
-    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", folder / "nth.so", folder / "nth.c", "-ldl"], check=True)
-    return folder / "nth.so"
-
-
-@pytest.mark.parametrize("kind,nth", [("write", n) for n in (3, 40, 60, 61, 75)] + [("sync", n) for n in (2, 5, 6, 9)])
-def test_the_nth_write_fails_and_nothing_is_lost(tmp_path, shim, kind, nth):
-    write(tmp_path, "--readings", 5)
-    w = Writer(tmp_path, "--readings", 400, "--rate", 400, env={
-        "LD_PRELOAD": f"{asan()} {shim}".strip(), "FAIL_KIND": kind, "FAIL_NTH": str(nth), "FAIL_TIMES": "4",
-        "ASAN_OPTIONS": "verify_asan_link_order=0"})
-    time.sleep(1.2)
-    published = w.end()
-    rows = recorded(tmp_path / "vitals.db")
-    assert [key_of(m) for m in published if key_of(m) not in rows] == [], w.err
-    assert len(rows) >= len(published) > 100
-    assert verify(tmp_path / "vitals.db")["ok"]
-
-
-def asan():
-    """The sanitizer's library wants to be loaded before ours, where the build has one."""
-    from record import WRITER
-    out = subprocess.run(["ldd", WRITER], capture_output=True, text=True).stdout
-    return next((line.split()[2] for line in out.split("\n") if "libasan" in line), "")
 
 
 # ---- Reading it ----

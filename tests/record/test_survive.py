@@ -1,0 +1,227 @@
+"""What the record survives: kill -9 at any instant and at every write, failing disks, power loss.
+
+Longer runs, by the environment:
+    RECORD_KILLS=2000    kills under load (60)
+    RECORD_EVERY=1       each n-th call is the one at which the writer is killed or the disk fails (23: every 23rd)
+    RECORD_CUTS=2000     power cuts (40)
+RECORD_FIGURES=FILE takes one line a test of what came out.
+"""
+import datetime
+import json
+import os
+import random
+import shutil
+import sqlite3
+import time
+
+import pytest
+
+from powerloss import Disk, read_trace
+from record import BUILD, CTL, WRITER, Writer, asan, key_of, recorded, sql, verify
+
+KILLS = int(os.environ.get("RECORD_KILLS", "60"))
+EVERY = int(os.environ.get("RECORD_EVERY", "23"))
+CUTS = int(os.environ.get("RECORD_CUTS", "40"))
+SHIM = BUILD / "tests/tools/faulty-disk.so"
+RING = ("--ring", 64 << 10)
+
+
+def figures(text):
+    print(text)
+    if "RECORD_FIGURES" in os.environ:
+        with open(os.environ["RECORD_FIGURES"], "a") as f:
+            f.write(text + "\n")
+
+
+def disk(folder, **what):
+    """The environment of a writer whose disk is not to be trusted."""
+    return {"LD_PRELOAD": f"{asan()} {SHIM}".strip(), "ASAN_OPTIONS": "verify_asan_link_order=0", "DISK_FOLDER": str(folder),
+            **{f"DISK_{k.upper()}": str(v) for k, v in what.items()}}
+
+
+def go_on(folder, published):
+    """The next start.  Everything published is in the log, once and as it was; new messages come; it verifies."""
+    w = Writer(folder, "--readings", 2, *RING)
+    more = w.end()
+    assert w.process.returncode == 0, w.err
+    rows = recorded(folder / "vitals.db")
+    expected = {}
+    for m in published + more:
+        assert expected.setdefault(key_of(m), m) == m, "a number was used for two messages"
+    lost = [k for k in expected if k not in rows]
+    assert not lost, f"{len(lost)} of {len(expected)} are missing: {lost[:3]}; {w.err}"
+    assert all(json.loads(rows[k]) == m for k, m in expected.items())
+    verdict = verify(folder / "vitals.db")
+    assert verdict["ok"], verdict["findings"]
+    return rows, w
+
+
+# ---- kill -9 at any instant ----
+
+def test_kill_9_at_any_instant_loses_nothing_that_was_published(tmp_path):
+    """Also while it starts, which is when it records what the one before left."""
+    dice = random.Random(5)
+    published = {}
+    for n in range(KILLS):
+        w = Writer(tmp_path, "--readings", 100000, "--chairs", 3, "--rate", 4000)
+        time.sleep(dice.choice([dice.uniform(0, 0.08), dice.uniform(0.05, 0.4)]))
+        for m in w.kill():
+            assert published.setdefault(key_of(m), m) == m, "a number was used for two messages"
+        if n % 20 == 19:
+            verdict = verify(tmp_path / "vitals.db")
+            assert verdict["ok"], (n, verdict["findings"])
+    rows, _ = go_on(tmp_path, list(published.values()))
+    assert len({k[0] for k in rows}) > KILLS // 3, "too few lived long enough to tell anything"
+    verdict = verify(tmp_path / "vitals.db")
+    assert any("did not end in order" in n["what"] for n in verdict["notes"])
+    figures(f"{KILLS} kills, {len(published)} messages published, 0 missing; {verdict['rows']} rows and "
+            f"{verdict['seals']} seals verified at the end, and whatever there was after every 20th kill")
+
+
+# ---- at every write ----
+
+@pytest.fixture(scope="module")
+def left(tmp_path_factory):
+    """What a killed writer left: rows in the WAL, and the newest in the ring alone."""
+    folder = tmp_path_factory.mktemp("left")
+    w = Writer(folder, "--readings", 100000, "--rate", 2000, *RING)
+    time.sleep(0.5)
+    return folder, w.kill()
+
+
+def calls_of(tmp_path, left, *options):
+    """How many calls on its files a run makes that nothing disturbs."""
+    count = tmp_path / "count"
+    folder = start_from(tmp_path / "undisturbed", left)
+    w = Writer(folder, *options, env=disk(folder, count=count))
+    w.end()
+    return int.from_bytes(count.read_bytes(), "little")
+
+
+def start_from(folder, left):
+    if left:
+        shutil.copytree(left, folder)
+    else:
+        folder.mkdir()
+    return folder
+
+
+RUN = ("--readings", 110, "--rate", 1500, *RING)
+
+
+@pytest.mark.parametrize("how", ["kill", "torn"])
+@pytest.mark.parametrize("begin", ["anew", "with what a killed one left"])
+def test_killed_at_every_write(tmp_path, left, how, begin):
+    before, said = left if begin != "anew" else (None, [])
+    calls = calls_of(tmp_path, before, *RUN)
+    assert calls > 100
+    killed = 0
+    for n in range(1 + (how == "torn") * (EVERY // 2), calls + 1, EVERY):
+        folder = start_from(tmp_path / str(n), before)
+        w = Writer(folder, *RUN, env=disk(folder, at=n, how=how))
+        published = w.end()
+        killed += w.process.returncode == -9
+        go_on(folder, said + published)
+        shutil.rmtree(folder)
+    assert killed > 0.8 * calls / EVERY - 1, "the number of calls differs a little from run to run, but not so much"
+    figures(f"{how} at call n of {calls}, starting {begin}, every {EVERY}: {killed} killed, nothing missing, all verify")
+
+
+@pytest.mark.parametrize("how", ["eio", "enospc", "short"])
+def test_a_call_fails_at_every_place(tmp_path, left, how):
+    """Once, and for a while: nothing is missing when it is over.  What cannot begin says why and ends with 1."""
+    before, said = left
+    calls = calls_of(tmp_path, before, *RUN)
+    refused = 0
+    for i, n in enumerate(range(1 + len(how), calls + 1, EVERY)):
+        folder = start_from(tmp_path / str(n), before)
+        w = Writer(folder, *RUN, env=disk(folder, at=n, how=how, times=(1, 3, 12)[i % 3]))
+        published = w.end()
+        assert w.process.returncode in (0, 1), (n, w.err)
+        if w.process.returncode:
+            refused += 1
+            assert str(folder) in w.err and not published, (n, w.err)
+        go_on(folder, said + published)
+        shutil.rmtree(folder)
+    assert refused < calls / EVERY / 2
+    figures(f"{how} at call n of {calls}, every {EVERY}: {refused} starts refused, nothing missing, all verify")
+
+
+# ---- power loss ----
+
+@pytest.fixture(scope="module")
+def traced(tmp_path_factory):
+    """Three runs with every call kept: from nothing, killed in its midst, ended in order."""
+    folder = tmp_path_factory.mktemp("traced")
+    place, trace = folder / "log", folder / "trace"
+    published, bounds = [], []
+    for n, seconds in enumerate((0.6, 0.9, 0.4)):
+        w = Writer(place, "--readings", 100000, "--chairs", 2, "--rate", 600, "--acks", *RING,
+                   env=disk(place, trace=trace, count=folder / "count"))
+        time.sleep(seconds)
+        published += w.kill() if n == 1 else w.end()
+        bounds.append((len(read_trace(trace)), in_the_log(place, folder / f"look{n}")))
+    return place, read_trace(trace), bounds, published
+
+
+def in_the_log(place, aside):
+    """How many messages are in the database itself; a copy is asked, so that the original stays as it is."""
+    shutil.copytree(place, aside)
+    db = sqlite3.connect(aside / "vitals.db")
+    n = db.execute("SELECT count(*) FROM audit_event").fetchone()[0]
+    db.close()
+    return n
+
+
+def power_cuts(traced):
+    """(call, disk, acknowledged) behind every call."""
+    place, calls, bounds, published = traced
+    d, run, base = Disk(place), 0, 0
+    for i, call in enumerate(calls):
+        if i == bounds[run][0]:
+            base = bounds[run][1]
+            run += 1
+            d.acknowledged = 0
+        d.feed(call)
+        yield i, d, base + d.acknowledged
+
+
+def test_power_loss_costs_nothing_that_was_committed(tmp_path, traced):
+    place, calls, bounds, published = traced
+    flushes = [i for i, c in enumerate(calls) if c.what == "S"]
+    assert len(flushes) > 25
+    # Before and behind every flush, and between: each with nothing but what was flushed, with everything, and in between.
+    dice = random.Random(1)
+    points = [(i, share) for f in flushes for i in (f - 1, f) for share in (0, 1, 0.2, 0.5, 0.8)] + \
+             [(dice.randrange(len(calls)), dice.random()) for _ in range(len(flushes))]
+    chosen = collect(points, CUTS, dice)
+    dropped = 0
+    for i, d, acknowledged in power_cuts(traced):
+        for share in chosen.get(i, ()):
+            folder = tmp_path / "cut"
+            folder.mkdir()
+            for name, content in d.left(i * 31 + int(share * 100), share).items():
+                if name != "acks":
+                    (folder / name).write_bytes(content)
+                    (folder / name).chmod(0o600)
+            rows, w = go_on(folder, published[:acknowledged])
+            for m in published:
+                if ms_of(m) <= calls[i].wall_ms and key_of(m) in rows:
+                    assert json.loads(rows[key_of(m)]) == m, "a number is not used again for another message"
+            assert sql(folder / "vitals.db", "SELECT count(DISTINCT public_key) FROM epoch") == "1", "the key was lost"
+            dropped += "not completely written" in w.err
+            shutil.rmtree(folder)
+    figures(f"{sum(map(len, chosen.values()))} power cuts at {len(chosen)} of {len(calls)} calls ({len(flushes)} flushes): nothing that was "
+            f"committed is missing, all verify; a torn ring was met {dropped} times")
+
+
+def ms_of(message):
+    return datetime.datetime.fromisoformat(message["time"].replace("Z", "+00:00")).timestamp() * 1000
+
+
+def collect(points, n, dice):
+    chosen = {}
+    for i, share in dice.sample(points, min(n, len(points))):
+        if i >= 0:
+            chosen.setdefault(i, []).append(share)
+    return chosen
