@@ -74,7 +74,7 @@ struct vs_config {
 	char *file;
 	char site[64];
 	char *log_path;
-	uint32_t custody_bytes; /* size of the custody ring (`log: custody: 8MiB`); default 8 MiB */
+	uint32_t custody_bytes; /* size of the custody ring (`log: custody: 8MiB`); 0: not given, the usual size */
 	char *control;          /* Unix socket of vitalsctl */
 	unsigned n_events, n_queries;
 	char **events, **queries; /* nanomsg URLs to bind */

@@ -13,7 +13,6 @@
 #include "config/presets.h"
 #include "config/words.h"
 
-#define CUSTODY_DEFAULT (8u << 20)
 #define CUSTODY_LEAST (256u << 10)
 #define CUSTODY_MOST (1u << 30)
 #define CONTROL_DEFAULT "/run/vitalsd/control.sock"
@@ -27,7 +26,7 @@ struct whole { /* what vs_config_free gets back */
 
 static void take_log(struct vs_reader *l, const struct raw_log *log, vs_place at)
 {
-	uint64_t bytes = CUSTODY_DEFAULT;
+	uint64_t bytes = 0;
 	if (!log)
 		return;
 	if (log->path)
@@ -327,7 +326,6 @@ int vs_config_load_bytes(const char *file, char *bytes, size_t len, struct vs_co
 		free(w);
 		return -ENOMEM;
 	}
-	w->config.custody_bytes = CUSTODY_DEFAULT;
 	int r = read_into(w, bytes, len, findings);
 	if (r) {
 		vs_findings_sort(findings);

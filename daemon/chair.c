@@ -22,16 +22,12 @@ static void add(struct vs_chair *c, struct vs_event *e)
 	e->site = c->daemon->config->site;
 	e->chair = c->id;
 	e->session = c->watch.session.id[0] ? c->watch.session.id : NULL;
-	e->epoch = c->daemon->epoch;
-	e->seq = c->seq[e->kind] + 1;
-	int r = vs_custody_add(c->daemon->custody, e);
-	if (r == 0)
-		c->seq[e->kind]++;
-	else if (e->kind == VS_KIND_VITALS)
+	int r = vs_outbox_add(c->daemon->outbox, e, &c->seq[e->kind]);
+	if (r == -ENOSPC)
 		c->given_up_vitals++;
-	else if (e->kind != VS_KIND_ALIVE)
-		vs_say(VS_SAY_ERROR, "%s: an event of kind %s found no room (%s): %.*s", c->id, vs_kind_name(e->kind),
-		       strerror(-r), (int)e->body_len, e->body);
+	else if (r < 0)
+		vs_say(VS_SAY_ERROR, "%s: an event of kind %s is longer than a record may be and is lost: %.*s", c->id,
+		       vs_kind_name(e->kind), (int)e->body_len, e->body ? e->body : "");
 }
 
 static void on_event(void *ctx, enum vs_kind kind, uint64_t at_ms, int64_t wall_ms, const char *body, size_t len)
@@ -54,6 +50,9 @@ static void on_event(void *ctx, enum vs_kind kind, uint64_t at_ms, int64_t wall_
 static void save_state(struct vs_chair *c, uint64_t at_ms, int64_t wall_ms)
 {
 	static uint8_t state[VS_WATCH_SAVED_MAX];
+	c->state_behind = vs_outbox_holds(c->daemon->outbox);
+	if (c->state_behind)
+		return;
 	size_t len = vs_watch_save(&c->watch, at_ms, wall_ms, state, sizeof state);
 	int r = len ? vs_custody_state(c->daemon->custody, c->id, state, len) : -E2BIG;
 	if (r < 0 && !c->state_unkept)
@@ -90,7 +89,7 @@ static enum vs_priority sounding(const struct vs_chair *c)
 /* The end of every step: durable state, commit, the next time to look. */
 static void step_done(struct vs_chair *c, uint64_t at_ms, int64_t wall_ms)
 {
-	if (effects.durable)
+	if (effects.durable || c->state_behind)
 		save_state(c, at_ms, wall_ms);
 	vs_custody_commit(c->daemon->custody);
 	if (c->annunciator)
@@ -111,7 +110,7 @@ const char *vs_chair_step(struct vs_chair *c, struct vs_stimulus *s)
 {
 	s->at_ms = vs_boottime_ms();
 	s->wall_ms = vs_wall_ms();
-	vs_custody_begin(c->daemon->custody);
+	vs_outbox_begin(c->daemon->outbox);
 	vs_watch_stimulus(&c->watch, s, &effects, on_event, c);
 	step_done(c, s->at_ms, s->wall_ms);
 	return refusal();
@@ -121,7 +120,7 @@ void vs_chair_command(struct vs_chair *c, const struct vs_session_command *cmd, 
 {
 	uint64_t at_ms = vs_boottime_ms();
 	int64_t wall_ms = vs_wall_ms();
-	vs_custody_begin(c->daemon->custody);
+	vs_outbox_begin(c->daemon->outbox);
 	vs_watch_command(&c->watch, cmd, at_ms, wall_ms, answer, &effects, on_event, c);
 	step_done(c, at_ms, wall_ms);
 }
@@ -141,7 +140,7 @@ static void on_wake(uv_timer_t *t)
 void vs_chair_emit(struct vs_chair *c, enum vs_kind kind, const char *body, size_t len)
 {
 	struct vs_event e = { .kind = kind, .wall_ms = vs_wall_ms(), .body = body, .body_len = len };
-	vs_custody_begin(c->daemon->custody);
+	vs_outbox_begin(c->daemon->outbox);
 	add(c, &e);
 	vs_custody_commit(c->daemon->custody);
 }
@@ -156,7 +155,7 @@ void vs_chair_test(struct vs_chair *c, const char *operator)
 	vs_json_key(&j, "due"), vs_json_time(&j, wall_ms);
 	vs_json_key(&j, "test"), vs_json_bool(&j, true);
 	vs_json_key(&j, "by"), vs_json_string(&j, operator);
-	vs_custody_begin(c->daemon->custody);
+	vs_outbox_begin(c->daemon->outbox);
 	on_event(c, VS_KIND_REQUEST, vs_boottime_ms(), wall_ms, body, j.len);
 	vs_custody_commit(c->daemon->custody);
 	vs_annunciator_test(c->annunciator);
@@ -181,7 +180,14 @@ void vs_chair_alive(struct vs_chair *c)
 		vs_json_key(&j, vs_priority_name(p)), vs_json_uint(&j, n[p]);
 	vs_json_close(&j, '}');
 	vs_json_key(&j, "phase"), vs_json_string(&j, vs_phase_name(c->watch.session.phase));
-	vs_chair_emit(c, VS_KIND_ALIVE, body, j.len);
+	if (vs_outbox_waiting(c->daemon->outbox))
+		vs_json_key(&j, "waiting"), vs_json_uint(&j, vs_outbox_waiting(c->daemon->outbox));
+	struct vs_event e = { .kind = VS_KIND_ALIVE, .wall_ms = vs_wall_ms(), .body = body, .body_len = j.len };
+	vs_outbox_begin(c->daemon->outbox);
+	add(c, &e);
+	if (c->state_behind)
+		save_state(c, vs_boottime_ms(), e.wall_ms);
+	vs_custody_commit(c->daemon->custody);
 }
 
 /* ---- what devices say ---- */
@@ -265,7 +271,7 @@ static void on_reading(void *ctx, const struct vs_reading *r, uint64_t at_ms)
 	bool told = !d->config->map || d->config->map->has_new_reading;
 	struct vs_stimulus s = { .kind = VS_ST_READING, .at_ms = at_ms, .wall_ms = wall_ms, .device = index_of(d),
 				 .reading = r, .nibp = told ? VS_NIBP_NEW : VS_NIBP_ON_CHANGE };
-	vs_custody_begin(c->daemon->custody);
+	vs_outbox_begin(c->daemon->outbox);
 	vs_watch_stimulus(&c->watch, &s, &effects, on_event, c);
 	struct vs_reading out;
 	judged(r, &out);
@@ -370,7 +376,7 @@ void vs_chair_start(struct vs_chair *c, const void *state, size_t len, uint64_t 
 {
 	uint64_t at_ms = vs_boottime_ms();
 	int64_t wall_ms = vs_wall_ms();
-	vs_custody_begin(c->daemon->custody);
+	vs_outbox_begin(c->daemon->outbox);
 	if (state && vs_watch_restore(&c->watch, state, len, at_ms, wall_ms, on_event, c) < 0)
 		vs_say(VS_SAY_WARNING, "%s: what was known before the restart cannot be read (another version wrote it); "
 		       "it begins anew", c->id);
@@ -454,7 +460,7 @@ int vs_chair_reconfigure(struct vs_chair *c, const struct vs_chair_config *cfg, 
 	configure_engine(c, set);
 	if (!same_annunciator(&c->annunciator_config, &cfg->annunciator))
 		annunciate(c, &cfg->annunciator);
-	vs_custody_begin(c->daemon->custody);
+	vs_outbox_begin(c->daemon->outbox);
 	vs_watch_reconfigure(&c->watch, &c->engine_config, vs_boottime_ms(), vs_wall_ms(), &effects, on_event, c);
 	step_done(c, vs_boottime_ms(), vs_wall_ms());
 	for (unsigned i = 0; i < n; i++)

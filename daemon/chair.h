@@ -32,6 +32,7 @@ struct vs_chair {
 	uv_timer_t wake;            /* fires at armed_ms, which is not later than wake_ms */
 	uint64_t wake_ms, armed_ms; /* UINT64_MAX: no need; not armed */
 	bool state_unkept;          /* said already */
+	bool state_behind;          /* it waits for the events before it, which wait for room */
 	struct vs_annunciator *annunciator; /* NULL: none is configured */
 	struct vs_annunciator_config annunciator_config;
 	struct vs_engine_config engine_config;

@@ -11,6 +11,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "daemon/clock.h"
@@ -19,8 +20,8 @@
 
 /* ---- The file: the writer's page, a page for each reader, the side lane, the ring ----
  *
- * The side lane is a small ring of its own for what the log does not want (`alive`) or has no room for: it belongs to the
- * publisher alone and is overwritten without asking.  A record in it says after how much of the ring it comes.
+ * The side lane is a small ring of its own for what the log does not want (`alive`): it belongs to the publisher alone and
+ * is overwritten without asking.  A record in it says after how much of the ring it comes.
  *
  * Pages of 64 KiB, so that the layout is the same wherever the kernel's pages are up to that size. */
 
@@ -45,7 +46,7 @@ struct head {
 	uint64_t epoch;
 	uint64_t given_up;
 	struct vs_vocabulary vocabulary;
-	uint64_t unrecorded;
+	uint64_t lost;
 	_Alignas(64) struct lane_words lane[2];
 	_Atomic uint64_t steps, urgent_steps; /* committed, and the last of those that do not let a napping reader sleep */
 	uint64_t lived_boot_ms;               /* when the owner was last known to live; 0: never said */
@@ -180,7 +181,7 @@ static bool drained(int fd, const struct head *h)
 	return true;
 }
 
-/* What the file is.  *bytes: wanted in, the ring's out.  A ring that nobody needs any more counts as nothing where it
+/* What the file is.  *bytes: wanted in (0: any), the ring's out.  A ring that nobody needs any more counts as nothing where it
  * does not fit. */
 static enum found look(int fd, size_t *bytes, struct head *h)
 {
@@ -199,7 +200,7 @@ static enum found look(int fd, size_t *bytes, struct head *h)
 	bool empty = drained(fd, h);
 	if (!vs_record_fits(&h->vocabulary))
 		return empty ? FOUND_NOTHING : FOUND_FOREIGN;
-	if (empty && h->bytes != *bytes)
+	if (empty && *bytes && h->bytes != *bytes)
 		return FOUND_NOTHING;
 	*bytes = h->bytes;
 	return FOUND_RING;
@@ -214,11 +215,23 @@ static int make(int fd, size_t bytes, const struct head *old)
 	if (r)
 		return -r;
 	struct head h = { .version = VERSION, .bytes = bytes, .epoch = old->epoch, .given_up = old->given_up,
-			  .vocabulary = vs_record_vocabulary(), .lived_boot_ms = old->lived_boot_ms,
+			  .lost = old->lost, .vocabulary = vs_record_vocabulary(), .lived_boot_ms = old->lived_boot_ms,
 			  .lived_wall_ms = old->lived_wall_ms };
 	if (pwrite(fd, &h, sizeof h, 0) != sizeof h || pwrite(fd, magic, sizeof magic, 0) != sizeof magic)
 		return errno ? -errno : -EIO;
 	return 0;
+}
+
+/* A ring of the usual size leaves the disk to the log: an eighth of what is free at most. */
+static size_t usual(int fd)
+{
+	struct statvfs disk;
+	uint64_t bytes = VS_CUSTODY_DEFAULT;
+	if (fstatvfs(fd, &disk) == 0 && (uint64_t)disk.f_bavail * disk.f_frsize / 8 < bytes)
+		bytes = (uint64_t)disk.f_bavail * disk.f_frsize / 8;
+	if (bytes < VS_CUSTODY_LEAST)
+		bytes = VS_CUSTODY_LEAST;
+	return bytes - bytes % PAGE;
 }
 
 /* Words that cannot be true of a ring that only a process's death has touched (a power cut wrote some pages of the file
@@ -325,7 +338,11 @@ static int open_file(struct vs_custody *c, size_t *bytes)
 			return r;
 		memset(&old, 0, sizeof old);
 	}
-	return found == FOUND_RING ? 0 : make(c->fd, *bytes, &old);
+	if (found == FOUND_RING)
+		return 0;
+	if (*bytes == 0)
+		*bytes = usual(c->fd);
+	return make(c->fd, *bytes, &old);
 }
 
 static void say_why(const char *path, size_t bytes, int r)
@@ -365,7 +382,8 @@ int vs_custody_open(const char *path, size_t bytes, struct vs_custody **ret)
 	if (!c)
 		return -ENOMEM;
 	c->fd = c->wake_fd[0] = c->wake_fd[1] = -1;
-	bytes = (bytes < VS_CUSTODY_MIN ? VS_CUSTODY_MIN : bytes) + PAGE - 1;
+	if (bytes)
+		bytes = (bytes < VS_CUSTODY_MIN ? VS_CUSTODY_MIN : bytes) + PAGE - 1;
 	bytes -= bytes % PAGE;
 	c->path = strdup(path);
 	int r = c->path ? open_file(c, &bytes) : -ENOMEM;
@@ -439,6 +457,11 @@ static void raise_floor(struct vs_custody *c, enum lane lane, uint64_t floor)
 	atomic_thread_fence(memory_order_release); /* readers that copy what comes next see the floor above them */
 }
 
+void vs_custody_since(struct vs_custody *c, uint64_t boot_ms)
+{
+	c->boot_ms = boot_ms;
+}
+
 /* Raises the floor where the next len bytes would overwrite what is intact.  The log's place is holy; a publisher that
  * hangs is overtaken, its subscribers ask the log. */
 static bool make_room(struct vs_custody *c, size_t len, size_t limit)
@@ -489,13 +512,9 @@ int vs_custody_add(struct vs_custody *c, const struct vs_event *e)
 	size_t len = vs_record_event(c->scratch, e, c->boot_ms);
 	if (e->kind == VS_KIND_ALIVE)
 		return append_aside(c, len);
-	int r = append(c, len, vitals ? c->map.bytes / 4 * 3 : c->map.bytes);
+	int r = append(c, len, vitals ? c->map.bytes / 2 : c->map.bytes);
 	if (r == -ENOSPC && vitals)
 		head_of(&c->map)->given_up++;
-	if (r == -ENOSPC && !vitals) {
-		head_of(&c->map)->unrecorded++;
-		r = append_aside(c, len);
-	}
 	if (r == 0 && !vitals)
 		c->urgent = true;
 	return r;
@@ -544,9 +563,19 @@ uint64_t vs_custody_given_up(const struct vs_custody *c)
 	return head_of(&c->map)->given_up;
 }
 
-uint64_t vs_custody_unrecorded(const struct vs_custody *c)
+uint64_t vs_custody_lost(const struct vs_custody *c)
 {
-	return head_of(&c->map)->unrecorded;
+	return head_of(&c->map)->lost;
+}
+
+void vs_custody_count_lost(struct vs_custody *c, uint64_t n)
+{
+	head_of(&c->map)->lost += n;
+}
+
+size_t vs_custody_room(const struct vs_custody *c)
+{
+	return c->map.bytes - (c->tail - cursor_of(&c->map, VS_READER_LOG));
 }
 
 size_t vs_custody_backlog(const struct vs_custody *c, enum vs_reader which)

@@ -20,13 +20,15 @@ struct vs_custody_reader;
 
 enum vs_reader { VS_READER_LOG, VS_READER_PUBLISHER, VS_READER_COUNT };
 
-#define VS_CUSTODY_DEFAULT (8u << 20)
+#define VS_CUSTODY_DEFAULT (32u << 20) /* the usual size; less on a small disk, but not below LEAST */
+#define VS_CUSTODY_LEAST (512u << 10)
 #define VS_CUSTODY_MIN (64u << 10)
 #define VS_CUSTODY_RECORD_MAX (32u << 10) /* one record, all included: so long may a chair's state be, nearly */
 
 /* ---- The writer ---- */
 
-/* Opens or creates the ring at path (mode 0600), with room for bytes (rounded up to 64 KiB), and takes it over from a
+/* Opens or creates the ring at path (mode 0600), with room for bytes (rounded up to 64 KiB; 0: the usual size, an eighth
+ * of what the disk has free at most), and takes it over from a
  * predecessor that died: complete steps stay, an incomplete one is dropped.  A file that is not a ring, or that another
  * version wrote and nobody drained, is set aside as PATH.bad.  Another size takes effect once the log has drained it.
  * -EBUSY: another daemon has it.  Logs its own failures. */
@@ -43,18 +45,23 @@ bool vs_custody_lived(const struct vs_custody *c, uint64_t *ret_boot_ms, int64_t
 
 /* One step.  add copies the event; state replaces the chair's durable state (opaque bytes, restored at start).
  * -ENOSPC: the ring is full because the log does not drain it; observations are given up first: add of kind VITALS
- * already fails when three quarters are in use, state when all is.  Every other event is told all the same: it then goes
- * beside the ring, to the publisher alone, as `alive` always does.  A number (seq) is spent only when add has returned 0.
+ * already fails when half is in use, everything else when all is (outbox.h then keeps it back).  `alive` always finds room
+ * beside the ring.  A number (seq) is spent only when add has returned 0.
  * -E2BIG: longer than a record may be.  commit makes the step visible and wakes the readers. */
 void vs_custody_begin(struct vs_custody *c);
 int vs_custody_add(struct vs_custody *c, const struct vs_event *e);
 int vs_custody_state(struct vs_custody *c, const char *chair, const void *bytes, size_t len);
 void vs_custody_commit(struct vs_custody *c);
+/* After begin: the step happened at boot_ms (CLOCK_BOOTTIME), not now. */
+void vs_custody_since(struct vs_custody *c, uint64_t boot_ms);
 
 /* How many readings (kind VITALS) were given up since the ring was made, for want of room. */
 uint64_t vs_custody_given_up(const struct vs_custody *c);
-/* How many other events were published without being recorded, for want of room. */
-uint64_t vs_custody_unrecorded(const struct vs_custody *c);
+/* How many other events found no room anywhere, and so were neither published nor recorded; whoever gives one up counts it. */
+uint64_t vs_custody_lost(const struct vs_custody *c);
+void vs_custody_count_lost(struct vs_custody *c, uint64_t n);
+/* Bytes that are free for events other than readings, the step that is being written not among them. */
+size_t vs_custody_room(const struct vs_custody *c);
 /* Bytes that a reader has not done yet, and bytes there are. */
 size_t vs_custody_backlog(const struct vs_custody *c, enum vs_reader which);
 size_t vs_custody_size(const struct vs_custody *c);

@@ -15,6 +15,7 @@
 #include "daemon/control.h"
 #include "daemon/custody.h"
 #include "daemon/device.h"
+#include "daemon/outbox.h"
 #include "daemon/publisher.h"
 #include "daemon/store.h"
 
@@ -26,6 +27,7 @@ struct vs_daemon {
 	struct vs_limit_sets *sets;
 	struct vs_session_data *session_data;
 	struct vs_custody *custody;
+	struct vs_outbox *outbox;
 	struct vs_store *store;
 	struct vs_publisher *publisher;
 	struct vs_control *control;
@@ -39,7 +41,7 @@ struct vs_daemon {
 	char day[9];           /* "20261121": the day that session numbers count for (UTC) */
 	uint64_t last_session; /* the highest number of that day */
 	int64_t wall_offset_ms; /* wall clock minus CLOCK_BOOTTIME when last looked at */
-	uint64_t unrecorded; /* vs_custody_unrecorded() when last looked at */
+	unsigned lost;         /* events that found no room anywhere since that began */
 	bool log_failing;
 
 	uv_timer_t tick;       /* once a second */

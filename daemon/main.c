@@ -27,6 +27,27 @@ static void help(void)
 	     "Exit status: 0 done, 1 it could not be done, 2 wrong usage, 78 configuration invalid.");
 }
 
+/* ---- what custody has no room for ---- */
+
+static uint64_t *number_of(void *ctx, const char *chair, enum vs_kind kind)
+{
+	struct vs_chair *c = vs_daemon_chair(ctx, chair);
+	return c ? &c->seq[kind] : NULL;
+}
+
+/* The journal is what is left to tell of it. */
+static void lost(void *ctx, const struct vs_event *e)
+{
+	struct vs_daemon *d = ctx;
+	if (++d->lost <= 100)
+		vs_say(VS_SAY_ERROR, "%s: an event of kind %s found no room in %lld s and is lost: %.*s", e->chair,
+		       vs_kind_name(e->kind), (long long)(vs_wall_ms() - e->wall_ms) / 1000, (int)e->body_len, e->body);
+	else if (d->lost == 101)
+		vs_say(VS_SAY_ERROR, "more events are lost; they are counted from here on");
+}
+
+static const struct vs_outbox_ops outbox_ops = { .number = number_of, .lost = lost };
+
 /* ---- the tick ---- */
 
 static void tick_arm(struct vs_daemon *d);
@@ -50,14 +71,17 @@ static void look_at_the_log(struct vs_daemon *d)
 {
 	struct vs_store_health h;
 	vs_store_health(d->store, &h);
-	/* With the ring full an alarm is still told, and cannot be recorded: that is a failing log too, and is said. */
-	uint64_t unrecorded = vs_custody_unrecorded(d->custody);
-	if (unrecorded != d->unrecorded && !h.failing) {
+	/* A disk that writes, but not as fast as events come, is a failing log too. */
+	vs_outbox_flush(d->outbox);
+	unsigned waiting = vs_outbox_waiting(d->outbox);
+	if (waiting && !h.failing) {
 		h.failing = true;
-		snprintf(h.text, sizeof h.text, "%llu messages found no room and are missing in the log",
-			 (unsigned long long)(unrecorded - d->unrecorded));
+		snprintf(h.text, sizeof h.text, "it is too slow, and %u events wait for room", waiting);
 	}
-	d->unrecorded = unrecorded;
+	if (d->lost && !waiting) {
+		vs_say(VS_SAY_ERROR, "%u events found no room and are missing in the log", d->lost);
+		d->lost = 0;
+	}
 	if (h.failing != d->log_failing) {
 		d->log_failing = h.failing;
 		vs_say(h.failing ? VS_SAY_ERROR : VS_SAY_NOTICE, "the log %s%s%s",
@@ -168,6 +192,11 @@ static void end(struct vs_daemon *d)
 	/* Everything is in custody: the writer records it, then the publisher may go. */
 	vs_store_close(d->store);
 	d->store = NULL;
+	/* What waited for a log that did not come back: with the ring drained it has room, and the next start records it. */
+	if (d->outbox)
+		vs_outbox_flush(d->outbox);
+	vs_outbox_destroy(d->outbox);
+	d->outbox = NULL;
 	uv_close((uv_handle_t *)&d->store_changed, NULL);
 	vs_publisher_close(d->publisher);
 	d->publisher = NULL;
@@ -227,7 +256,10 @@ static int open_parts(struct vs_daemon *d)
 	if (r < 0)
 		return r;
 	d->epoch = vs_store_epoch(d->store);
-	d->unrecorded = vs_custody_unrecorded(d->custody);
+	r = vs_outbox_create(d->custody, VS_OUTBOX_BYTES, &outbox_ops, d, &d->outbox);
+	if (r < 0)
+		return r;
+	vs_outbox_set_epoch(d->outbox, d->epoch);
 	d->next_alarm = vs_store_last_alarm(d->store) + 1;
 	r = vs_acquire_create(d->loop, &d->acquire);
 	if (r < 0)

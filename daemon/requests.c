@@ -30,10 +30,12 @@ static const char *text_of(const struct request *q, const char *key)
 struct answer {
 	struct vs_json j;
 	char *text;
+	const struct vs_daemon *daemon;
 };
 
-static bool answer_open(struct answer *a)
+static bool answer_open(const struct request *q, struct answer *a)
 {
+	a->daemon = q->daemon;
 	a->text = malloc(ANSWER_MAX);
 	if (!a->text)
 		return false;
@@ -43,8 +45,11 @@ static bool answer_open(struct answer *a)
 	return true;
 }
 
+/* waiting: events that a restart would forget, because the log cannot be written and custody is full; left out at none. */
 static char *answer_close(struct answer *a)
 {
+	if (vs_outbox_waiting(a->daemon->outbox))
+		vs_json_key(&a->j, "waiting"), vs_json_uint(&a->j, vs_outbox_waiting(a->daemon->outbox));
 	vs_json_close(&a->j, '}');
 	if (!vs_json_failed(&a->j))
 		return a->text;
@@ -94,7 +99,7 @@ static char *command(struct request *q, struct vs_session_command *c)
 		record_refusal(q, words);
 		return refused(&a);
 	}
-	if (!answer_open(&out))
+	if (!answer_open(q, &out))
 		return NULL;
 	put_session(&out.j, q->chair);
 	if (a.findings.len) {
@@ -201,7 +206,7 @@ static char *entry(struct request *q)
 static char *session_show(struct request *q)
 {
 	struct answer a;
-	if (!answer_open(&a))
+	if (!answer_open(q, &a))
 		return NULL;
 	put_session(&a.j, q->chair);
 	return answer_close(&a);
@@ -214,7 +219,7 @@ static char *done_or(struct request *q, const char *why)
 	struct answer a;
 	if (why)
 		return vs_daemon_error("%s", why);
-	if (!answer_open(&a))
+	if (!answer_open(q, &a))
 		return NULL;
 	vs_json_key(&a.j, "chair"), vs_json_string(&a.j, q->chair->id);
 	vs_json_key(&a.j, "alarms");
@@ -256,7 +261,7 @@ static char *alarm_list(struct request *q)
 	if (id && !only)
 		return vs_daemon_error("there is no chair '%s' here", id);
 	struct answer a;
-	if (!answer_open(&a))
+	if (!answer_open(q, &a))
 		return NULL;
 	vs_json_key(&a.j, "alarms");
 	vs_json_open(&a.j, '[');
@@ -272,7 +277,7 @@ static char *alarm_test(struct request *q)
 {
 	struct answer a;
 	vs_chair_test(q->chair, q->operator);
-	if (!answer_open(&a))
+	if (!answer_open(q, &a))
 		return NULL;
 	vs_json_key(&a.j, "chair"), vs_json_string(&a.j, q->chair->id);
 	vs_json_key(&a.j, "annunciator");
@@ -290,7 +295,7 @@ static char *alarm_explain(struct request *q)
 	if (!number)
 		return vs_daemon_error("'%s' is no alarm id; 'vitalsctl alarm list' shows them", id ? id : "");
 	for (unsigned i = 0; i < q->daemon->n_chairs; i++) {
-		if (!answer_open(&a))
+		if (!answer_open(q, &a))
 			return NULL;
 		vs_json_key(&a.j, "explanation");
 		vs_json_open(&a.j, '{');
@@ -306,7 +311,7 @@ static char *alarm_explain(struct request *q)
 static char *why(struct request *q)
 {
 	struct answer a;
-	if (!answer_open(&a))
+	if (!answer_open(q, &a))
 		return NULL;
 	vs_json_key(&a.j, "chair"), vs_json_string(&a.j, q->chair->id);
 	vs_engine_why(&q->chair->watch.engine, vs_boottime_ms(), vs_wall_ms(), &a.j);
@@ -334,7 +339,7 @@ static char *snapshot(struct request *q)
 static char *endpoints(struct request *q)
 {
 	struct answer a;
-	if (!answer_open(&a))
+	if (!answer_open(q, &a))
 		return NULL;
 	vs_json_key(&a.j, "site"), vs_json_string(&a.j, q->daemon->config->site);
 	vs_json_key(&a.j, "events");

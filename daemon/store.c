@@ -36,6 +36,7 @@ struct vs_store {
 	char *path, *site, *config_hash, *version;
 	struct vs_custody *ring;
 	struct vs_custody_reader *reader;
+	uint64_t lost_told; /* of vs_custody_lost(), in the record */
 	void (*changed)(void *arg);
 	void *arg;
 
@@ -317,6 +318,14 @@ static int add_gap(struct vs_store *s, int64_t now)
 		s->ring_damaged = false;
 		return vs_scribe_gap(s->scribe, s->epoch, s->last_commit_ms, now, told, "the ring in custody was damaged");
 	}
+	uint64_t lost = vs_custody_lost(s->ring);
+	if (lost != s->lost_told && vs_custody_backlog(s->ring, VS_READER_LOG) <= vs_custody_size(s->ring) / 4) {
+		char words[160];
+		snprintf(words, sizeof words, "the log could not be written, and custody was full: %llu events other than "
+			 "readings were neither published nor recorded", (unsigned long long)(lost - s->lost_told));
+		s->lost_told = lost;
+		return vs_scribe_gap(s->scribe, s->epoch, s->last_commit_ms, now, given_up > told ? given_up : told, words);
+	}
 	if (given_up == told)
 		return SQLITE_OK;
 	if (given_up < told) /* another ring */
@@ -443,7 +452,7 @@ static bool something_due(const struct vs_store *s)
 {
 	bool sign;
 	return (s->epoch && !s->epoch_recorded) || s->ring_damaged || seal_is_due(s, vs_wall_ms(), &sign) ||
-	       (vs_custody_given_up(s->ring) != vs_scribe_head(s->scribe)->given_up);
+	       vs_custody_given_up(s->ring) != vs_scribe_head(s->scribe)->given_up || vs_custody_lost(s->ring) != s->lost_told;
 }
 
 static int write_group(struct vs_store *s, unsigned *ret)
@@ -670,6 +679,7 @@ static int copy_options(struct vs_store *s, const struct vs_store_options *o)
 	s->version = strdup(o->version ? o->version : "");
 	s->ring = o->ring;
 	s->reader = vs_custody_reader(o->ring, VS_READER_LOG);
+	s->lost_told = vs_custody_lost(o->ring);
 	s->changed = o->changed;
 	s->arg = o->arg;
 	s->started_ms = s->last_commit_ms = vs_wall_ms();

@@ -237,6 +237,9 @@ int vs_ask_and_tell(const struct vs_ask *a, json_t *request, json_t **ret)
 	}
 	if (!ok)
 		tell_refusal(answer);
+	else if (json_object_get(answer, "waiting"))
+		fprintf(stderr, "vitalsctl: the log cannot be written and its buffer is full: the daemon keeps this in memory only. "
+			"Write it down on paper too, and call the engineer\n");
 	if (ok && ret)
 		*ret = answer;
 	else

@@ -48,6 +48,8 @@ struct chair {
 	char id[64], site[64];
 	uint64_t heard_ms;
 	bool lost;
+	bool kept_back;       /* its messages wait, because the record is full */
+	json_int_t counts[3]; /* of its alarms by priority, when they were last shown while messages waited */
 };
 
 struct source {
@@ -367,8 +369,56 @@ static void introduce(const struct watch *w, struct source *s)
 	json_decref(snapshot);
 }
 
+static bool counts_changed(struct chair *c, const json_t *event)
+{
+	static const char *const priorities[] = { "high", "medium", "low" };
+	const json_t *alarms = json_object_get(event, "alarms");
+	bool changed = false;
+	for (size_t i = 0; i < 3; i++) {
+		json_int_t n = json_integer_value(json_object_get(alarms, priorities[i]));
+		changed = changed || n != c->counts[i];
+		c->counts[i] = n;
+	}
+	return changed;
+}
+
+/* The daemon keeps its messages back, because its record is full (`alive.waiting`): what stands has to be asked for. */
+static void show_kept_back(const struct watch *w, struct source *s, const struct chair *c, json_t *event)
+{
+	char question[128];
+	snprintf(question, sizeof question, "{\"op\":\"snapshot\",\"chair\":\"%s\"}", c->id);
+	json_t *snapshot = ask(s, question);
+	const json_t *chair = json_array_get(json_object_get(snapshot, "chairs"), 0);
+	fprintf(stderr, "vitalsctl: %s: the daemon's record is full, its messages are kept back; what stands now is shown instead\n",
+		c->id);
+	if (chair && w->json) {
+		json_t *line = json_pack("{ss ss ss sO sO sO}", "kind", "standing", "site", c->site, "chair", c->id, "time",
+					 json_object_get(event, "time"), "waiting", json_object_get(event, "waiting"), "alarms",
+					 json_object_get(chair, "alarms"));
+		char *text = line ? json_dumps(line, JSON_COMPACT | JSON_REAL_PRECISION(12)) : NULL;
+		if (text)
+			puts(text);
+		free(text);
+		json_decref(line);
+	} else if (chair) {
+		vs_show_snapshot(&w->show, snapshot, true);
+	}
+	json_decref(snapshot);
+}
+
+static void look_for_kept_back(const struct watch *w, struct source *s, struct chair *c, json_t *event)
+{
+	bool kept_back = json_integer_value(json_object_get(event, "waiting")) > 0;
+	bool changed = counts_changed(c, event);
+	if (kept_back && (changed || !c->kept_back))
+		show_kept_back(w, s, c, event);
+	else if (c->kept_back && !kept_back)
+		fprintf(stderr, "vitalsctl: %s: the record is being written again; what was kept back comes now\n", c->id);
+	c->kept_back = kept_back;
+}
+
 /* `alive` names the last number of each kind: what is behind that was lost on the way. */
-static void on_alive(const struct watch *w, struct source *s, const json_t *event, const char *site, const char *id)
+static void on_alive(const struct watch *w, struct source *s, json_t *event, const char *site, const char *id)
 {
 	const char *kind;
 	json_t *last;
@@ -376,8 +426,10 @@ static void on_alive(const struct watch *w, struct source *s, const json_t *even
 	uint64_t epoch = number_of(event, "epoch");
 	if (c && c->lost)
 		say_chair(w, c, false);
-	if (c)
+	if (c) {
 		c->heard_ms = now_ms();
+		look_for_kept_back(w, s, c, event);
+	}
 	json_object_foreach(json_object_get(event, "last"), kind, last) {
 		struct vs_stream *stream = wanted(w, kind, id) ? vs_follow_stream(&s->follow, kind, id) : NULL;
 		uint64_t seq = (uint64_t)json_integer_value(last);

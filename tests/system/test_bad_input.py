@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from house import ROOT, VITALSD, free_port, wait_for
+from house import ROOT, VITALSCTL, VITALSD, free_port, wait_for
 from monitors import ModbusMonitor, bp_device, oximeter_device
 from probing import RtuDevice
 
@@ -143,7 +143,7 @@ def test_full_disk_alarms_go_on_and_the_record_follows(daemon, small_disk, monit
     s.wait("alarm", seconds=20, rule="log-fail", change="cleared")
     assert d.stop() == 0, d.said()
     heard = [b for _, b in s.messages()]
-    assert {"alarm", "entry", "vitals", "device"} <= {b["kind"] for b in heard}
+    assert {"alarm", "entry", "vitals"} <= {b["kind"] for b in heard}
     check_contiguous(check_kept(d, heard))
 
 
@@ -173,6 +173,70 @@ def test_full_disk_for_long_gives_up_readings_and_nothing_else(daemon, small_dis
     check_contiguous(rows)
     assert key(raised) in rows
     assert d.sql("select sum(readings) as n from gap")[0]["n"] > 0, "the record does not say what is missing"
+
+
+@pytest.mark.parametrize("how", ["the disk has room again", "kill -9"])
+def test_a_record_that_is_full_keeps_messages_back_and_says_so(daemon, monitor, how):
+    """Nothing is published that custody cannot keep; the chair, `snapshot`, `alive` and every answer tell of it."""
+    d = daemon([chair(monitor)])
+    d.configure([chair(monitor)], log={"path": str(d.log), "custody": "256KiB"})
+    d.start()
+    heard = [d.subscribe()]
+    s = heard[0]
+    s.wait("vitals", device="oximeter")
+    locker = subprocess.Popen(["sqlite3", d.log], stdin=subprocess.PIPE, text=True)
+    locker.stdin.write("begin exclusive;\n")
+    locker.stdin.flush()
+    s.wait("alarm", seconds=20, rule="log-fail", change="raised")
+    watched = open(d.folder / "watched.txt", "w")
+    watch = subprocess.Popen([VITALSCTL, "watch", "--connect", d.events, "--topic", "alarm/", "--json"], stdout=watched,
+                             stderr=subprocess.PIPE, text=True)
+    notes = 0
+    with socket.socket(socket.AF_UNIX) as c:
+        c.connect(str(d.control))
+        answers = c.makefile("r")
+        while notes < 2000:
+            notes += 1
+            c.sendall(json.dumps({"op": "entry", "chair": "chair-1", "entry": "note", "operator": "anna",
+                                  "note": f"number {notes} {40 * 'x'}"}).encode() + b"\n")
+            answer = json.loads(answers.readline())
+            assert answer["ok"], answer
+            if answer.get("waiting", 0) >= 5:
+                break
+    assert answer["waiting"] >= 5, "custody never was full"
+    told = d.ctl("entry", "--chair", "chair-1", "note", "--note", "the last one", "--operator", "anna")
+    assert "on paper" in told.stderr
+    raise_pressure(monitor)  # a crisis now: it cannot be published, and must be seen all the same
+
+    def standing():
+        return {a["rule"] for a in d.ask({"op": "snapshot"})["chairs"][0]["alarms"]}
+    assert wait_for(lambda: {"sbp-hi-crit", "log-fail"} <= standing())
+    alive = wait_for(lambda: [b for b in s.bodies("alive") if b["alarms"]["high"] >= 1 and b.get("waiting")])
+    assert alive and not s.bodies("alarm", rule="sbp-hi-crit")
+    assert wait_for(lambda: any("sbp-hi-crit" in line and '"kind":"standing"' in line
+                                for line in (d.folder / "watched.txt").read_text().splitlines()))
+    if how == "kill -9":
+        d.kill()
+    locker.stdin.write("rollback;\n.quit\n")
+    locker.stdin.close()
+    locker.wait(5)
+    if how == "kill -9":
+        d.start()
+        heard.append(d.subscribe())
+        raise_pressure(monitor, 110)  # what waited was never told, and is gone; the next measurement tells it
+        assert wait_for(lambda: "sbp-hi-crit" in standing(), 15)
+    else:
+        s.wait("alarm", seconds=20, rule="log-fail", change="cleared")
+        assert s.wait("alarm", rule="sbp-hi-crit", change="raised")
+        assert wait_for(lambda: len(s.bodies("entry", entry="note")) == notes + 1)
+    watch.send_signal(signal.SIGINT)
+    assert "kept back" in watch.communicate(timeout=10)[1]
+    assert d.stop() == 0, d.said()
+    rows = check_kept(d, [b for x in heard for _, b in x.messages()])
+    check_contiguous(rows)
+    if how != "kill -9":
+        assert sum(1 for r in rows.values() if r.get("entry") == "note") == notes + 1
+        assert not d.sql("select * from gap where reason like '%other than%'")
 
 
 # ---- bytes from strangers

@@ -8,7 +8,7 @@
  *	KIND CHAIR N   commits N events, a step each              -> "KIND CHAIR SEQ", the last number
  *	logged         the log takes all that is in the ring      -> "logged N"
  *	restarts       how often the publisher was started again  -> "restarts N"
- *	unrecorded     events that were published, but found no room to be recorded -> "unrecorded N"
+ *	waiting        events that wait for room in the ring      -> "waiting N"
  *	quit
  * chair-1, and each chair that was named, sends `alive` once a second.  "bound epoch E" is said when the publisher is, each time. */
 #include <stdio.h>
@@ -19,10 +19,12 @@
 #include <uv.h>
 
 #include "daemon/clock.h"
+#include "daemon/outbox.h"
 #include "daemon/publisher.h"
 #include "daemon/store.h"
 
 #define SITE "synthetic"
+#define RING_BYTES (8u << 20)
 #define CHAIRS_MAX 8
 
 struct chair {
@@ -31,6 +33,7 @@ struct chair {
 };
 
 static struct vs_custody *ring;
+static struct vs_outbox *outbox;
 static struct vs_publisher *publisher;
 static struct vs_store *store;
 static uint64_t epoch = 1;
@@ -51,6 +54,20 @@ static struct chair *chair_of(const char *id)
 	snprintf(chairs[n_chairs].id, sizeof chairs->id, "%.32s", id);
 	return &chairs[n_chairs++];
 }
+
+static uint64_t *number_of(void *ctx, const char *id, enum vs_kind kind)
+{
+	(void)ctx;
+	return &chair_of(id)->seq[kind];
+}
+
+static void lost(void *ctx, const struct vs_event *e)
+{
+	(void)ctx;
+	fprintf(stderr, "lost: %s %s\n", e->chair, vs_kind_name(e->kind));
+}
+
+static const struct vs_outbox_ops outbox_ops = { .number = number_of, .lost = lost };
 
 static void put_last(struct vs_json *j, const struct chair *c)
 {
@@ -88,16 +105,14 @@ static void commit(struct chair *c, enum vs_kind kind)
 	char body[1024];
 	struct vs_reading reading = { .len = 0 };
 	struct vs_json j = vs_json_into(body, sizeof body);
-	struct vs_event e = { .kind = kind, .site = SITE, .chair = c->id, .epoch = epoch, .seq = c->seq[kind] + 1,
-			      .wall_ms = vs_wall_ms(), .device = "oximeter", .reading = &reading };
+	struct vs_event e = { .kind = kind, .site = SITE, .chair = c->id, .wall_ms = vs_wall_ms(), .device = "oximeter", .reading = &reading };
 	vs_reading_add(&reading, VS_SPO2, 97, 0);
-	vs_reading_add(&reading, VS_PR, 60 + (double)(e.seq % 40), 0);
+	vs_reading_add(&reading, VS_PR, 60 + (double)((c->seq[kind] + 1) % 40), 0);
 	put_body(&j, c, kind);
 	e.body = body;
 	e.body_len = j.len;
-	vs_custody_begin(ring);
-	if (vs_custody_add(ring, &e) == 0)
-		c->seq[kind]++;
+	vs_outbox_begin(outbox);
+	vs_outbox_add(outbox, &e, &c->seq[kind]);
 	vs_custody_commit(ring);
 }
 
@@ -159,8 +174,9 @@ static void obey(char *text)
 		quit();
 	} else if (strcmp(word, "logged") == 0) {
 		printf("logged %u\n", log_takes_all());
-	} else if (strcmp(word, "unrecorded") == 0) {
-		printf("unrecorded %llu\n", (unsigned long long)vs_custody_unrecorded(ring));
+	} else if (strcmp(word, "waiting") == 0) {
+		vs_outbox_flush(outbox);
+		printf("waiting %u\n", vs_outbox_waiting(outbox));
 	} else if (strcmp(word, "restarts") == 0) {
 		printf("restarts %u\n", vs_publisher_restarts(publisher));
 	} else if (words == 3 && vs_kind_by_name(word) != VS_KIND_COUNT) {
@@ -239,7 +255,8 @@ int main(int argc, char **argv)
 {
 	if (argc > 1 && strcmp(argv[1], VS_PUBLISHER_ARG) == 0)
 		return vs_publisher_main(argc, argv);
-	if (argc < 5 || vs_custody_open(argv[1], VS_CUSTODY_DEFAULT, &ring) < 0)
+	if (argc < 5 || vs_custody_open(argv[1], RING_BYTES, &ring) < 0 ||
+	    vs_outbox_create(ring, VS_OUTBOX_BYTES, &outbox_ops, NULL, &outbox) < 0)
 		return 2;
 	char *events[16] = { argv[3] };
 	unsigned n_events = 1;
@@ -252,6 +269,7 @@ int main(int argc, char **argv)
 	chair_of("chair-1");
 	if (vs_publisher_start(loop, &o, &publisher) < 0 || begin_epoch(argv[2]) < 0)
 		return 2;
+	vs_outbox_set_epoch(outbox, epoch);
 	uv_timer_init(loop, &second);
 	uv_timer_start(&second, on_second, 1000, 1000);
 	uv_pipe_init(loop, &input, 0);
@@ -259,6 +277,7 @@ int main(int argc, char **argv)
 	uv_read_start((uv_stream_t *)&input, on_room, on_read);
 	uv_run(loop, UV_RUN_DEFAULT);
 	uv_loop_close(loop);
+	vs_outbox_destroy(outbox);
 	vs_custody_close(ring);
 	return 0;
 }

