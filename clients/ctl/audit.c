@@ -11,7 +11,7 @@ static const char help[] =
 	"  entries    [filters]            what people entered\n"
 	"  operators  [filters]            who did how much of what, and when last\n"
 	"  events     [filters]            every message but readings, as published\n"
-	"  export     SESSION --format json|csv|fhir [--out PATH]\n"
+	"  export     SESSION --format json|csv|fhir|hl7 [--out PATH]\n"
 	"  verify     [--witness FILE] [--key FILE]   whether anything was changed, removed, added or reordered\n\n"
 	"  filters: --chair C --patient CODE --session S --protocol NAME --operator NAME --rule ID --since T --until T\n"
 	"           T: 2026-11-21, 2026-11-21T14:30:00Z, or an age such as 12h, 7d; --csv instead of a table\n\n"

@@ -3,6 +3,7 @@
  *	json   every message of the session as it was published, one a line, in the order of time
  *	csv    on stdout the observations; with --out a folder of tables with a data dictionary
  *	fhir   a FHIR R4 Bundle
+ *	hl7    HL7 v2 messages ORU^R01 as in IHE PCD-01
  *
  * With --out nothing stands under that name before all of it is written. */
 #include <errno.h>
@@ -47,7 +48,7 @@ static const struct {
 };
 #define TABLES (sizeof tables / sizeof *tables)
 
-static int write_messages(struct vs_log *l, const struct vs_log_options *o, FILE *to)
+static int write_json(struct vs_log *l, const struct vs_log_options *o, FILE *to)
 {
 	sqlite3_stmt *st = vs_log_query(l, messages_sql, o);
 	int rc = SQLITE_ERROR;
@@ -70,11 +71,37 @@ static int write_table(struct vs_log *l, const struct vs_log_options *o, size_t 
 	return r;
 }
 
+static int write_csv(struct vs_log *l, const struct vs_log_options *o, FILE *to)
+{
+	return write_table(l, o, 0, to);
+}
+
+static int write_fhir(struct vs_log *l, const struct vs_log_options *o, FILE *to)
+{
+	return vs_audit_fhir(l, o->session, to);
+}
+
+static int write_hl7(struct vs_log *l, const struct vs_log_options *o, FILE *to)
+{
+	return vs_audit_hl7(l, o->session, to);
+}
+
+static const struct format {
+	const char *name;
+	int (*write)(struct vs_log *l, const struct vs_log_options *o, FILE *to);
+} formats[] = { { "json", write_json }, { "csv", write_csv }, { "fhir", write_fhir }, { "hl7", write_hl7 } };
+
+static const struct format *find_format(const char *name)
+{
+	for (size_t i = 0; name && i < sizeof formats / sizeof *formats; i++)
+		if (strcmp(formats[i].name, name) == 0)
+			return &formats[i];
+	return NULL;
+}
+
 static int write_format(struct vs_log *l, const struct vs_log_options *o, FILE *to)
 {
-	if (strcmp(o->format, "json") == 0)
-		return write_messages(l, o, to);
-	return strcmp(o->format, "csv") == 0 ? write_table(l, o, 0, to) : vs_audit_fhir(l, o->session, to);
+	return find_format(o->format)->write(l, o, to);
 }
 
 /* Whether all that was written has arrived. */
@@ -146,8 +173,8 @@ int vs_audit_export(int argc, char **argv)
 		return vs_ctl_usage("audit export: name one session; 'vitalsctl audit sessions' lists them");
 	if (r == VS_EXIT_DONE && !o.format)
 		o.format = o.json ? "json" : NULL;
-	if (r == VS_EXIT_DONE && (!o.format || (strcmp(o.format, "json") && strcmp(o.format, "csv") && strcmp(o.format, "fhir"))))
-		return vs_ctl_usage("audit export: --format wants json, csv or fhir");
+	if (r == VS_EXIT_DONE && !find_format(o.format))
+		return vs_ctl_usage("audit export: --format wants json, csv, fhir or hl7");
 	if (r == VS_EXIT_DONE)
 		r = vs_log_open_given(&o, &l);
 	if (r != VS_EXIT_DONE)
