@@ -109,26 +109,6 @@ static void blank_rule(struct vs_rule_state *rs)
 	*rs = (struct vs_rule_state){ .limit = NAN, .own = NAN };
 }
 
-void vs_engine_init(struct vs_engine *e, const struct vs_engine_config *config, uint64_t at_ms)
-{
-	memset(e, 0, sizeof *e);
-	e->config = config;
-	e->set = config->set;
-	e->now_ms = at_ms;
-	e->wake_ms = UINT64_MAX;
-	vs_signals_forget(e);
-	forget_drifts(e);
-	for (unsigned i = 0; i < VS_RULES_MAX; i++)
-		blank_rule(&e->rules[i]);
-	for (unsigned d = 0; d < VS_ENGINE_DEVICES; d++) {
-		e->devices[d].heard_ms = at_ms;
-		forget_cuff(e, d);
-	}
-	vs_limits_work_out(e);
-	vs_watch_work_out(e);
-	ask_for_blocks(e);
-}
-
 /* ---- time -------------------------------------------------------------------------------------------------------- */
 
 static uint64_t rule_due(const struct vs_engine *e, unsigned i)
@@ -149,15 +129,42 @@ static uint64_t rule_due(const struct vs_engine *e, unsigned i)
 	}
 }
 
+/* The sooner of the two; what is not in the future was dealt with, and must not hide what comes. */
+static uint64_t sooner_still(const struct vs_engine *e, uint64_t due, uint64_t other)
+{
+	return other > e->now_ms && other < due ? other : due;
+}
+
 /* When something follows although nothing happens. */
 static uint64_t next_due(const struct vs_engine *e)
 {
-	uint64_t due = vs_sooner(vs_alarms_due(e), vs_sooner(vs_suspect_due(e), vs_devices_due(e)));
-	if (e->paused_ms)
-		due = vs_sooner(due, e->paused_ms);
+	uint64_t due = sooner_still(e, UINT64_MAX, vs_alarms_due(e));
+	due = sooner_still(e, due, vs_suspect_due(e));
+	due = sooner_still(e, due, vs_devices_due(e));
+	due = sooner_still(e, due, e->paused_ms);
 	for (uint64_t left = e->watch.signal | e->watch.promote | e->watch.technical; left; left &= left - 1)
-		due = vs_sooner(due, rule_due(e, vs_first(left)));
-	return due > e->now_ms ? due : UINT64_MAX;
+		due = sooner_still(e, due, rule_due(e, vs_first(left)));
+	return due;
+}
+
+void vs_engine_init(struct vs_engine *e, const struct vs_engine_config *config, uint64_t at_ms)
+{
+	memset(e, 0, sizeof *e);
+	e->config = config;
+	e->set = config->set;
+	e->now_ms = at_ms;
+	vs_signals_forget(e);
+	forget_drifts(e);
+	for (unsigned i = 0; i < VS_RULES_MAX; i++)
+		blank_rule(&e->rules[i]);
+	for (unsigned d = 0; d < VS_ENGINE_DEVICES; d++) {
+		e->devices[d].heard_ms = at_ms;
+		forget_cuff(e, d);
+	}
+	vs_limits_work_out(e);
+	vs_watch_work_out(e);
+	ask_for_blocks(e);
+	e->wake_ms = next_due(e);
 }
 
 /* Everything that is judged at one instant: limits, then trends, then what time does to alarms.  Signals are looked at
@@ -245,6 +252,10 @@ static void new_patient(struct vs_engine *e)
 	for (unsigned i = 0; i < VS_RULES_MAX; i++) {
 		e->rules[i].own = NAN;
 		e->rules[i].raised_ms = 0;
+		if (!e->rules[i].holds) { /* what the last patient began is not for this one to confirm */
+			e->rules[i].since_ms = e->rules[i].safe_ms = 0;
+			e->rules[i].count = 0;
+		}
 	}
 	vs_limits_work_out(e);
 }
