@@ -13,7 +13,8 @@
 struct vs_log_options {
 	const char *log, *config;             /* --log, --config */
 	const char *chair, *patient, *operator_name, *rule, *session, *protocol;
-	const char *format, *witness, *key, *out;
+	const char *format, *witness, *key, *out, *html;
+	const char *limits, *limit_file;
 	int64_t since_ms, until_ms;           /* INT64_MIN, INT64_MAX: not given */
 	bool json, csv;
 	int n_words;
@@ -21,7 +22,8 @@ struct vs_log_options {
 };
 
 /* Reads argv[1..].  allowed: the options this command takes, separated by spaces; --log, --config, --json go always.
- * Times are RFC 3339, `2026-11-21`, `2026-11-21 14:30` (UTC), or an age: `90min`, `12h`, `7d`.
+ * `since` also allows --from, which is the same.  Times are RFC 3339, `2026-11-21`, `2026-11-21 14:30` (UTC), or an age:
+ * `90min`, `12h`, `7d`.
  * Returns VS_EXIT_DONE, or VS_EXIT_USAGE after saying why. */
 int vs_log_options(struct vs_log_options *o, int argc, char **argv, const char *allowed);
 /* Opens the log that the options name. */

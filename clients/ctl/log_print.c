@@ -70,6 +70,7 @@ static int take_value(struct vs_log_options *o, const char *command, const char 
 		{ "patient", &o->patient },	{ "operator", &o->operator_name }, { "rule", &o->rule },
 		{ "session", &o->session },	{ "protocol", &o->protocol }, { "format", &o->format },
 		{ "witness", &o->witness },	{ "key", &o->key },	    { "out", &o->out },
+		{ "limits", &o->limits },	{ "limit-file", &o->limit_file }, { "html", &o->html },
 	};
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
 		if (listed(texts[i].name, name, len)) {
@@ -99,9 +100,10 @@ int vs_log_options(struct vs_log_options *o, int argc, char **argv, const char *
 			o->json = true;
 		} else if (listed("csv", name, len) && listed(allowed, "csv", 3)) {
 			o->csv = true;
-		} else if (!listed("log config", name, len) && !listed(allowed, name, len)) {
+		} else if (!listed("log config", name, len) && !listed(allowed, name, len) &&
+			   !(listed("from", name, len) && listed(allowed, "since", 5))) {
 			return vs_ctl_usage("%s: there is no option %s", argv[0], argv[i]);
-		} else if (name[len] != '=' && i + 1 == argc) {
+		} else if (name[len] != '=' && (i + 1 == argc || strncmp(argv[i + 1], "--", 2) == 0)) {
 			return vs_ctl_usage("%s: %s wants a value", argv[0], argv[i]);
 		} else {
 			int r = take_value(o, argv[0], name, len, name[len] == '=' ? name + len + 1 : argv[++i]);
@@ -110,7 +112,9 @@ int vs_log_options(struct vs_log_options *o, int argc, char **argv, const char *
 		}
 	}
 	if (o->since_ms > o->until_ms)
-		return vs_ctl_usage("%s: --since is later than --until: nothing can be found", argv[0]);
+		return vs_ctl_usage("%s: --from is later than --until: nothing can be found", argv[0]);
+	if (o->json && o->csv)
+		return vs_ctl_usage("%s: --json or --csv, not both", argv[0]);
 	return VS_EXIT_DONE;
 }
 

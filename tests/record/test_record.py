@@ -421,7 +421,7 @@ def test_lists_and_filters(log):
         == sum(s["chair"] == "chair-2" for s in sessions)
     alarms = json.loads(ctl("audit", "alarms", "--log", path, "--json", "--rule", "sbp-hi", "--operator", "nurse O'Neil"))
     assert len(alarms) == len({m["alarm"] for m in published if m["kind"] == "alarm"})
-    assert "No alarm was found." in ctl("audit", "alarms", "--log", path, "--rule", "none")
+    assert "No alarm was found." in ctl("audit", "alarms", "--log", path, "--rule", "spo2-lo-crit")
     assert "sbp-hi" in ctl("audit", "alarms", "--log", path)
     assert len(json.loads(ctl("audit", "entries", "--log", path, "--json"))) == sum(m["kind"] == "entry" for m in published)
     ctl("audit", "sessions", "--log", path, "--since", "yesterday-ish", status=2)
