@@ -771,9 +771,14 @@ static int add_seal(struct vs_scribe *s, const struct vs_scribe_head *h)
 	return run(st);
 }
 
-int vs_scribe_seal(struct vs_scribe *s, int64_t at_ms, const struct vs_key *key)
+static bool is_new_day(const struct vs_scribe_head *h, int64_t at_ms)
 {
-	if (s->head.unsealed == 0 && !key)
+	return h->seal == 0 || at_ms / 86400000 > h->at_ms / 86400000;
+}
+
+int vs_scribe_seal(struct vs_scribe *s, int64_t at_ms, const struct vs_key *key, bool sign)
+{
+	if (s->head.unsealed == 0 && !(key && sign))
 		return SQLITE_OK;
 	struct vs_scribe_head h = { .seal = s->head.seal + 1, .at_ms = at_ms, .rows = s->head.rows + s->head.unsealed,
 				    .given_up = s->head.given_up };
@@ -785,7 +790,7 @@ int vs_scribe_seal(struct vs_scribe *s, int64_t at_ms, const struct vs_key *key)
 		return rc;
 	if (w.rows != s->head.unsealed)
 		return SQLITE_CORRUPT; /* rows are not as they were written */
-	if (key) {
+	if (key && (sign || is_new_day(&s->head, at_ms))) {
 		char hex[VS_HASH_HEX];
 		vs_hex(h.hash, VS_HASH, hex);
 		vs_key_sign(key, hex, h.signature);
@@ -932,7 +937,7 @@ static int recount_tail(struct vs_scribe *s, struct recount *r)
 	return rc;
 }
 
-static int seal_what_was_left(struct vs_scribe *s)
+static int seal_what_was_left(struct vs_scribe *s, const struct vs_key *key)
 {
 	struct recount r = { .rows = 0 };
 	int rc = recount_tail(s, &r);
@@ -953,12 +958,12 @@ static int seal_what_was_left(struct vs_scribe *s)
 		rc = vs_scribe_finding(s, now, text);
 	}
 	if (rc == SQLITE_OK)
-		rc = vs_scribe_seal(s, now, NULL);
+		rc = vs_scribe_seal(s, now, key, false);
 	s->first_run = first_run;
 	return rc == SQLITE_OK ? vs_scribe_commit(s) : rc;
 }
 
-int vs_scribe_create(sqlite3 *db, struct vs_scribe **ret)
+int vs_scribe_create(sqlite3 *db, const struct vs_key *key, struct vs_scribe **ret)
 {
 	struct vs_scribe *s = calloc(1, sizeof *s);
 	if (!s) {
@@ -974,7 +979,7 @@ int vs_scribe_create(sqlite3 *db, struct vs_scribe **ret)
 	if (rc == SQLITE_OK)
 		rc = find_open_runs(s);
 	if (rc == SQLITE_OK)
-		rc = seal_what_was_left(s);
+		rc = seal_what_was_left(s, key);
 	if (rc != SQLITE_OK) {
 		vs_scribe_destroy(s);
 		return rc;

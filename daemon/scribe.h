@@ -16,8 +16,8 @@
 struct vs_scribe;
 
 /* db: a log of the newest schema; the scribe owns it from here on, also when this fails.  Seals what was left unsealed, after checking it
- * against its checksum; a mismatch becomes a row of `finding`. */
-int vs_scribe_create(sqlite3 *db, struct vs_scribe **ret);
+ * against its checksum; a mismatch becomes a row of `finding`.  key: as of vs_scribe_seal, not kept. */
+int vs_scribe_create(sqlite3 *db, const struct vs_key *key, struct vs_scribe **ret);
 /* Closes the connection.  NULL is fine. */
 void vs_scribe_destroy(struct vs_scribe *s);
 
@@ -32,8 +32,10 @@ int vs_scribe_epoch_end(struct vs_scribe *s, uint64_t epoch, int64_t at_ms);
 int vs_scribe_gap(struct vs_scribe *s, uint64_t epoch, int64_t from_ms, int64_t until_ms, uint64_t given_up,
 		  const char *reason);
 int vs_scribe_finding(struct vs_scribe *s, int64_t at_ms, const char *text);
-/* Seals every row that is not sealed; signs if there is a key.  Without any such row: nothing is done unless signing. */
-int vs_scribe_seal(struct vs_scribe *s, int64_t at_ms, const struct vs_key *key);
+/* Seals every row that is not sealed.  Signs if there is a key (else NULL) and it is asked for; the first seal of each day (UTC)
+ * is signed unasked, so that `audit verify` knows which signatures there must be.  Without any row to seal: nothing is done unless
+ * a signature is asked for. */
+int vs_scribe_seal(struct vs_scribe *s, int64_t at_ms, const struct vs_key *key, bool sign);
 int vs_scribe_commit(struct vs_scribe *s);
 
 /* The newest seal. */

@@ -93,6 +93,11 @@ static bool was_ours(const struct vs_store *s)
 	return is;
 }
 
+static const struct vs_key *key_of(const struct vs_store *s)
+{
+	return s->has_key ? &s->key : NULL;
+}
+
 /* Created by us, for the group to read (auditors), nobody to write but us. */
 static int create_file(const char *path)
 {
@@ -174,7 +179,7 @@ static int open_log(struct vs_store *s, bool check, char why[160])
 		sqlite3_close(db);
 		return rc;
 	}
-	rc = vs_scribe_create(db, &s->scribe);
+	rc = vs_scribe_create(db, key_of(s), &s->scribe);
 	if (rc != SQLITE_OK) {
 		snprintf(why, 160, "%s", sqlite3_errstr(rc));
 		s->scribe = NULL;
@@ -337,11 +342,11 @@ static int add_gap(struct vs_store *s, int64_t now)
 			     "the log could not be written, and custody was full");
 }
 
-static bool seal_is_due(const struct vs_store *s, int64_t now, bool *ret_signed)
+static bool seal_is_due(const struct vs_store *s, int64_t now, bool *ret_sign)
 {
 	const struct vs_scribe_head *h = vs_scribe_head(s->scribe);
 	bool new_day = now / 86400000 > s->signed_day && h->unsealed > 0;
-	*ret_signed = s->has_key && (s->closed_session[0] || new_day);
+	*ret_sign = s->closed_session[0] || new_day;
 	return s->closed_session[0] || new_day || h->unsealed >= VS_SEAL_EVERY_ROWS ||
 	       (h->unsealed > 0 && now - h->at_ms >= VS_SEAL_EVERY_MS) || now < h->at_ms - VS_SEAL_EVERY_MS;
 }
@@ -383,8 +388,8 @@ static int seal(struct vs_store *s, int64_t now, bool *ret_announce)
 	*ret_announce = false;
 	if (!seal_is_due(s, now, &sign))
 		return SQLITE_OK;
-	int rc = vs_scribe_seal(s->scribe, now, sign ? &s->key : NULL);
-	*ret_announce = rc == SQLITE_OK && (sign || s->closed_session[0]) && (s->closed_session[0] || s->any_chair[0]);
+	int rc = vs_scribe_seal(s->scribe, now, key_of(s), sign);
+	*ret_announce = rc == SQLITE_OK && sign && (s->closed_session[0] || s->any_chair[0]);
 	return rc;
 }
 
@@ -710,6 +715,8 @@ int vs_store_open(const struct vs_store_options *o, struct vs_store **ret)
 	if (!s)
 		return -ENOMEM;
 	int r = copy_options(s, o);
+	/* A key that is made now would be taken for a sign that the file is ours: only one that is there is read yet. */
+	s->has_key = r == 0 && vs_key_load(s->path, false, &s->key) == 0;
 	if (r == 0)
 		r = open_first(s, &epoch);
 	if (r < 0) {
@@ -740,7 +747,7 @@ static bool finish(struct vs_store *s)
 	if (rc == SQLITE_OK)
 		rc = vs_scribe_epoch_end(s->scribe, s->epoch, now);
 	if (rc == SQLITE_OK)
-		rc = vs_scribe_seal(s->scribe, now, s->has_key ? &s->key : NULL);
+		rc = vs_scribe_seal(s->scribe, now, key_of(s), true);
 	if (rc == SQLITE_OK)
 		rc = vs_scribe_commit(s->scribe);
 	return rc == SQLITE_OK;

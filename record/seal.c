@@ -102,7 +102,8 @@ void vs_row_chars(struct vs_row_text *t, const char *s, size_t len)
 	if (!p)
 		return;
 	*p++ = '\'';
-	for (size_t i = 0; i < len && s[i]; i++) {
+	/* quote() ends at a NUL.  What somebody hid behind one is hashed too, and so is found: the daemon writes none. */
+	for (size_t i = 0; i < len; i++) {
 		if (s[i] == '\'')
 			*p++ = '\'';
 		*p++ = s[i];

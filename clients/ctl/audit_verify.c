@@ -435,6 +435,22 @@ static void check_rest(struct verify *v)
 	       " GROUP BY o.epoch, o.chair, e.kind HAVING max(e.seq) - min(e.seq) + 1 <> count(*)", v->out->findings);
 }
 
+/* The first seal of a day, and one that closes a session or ends the daemon in order, are signed if there is a key.  Once
+ * some start had none it cannot be told from the log which seals are its own, and only the orderly ends are asked for. */
+static void check_signatures(struct verify *v)
+{
+	ask(v, "WITH must(part, number, why) AS (SELECT 'epoch_end', d.epoch, 'epoch ' || d.epoch || ' ended' FROM epoch_end d"
+	       " JOIN epoch USING(epoch) WHERE public_key IS NOT NULL UNION ALL SELECT 'event', event, 'session ' || session ||"
+	       " ' was closed' FROM event WHERE kind = 'session' AND session IS NOT NULL AND json_extract('{' || body || '}', '$.phase') ="
+	       " 'discharged' AND NOT EXISTS (SELECT 1 FROM epoch WHERE public_key IS NULL)),"
+	       " cause(seal, why) AS (SELECT (SELECT seal FROM seal_part p WHERE p.part = must.part AND p.last >= number ORDER BY p.last"
+	       " LIMIT 1), why FROM must UNION ALL SELECT seal, 'a day began' FROM (SELECT seal, at_ms / 86400000 > coalesce(lag(at_ms)"
+	       " OVER (ORDER BY seal) / 86400000, -1) AS is_first FROM seal) WHERE is_first AND NOT EXISTS (SELECT 1 FROM epoch WHERE"
+	       " public_key IS NULL))"
+	       " SELECT 'seal ' || seal || ', ' || " AT("at_ms") ", 'it was made when ' || min(why) || ', and is not signed: its"
+	       " signature was removed' FROM cause JOIN seal USING(seal) WHERE signature IS NULL GROUP BY seal", v->out->findings);
+}
+
 /* ---- Witnesses ---- */
 
 static void check_witness(struct verify *v, int line, const json_t *message)
@@ -508,6 +524,7 @@ int vs_verify(struct vs_log *l, const char *key, const char *witness, struct vs_
 		r = walk_table(&v, t, &part);
 	if (r == 0) {
 		check_chain(&v);
+		check_signatures(&v);
 		check_head(&v);
 	}
 	if (r == 0 && witness)

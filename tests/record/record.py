@@ -5,6 +5,7 @@ import pathlib
 import sqlite3
 import subprocess
 import tempfile
+import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("VITALSD_BUILD", ROOT / "build"))
@@ -111,3 +112,19 @@ def asan():
     """The sanitizer's library wants to be loaded before ours, where the build has one."""
     out = subprocess.run(["ldd", WRITER], capture_output=True, text=True).stdout
     return next((line.split()[2] for line in out.split("\n") if "libasan" in line), "")
+
+
+def wait_for(what, seconds):
+    until = time.monotonic() + seconds
+    while not what():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def rows_in(log, what):
+    try:
+        return int(sql(log, f"SELECT count(*) FROM {what}"))
+    except (AssertionError, ValueError):
+        return 0

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from record import Writer, ctl, key_of, recorded, sql, tamper, verify, write
+from record import Writer, ctl, key_of, recorded, rows_in, sql, tamper, verify, wait_for, write
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +131,7 @@ def test_the_last_group_reaches_the_log_within_a_second(tmp_path):
     w = Writer(tmp_path, "--readings", 30, "--wait")
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
-        if sql_count(tmp_path / "vitals.db") == 30:
+        if rows_in(tmp_path / "vitals.db", "reading") == 30:
             break
         time.sleep(0.05)
     else:
@@ -190,7 +190,7 @@ def test_a_dropped_trigger_is_a_finding(copy):
 def test_rows_that_wait_for_their_seal_are_watched_too(tmp_path):
     w = Writer(tmp_path / "a", "--readings", 45, "--rate", 40, "--wait")
     deadline = time.monotonic() + 10
-    while time.monotonic() < deadline and sql_count(tmp_path / "a/vitals.db") < 45:
+    while time.monotonic() < deadline and rows_in(tmp_path / "a/vitals.db", "reading") < 45:
         time.sleep(0.05)
     w.kill()
     log = tmp_path / "a/vitals.db"
@@ -200,13 +200,6 @@ def test_rows_that_wait_for_their_seal_are_watched_too(tmp_path):
     assert "not as they were recorded" in verify(log, status=1)["findings"][0]["what"]
     Writer(tmp_path / "a", "--readings", 1).end()
     assert "do not match their checksum" in verify(log, status=1)["findings"][0]["what"], "the daemon saw it and says so"
-
-
-def sql_count(log):
-    try:
-        return int(sql(log, "SELECT count(*) FROM reading"))
-    except AssertionError:
-        return 0
 
 
 def test_the_log_written_anew_is_found_by_a_witness(log, copy, tmp_path):
@@ -383,7 +376,7 @@ def test_reading_takes_no_right_to_write(log, tmp_path):
     place = tmp_path / "shown"
     place.mkdir()
     w = Writer(tmp_path / "running", "--readings", 100000, "--rate", 300)
-    time.sleep(0.8)
+    assert wait_for(lambda: rows_in(tmp_path / "running/vitals.db", "reading") > 50, 20)
     for name in ("vitals.db", "vitals.db-wal"):
         shutil.copy(tmp_path / "running" / name, place / name)
     shutil.copy(log[0], place / "ended.db")
@@ -505,7 +498,7 @@ def test_fhir(log):
 
 def test_backup_of_a_running_log(tmp_path):
     w = Writer(tmp_path / "a", "--readings", 100000, "--rate", 1000)
-    time.sleep(0.8)
+    assert wait_for(lambda: rows_in(tmp_path / "a/vitals.db", "reading") > 100, 20)
     out = ctl("log", "backup", "--log", tmp_path / "a/vitals.db", "--out", tmp_path / "copy.db")
     assert "copied and verified" in out and verify(tmp_path / "copy.db")["ok"]
     ctl("log", "backup", "--log", tmp_path / "a/vitals.db", "--out", tmp_path / "copy.db", status=1)
