@@ -15,7 +15,14 @@ enum vs_link_kind {
 	VS_LINK_SERIAL, /* serial: */
 	VS_LINK_RTU,    /* rtu: Modbus RTU on a serial line; several devices may share it */
 	VS_LINK_TCP,    /* tcp: Modbus TCP, or the raw bytes of a serial device server */
+	VS_LINK_UDP,    /* udp: datagrams, of plugins that say so (udp_port) */
 };
+
+/* host and port say where it is; path and line otherwise. */
+static inline bool vs_link_is_network(enum vs_link_kind k)
+{
+	return k == VS_LINK_TCP || k == VS_LINK_UDP;
+}
 
 struct vs_device_config {
 	char id[VS_ID_CAP];
@@ -23,8 +30,8 @@ struct vs_device_config {
 	enum vs_link_kind link;
 	char path[256];       /* SERIAL, RTU: device node */
 	struct vs_line line;  /* SERIAL, RTU: plugin defaults filled in */
-	char host[256];       /* TCP: name or address */
-	uint16_t port;        /* TCP */
+	char host[256];       /* TCP, UDP: name or address */
+	uint16_t port;        /* TCP, UDP */
 	bool rtu_over_tcp;    /* TCP: RTU frames with CRC in the stream (`framing: rtu`) */
 
 	struct vs_plugin_setting *options; /* ends with a NULL name; NULL: none */

@@ -90,62 +90,76 @@ static void take_port(struct vs_reader *l, const struct raw_line *raw, vs_place 
 			     ret->line.data_bits);
 }
 
-static void take_tcp(struct vs_reader *l, const struct raw_tcp *raw, vs_place at, bool modbus,
-		     struct vs_device_config *ret)
+/* usual_port 0: there is none. */
+static void take_network(struct vs_reader *l, const struct raw_tcp *raw, vs_place at, bool modbus, uint16_t usual_port,
+			 struct vs_device_config *ret)
 {
 	if (raw->host && raw->host[strcspn(raw->host, " \t\n/")])
 		vs_yaml_find(l->y, vs_yaml_key(l->y, at, "host"),
 			     "`host` is \"%s\"; it must be a name or an address alone, like 192.0.2.10", raw->host);
 	if (raw->host)
 		snprintf(ret->host, sizeof ret->host, "%s", raw->host);
-	if (!raw->port && !modbus && vs_yaml_key(l->y, at, "port") == at)
+	if (!raw->port && !usual_port && vs_yaml_key(l->y, at, "port") == at)
 		vs_yaml_find(l->y, at, "`port` is missing; only Modbus has a usual one (502)");
 	if (raw->framing && !modbus)
 		vs_yaml_find(l->y, vs_yaml_key(l->y, at, "framing"), "`framing` is for plugin modbus: remove it");
-	ret->port = raw->port ? *raw->port : MODBUS_PORT;
+	ret->port = raw->port ? *raw->port : usual_port;
 	ret->rtu_over_tcp = raw->framing && *raw->framing;
 }
 
-/* Which of the three keys stand in the file, also with a wrong value. */
-static unsigned links_given(struct vs_reader *l, vs_place at, const char *names[3])
+/* Which of the keys stand in the file, also with a wrong value. */
+static unsigned links_given(struct vs_reader *l, vs_place at, const char *names[4])
 {
-	static const char *const all[] = { "serial", "rtu", "tcp" };
+	static const char *const all[] = { "serial", "rtu", "tcp", "udp" };
 	unsigned n = 0;
-	for (unsigned i = 0; i < 3; i++)
+	for (unsigned i = 0; i < 4; i++)
 		if (vs_yaml_key(l->y, at, all[i]) != at)
 			names[n++] = all[i];
 	return n;
 }
 
-static bool link_fits(struct vs_reader *l, const char *name, vs_place at, bool modbus)
+/* p NULL: modbus. */
+static bool link_fits(struct vs_reader *l, const char *name, vs_place at, const struct vs_plugin *p)
 {
-	if (modbus && !strcmp(name, "serial"))
+	if (!p && !strcmp(name, "serial"))
 		vs_yaml_find(l->y, vs_yaml_key(l->y, at, name),
 			     "plugin modbus talks over `rtu:` or `tcp:`; write rtu: in place of serial:");
-	else if (!modbus && !strcmp(name, "rtu"))
+	else if (p && p->udp_port && strcmp(name, "udp") != 0)
+		vs_yaml_find(l->y, vs_yaml_key(l->y, at, name), "plugin %s sends datagrams; write udp: in place of %s:",
+			     p->name, name);
+	else if (p && !strcmp(name, "rtu"))
 		vs_yaml_find(l->y, vs_yaml_key(l->y, at, name),
 			     "`rtu:` is for plugin modbus; write serial: in place of rtu:");
+	else if ((!p || !p->udp_port) && !strcmp(name, "udp"))
+		vs_yaml_find(l->y, vs_yaml_key(l->y, at, name),
+			     "plugin %s does not talk over datagrams; write tcp: in place of udp:", p ? p->name : MODBUS);
 	else
 		return true;
 	return false;
 }
 
-static void take_link(struct vs_reader *l, const struct raw_device *raw, vs_place at, bool modbus,
+static void take_link(struct vs_reader *l, const struct raw_device *raw, vs_place at, const struct vs_plugin *p,
 		      struct vs_device_config *ret)
 {
-	const char *names[3] = { 0 }, *wanted = modbus ? "`tcp:` or `rtu:`" : "`serial:` or `tcp:`";
+	const char *names[4] = { 0 };
+	const char *wanted = !p ? "`tcp:` or `rtu:`" : p->udp_port ? "`udp:`" : "`serial:` or `tcp:`";
 	unsigned n = links_given(l, at, names);
 	if (!n)
 		vs_yaml_find(l->y, at, "the device has no connection; it must have %s", wanted);
 	for (unsigned i = 1; i < n; i++)
 		vs_yaml_find(l->y, vs_yaml_key(l->y, at, names[i]),
 			     "`%s` beside `%s`; a device has one connection, so keep one of them", names[i], names[0]);
-	if (!n || !link_fits(l, names[0], at, modbus))
+	if (!n || !link_fits(l, names[0], at, p))
 		return;
 	vs_place link = vs_yaml_key(l->y, at, names[0]);
-	ret->link = *names[0] == 's' ? VS_LINK_SERIAL : *names[0] == 'r' ? VS_LINK_RTU : VS_LINK_TCP;
+	ret->link = *names[0] == 's'   ? VS_LINK_SERIAL
+		    : *names[0] == 'r' ? VS_LINK_RTU
+		    : *names[0] == 'u' ? VS_LINK_UDP
+				       : VS_LINK_TCP;
 	if (ret->link == VS_LINK_TCP && raw->tcp)
-		take_tcp(l, raw->tcp, link, modbus, ret);
+		take_network(l, raw->tcp, link, !p, p ? 0 : MODBUS_PORT, ret);
+	if (ret->link == VS_LINK_UDP && raw->udp)
+		take_network(l, raw->udp, link, false, p->udp_port, ret);
 	if (ret->link == VS_LINK_SERIAL && raw->serial)
 		take_port(l, raw->serial, link, ret);
 	if (ret->link == VS_LINK_RTU && raw->rtu)
@@ -278,7 +292,7 @@ static void take_modbus(struct vs_reader *l, const struct raw_device *raw, vs_pl
 		vs_yaml_find(l->y, vs_yaml_key(l->y, at, "options"), "plugin modbus has no options: remove them");
 	take_map(l, raw, at, ret);
 	take_polling(l->y, &raw->polling, at, ret);
-	take_link(l, raw, at, true, ret);
+	take_link(l, raw, at, NULL, ret);
 	take_unit(l->y, raw->polling.unit, at, rtu || ret->rtu_over_tcp ? 247 : 255, ret);
 }
 
@@ -365,7 +379,7 @@ static void take_plugin(struct vs_reader *l, const struct raw_device *raw, vs_pl
 {
 	ret->line = p->line;
 	take_polling(l->y, &raw->polling, at, ret);
-	take_link(l, raw, at, false, ret);
+	take_link(l, raw, at, p, ret);
 	take_options(l, p, at, ret);
 	try_options(l, p, at, ret);
 	only_modbus(l, at, p);
@@ -417,9 +431,10 @@ void vs_device_read(struct vs_reader *l, const struct raw_device *raw, vs_place 
 
 static bool same_link(const struct vs_device_config *a, const struct vs_device_config *b)
 {
-	if ((a->link == VS_LINK_TCP) != (b->link == VS_LINK_TCP))
+	bool network = vs_link_is_network(a->link);
+	if (network != vs_link_is_network(b->link) || (network && a->link != b->link))
 		return false;
-	if (a->link == VS_LINK_TCP)
+	if (network)
 		return *a->host && a->port == b->port && !strcasecmp(a->host, b->host);
 	return *a->path && !strcmp(a->path, b->path);
 }
@@ -452,14 +467,15 @@ static void check_pair(struct vs_reader *l, const struct vs_device_config *a, co
 		       bool same_chair, vs_place at)
 {
 	bool both_modbus = !strcmp(a->plugin, MODBUS) && !strcmp(b->plugin, MODBUS);
-	const char *key = b->link == VS_LINK_TCP ? "tcp" : b->link == VS_LINK_RTU ? "rtu" : "serial";
+	static const char *const keys[] = { "serial", "rtu", "tcp", "udp" }; /* enum vs_link_kind */
+	const char *key = keys[b->link];
 	vs_place link = vs_yaml_key(l->y, at, key);
 	if (!same_link(a, b))
 		return;
 	if (!both_modbus || a->link != b->link)
-		vs_yaml_find(l->y, vs_yaml_key(l->y, link, b->link == VS_LINK_TCP ? "host" : "path"),
+		vs_yaml_find(l->y, vs_yaml_key(l->y, link, vs_link_is_network(b->link) ? "host" : "path"),
 			     "%s is in use by device \"%s\" (line %u) already; only Modbus devices may share a line",
-			     b->link == VS_LINK_TCP ? b->host : b->path, a->id, a->line_no);
+			     vs_link_is_network(b->link) ? b->host : b->path, a->id, a->line_no);
 	else if (b->link == VS_LINK_RTU && !same_line(&a->line, &b->line))
 		vs_yaml_find(
 			l->y, link,

@@ -50,6 +50,11 @@ static const cyaml_schema_field_t tcp_fields[] = {
 	VS_ENUM("framing", 0, struct raw_tcp, framing, framings),
 	VS_END,
 };
+static const cyaml_schema_field_t udp_fields[] = {
+	VS_STRING("host", VS_REQUIRED, struct raw_tcp, host, 253),
+	VS_UINT("port", 0, struct raw_tcp, port, 1, 65535),
+	VS_END,
+};
 
 static const cyaml_schema_value_t metric_entry = {
 	CYAML_VALUE_ENUM(CYAML_FLAG_STRICT, int, metrics, CYAML_ARRAY_LEN(metrics))
@@ -96,6 +101,7 @@ static const cyaml_schema_field_t device_fields[] = {
 	VS_MAPPING("serial", 0, struct raw_device, serial, line_fields),
 	VS_MAPPING("rtu", 0, struct raw_device, rtu, line_fields),
 	VS_MAPPING("tcp", 0, struct raw_device, tcp, tcp_fields),
+	VS_MAPPING("udp", 0, struct raw_device, udp, udp_fields),
 	VS_FREE_FORM("options"),
 	POLLING_FIELDS(struct raw_device),
 	VS_STRING("profile", 0, struct raw_device, profile, 255),

@@ -14,7 +14,7 @@ struct raw_line { /* serial:, rtu:, and the line of a profile */
 struct raw_tcp {
 	char *host;
 	uint16_t *port;
-	int *framing; /* true: RTU frames */
+	int *framing; /* true: RTU frames; tcp: alone */
 };
 
 struct raw_register {
@@ -41,7 +41,7 @@ struct raw_polling {
 struct raw_device {
 	char *id, *plugin;
 	struct raw_line *serial, *rtu;
-	struct raw_tcp *tcp;
+	struct raw_tcp *tcp, *udp;
 	struct raw_polling polling;
 	char *profile;
 	struct raw_register *registers, *new_reading;

@@ -617,8 +617,8 @@ static void settle(struct vs_acquire *a, struct vs_polled *p, const struct vs_de
 
 int vs_bus_join(struct vs_acquire *a, struct vs_device *d, const struct vs_device_config *cfg)
 {
-	const struct vs_link_spec spec = { cfg->link, cfg->link == VS_LINK_TCP ? cfg->host : cfg->path,
-					   cfg->link == VS_LINK_TCP ? cfg->port : 0, cfg->line };
+	const struct vs_link_spec spec = { cfg->link, vs_link_is_network(cfg->link) ? cfg->host : cfg->path,
+					   vs_link_is_network(cfg->link) ? cfg->port : 0, cfg->line };
 	enum vs_framing framing = cfg->link == VS_LINK_TCP && !cfg->rtu_over_tcp ? VS_FRAMING_TCP : VS_FRAMING_RTU;
 	struct vs_polled *p = &d->polled;
 	size_t size = offsetof(struct vs_register_map, reg) + cfg->map->len * sizeof(struct vs_register);

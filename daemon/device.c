@@ -65,7 +65,7 @@ void vs_acquire_close(struct vs_acquire *a)
 
 static int begin(struct vs_acquire *a, struct vs_device *d, const struct vs_device_config *cfg)
 {
-	if (cfg->link != VS_LINK_TCP && !vs_line_is_possible(&cfg->line))
+	if (!vs_link_is_network(cfg->link) && !vs_line_is_possible(&cfg->line))
 		return -EINVAL;
 	if (strcmp(cfg->plugin, "modbus") == 0)
 		return cfg->map ? vs_bus_join(a, d, cfg) : -EINVAL;

@@ -30,13 +30,13 @@ static void pause_then_open(struct vs_link *l)
 static void describe(const struct vs_link *l, const char *what, int error, char *buf, size_t cap)
 {
 	char where[300];
-	if (l->spec.kind == VS_LINK_TCP)
+	if (vs_link_is_network(l->spec.kind))
 		snprintf(where, sizeof where, "%s port %u", l->place, l->spec.port);
 	else
 		snprintf(where, sizeof where, "%s", l->place);
 	if (error == -ENOTTY)
 		snprintf(buf, cap, "%s %s: not a serial line", what, where);
-	else if (error == -ENOENT && l->spec.kind != VS_LINK_TCP)
+	else if (error == -ENOENT && !vs_link_is_network(l->spec.kind))
 		snprintf(buf, cap, "%s %s: it is not there; is the adapter plugged in?", what, where);
 	else
 		snprintf(buf, cap, "%s %s: %s", what, where, uv_strerror(error));
@@ -57,7 +57,7 @@ void vs_link_was_lost(struct vs_link *l, int error)
 	char why[400];
 	let_go(l);
 	pause_then_open(l);
-	if (error == UV_EOF || (l->spec.kind != VS_LINK_TCP && error == -EIO))
+	if (error == UV_EOF || (!vs_link_is_network(l->spec.kind) && error == -EIO))
 		snprintf(why, sizeof why, "%s was closed by the other side", l->place);
 	else
 		describe(l, "lost", error, why, sizeof why);
@@ -112,7 +112,9 @@ int vs_link_open(uv_loop_t *loop, const struct vs_link_spec *spec, const struct 
 	l->loop = loop;
 	l->ops = ops;
 	l->ctx = ctx;
-	l->kind = spec->kind == VS_LINK_TCP ? &vs_link_tcp : &vs_link_serial;
+	l->kind = spec->kind == VS_LINK_TCP   ? &vs_link_tcp
+		  : spec->kind == VS_LINK_UDP ? &vs_link_udp
+					      : &vs_link_serial;
 	l->spec = *spec;
 	l->spec.place = l->place = place;
 	l->pause_ms = VS_LINK_PAUSE_MIN_MS;

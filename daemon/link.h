@@ -3,7 +3,7 @@
  *	pause --timer--> opening --> up --> lost --> pause ...
  *	                    '--failed--> pause (longer each time)
  *
- * TCP (names are resolved in the thread pool), serial lines (termios) and RTU lines (set up by libmodbus) look the same
+ * TCP and UDP (names are resolved in the thread pool), serial lines (termios) and RTU lines (set up by libmodbus) look the same
  * from above.  Nothing blocks.  The pause before opening again grows from a tenth of a second to three seconds, with
  * some spread so that a thousand monitors behind one switch do not come back at the same instant; together with
  * the three seconds that a connection may take to open that is less than the ten after which a value counts as stale.

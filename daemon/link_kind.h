@@ -1,4 +1,4 @@
-/* Inside of links: what link.c shares with the kinds of links, link_tcp.c and link_serial.c. */
+/* Inside of links: what link.c shares with the kinds of links, link_net.c and link_serial.c. */
 #pragma once
 #include "daemon/link.h"
 
@@ -9,6 +9,7 @@ struct vs_conn {
 	union {
 		uv_handle_t handle;
 		uv_tcp_t tcp;
+		uv_udp_t udp;
 		uv_poll_t poll;
 	};
 	uv_connect_t connect;
@@ -24,7 +25,7 @@ struct vs_link_kind_ops {
 	/* Lets go of descriptor and handle; the handle's close callback frees c. */
 	void (*close)(struct vs_conn *c);
 };
-extern const struct vs_link_kind_ops vs_link_tcp, vs_link_serial;
+extern const struct vs_link_kind_ops vs_link_tcp, vs_link_udp, vs_link_serial;
 
 struct vs_resolve;
 
@@ -39,7 +40,7 @@ struct vs_link {
 	enum { VS_LINK_PAUSE, VS_LINK_OPENING, VS_LINK_UP, VS_LINK_CLOSED } state;
 	uint32_t pause_ms;
 	struct vs_conn *conn;
-	/* TCP: the address that is in use or was used last, and the question for it that is open */
+	/* TCP, UDP: the address that is in use or was used last, and the question for it that is open */
 	struct vs_resolve *resolve;
 	struct sockaddr_in6 address; /* or sockaddr_in: sin6_family tells; AF_UNSPEC: not known */
 	bool numeric;                /* place is an address and needs no question */

@@ -195,8 +195,8 @@ static void release(struct vs_stream *s)
 int vs_stream_begin(struct vs_acquire *a, struct vs_device *d, const struct vs_device_config *cfg)
 {
 	struct vs_stream *s = &d->stream;
-	const struct vs_link_spec spec = { cfg->link, cfg->link == VS_LINK_TCP ? cfg->host : cfg->path,
-					   cfg->link == VS_LINK_TCP ? cfg->port : 0, cfg->line };
+	const struct vs_link_spec spec = { cfg->link, vs_link_is_network(cfg->link) ? cfg->host : cfg->path,
+					   vs_link_is_network(cfg->link) ? cfg->port : 0, cfg->line };
 	s->feed = calloc(1, sizeof *s->feed);
 	s->state = calloc(1, s->plugin->state_size ? s->plugin->state_size : 1);
 	int r = s->feed && s->state ? copy_options(s, cfg->options) : -ENOMEM;

@@ -108,5 +108,7 @@ const char *vs_plugin_fault(const struct vs_plugin *p)
 		return "it does not say which metrics it reports";
 	if (!p->silence_ms)
 		return "it does not say after which silence the device is lost";
+	if (!p->line.baud == !p->udp_port)
+		return "it wants either a line with a speed or a port for datagrams";
 	return NULL;
 }

@@ -19,11 +19,13 @@ static const char *maturity(const struct vs_plugin *p)
 	return p->maturity == VS_RECORDED ? "recorded" : "documented";
 }
 
-/* "9600 8N1", or "tcp or rtu" where it is no plain serial line; buf holds at least 24. */
+/* "9600 8N1", or "udp 24105"; buf holds at least 24. */
 static const char *link_text(const struct vs_plugin *p, char *buf)
 {
-	if (!p->line.baud)
-		return strcpy(buf, "tcp or rtu");
+	if (p->udp_port) {
+		sprintf(buf, "udp %u", p->udp_port);
+		return buf;
+	}
 	sprintf(buf, "%u %u%c%u", p->line.baud, p->line.data_bits, p->line.parity, p->line.stop_bits);
 	return buf;
 }

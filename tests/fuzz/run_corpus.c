@@ -1,6 +1,7 @@
-/* The fuzz target as a test: every vector of a plugin, and deterministic damage of each.
+/* The fuzz target as a test: every vector of a plugin, every input that fuzzing has found, and deterministic damage of each.
  *
- *	run-corpus PLUGIN VECTORS.json [DIRECTORY]     (with a directory: also writes the vectors there as seeds) */
+ *	run-corpus PLUGIN VECTORS.json [FOUND.hex] */
+#include "tests/fuzz/hexlines.h"
 #include "tests/fuzz/vectors.h"
 
 #include <stdlib.h>
@@ -36,45 +37,48 @@ static void damage(uint8_t *buf, size_t *len, const uint8_t *other, size_t other
 	}
 }
 
-static void write_seed(const char *dir, size_t i, const uint8_t *buf, size_t len)
+static uint64_t random_state = 20260711;
+static size_t runs;
+
+/* The input, and damaged ones of it. */
+static void try(const uint8_t *input, size_t len, const json_t *vectors, unsigned damages)
 {
-	char path[512];
-	snprintf(path, sizeof path, "%s/%zu", dir, i);
-	FILE *f = fopen(path, "wb");
-	if (f && fwrite(buf, 1, len, f) == len && fclose(f) == 0)
-		return;
-	perror(path);
-	exit(1);
+	static uint8_t buf[2 * SEED_MAX + 1], other[SEED_MAX];
+	LLVMFuzzerTestOneInput(input, len);
+	for (size_t k = 0; len > 1 && k < damages; k++, runs++) {
+		size_t n = len;
+		memcpy(buf, input, len);
+		buf[0] = (uint8_t)seed_random(&random_state);
+		do {
+			size_t i = seed_random(&random_state) % json_array_size(vectors);
+			damage(buf, &n, other, seed_bytes(vectors, i, other), &random_state);
+		} while (n > 1 && seed_random(&random_state) % 2);
+		LLVMFuzzerTestOneInput(buf, n);
+	}
 }
 
 int main(int argc, char **argv)
 {
-	static uint8_t seed[SEED_MAX + 1], buf[2 * SEED_MAX + 1], other[SEED_MAX];
+	static uint8_t input[SEED_MAX + 1];
 	json_error_t error;
 	json_t *vectors = argc >= 3 ? json_load_file(argv[2], 0, &error) : NULL;
-	uint64_t random = 20260711;
-	size_t count = json_array_size(vectors), runs = 0;
-	if (!count)
+	FILE *kept = argc > 3 ? fopen(argv[3], "r") : NULL;
+	size_t count = json_array_size(vectors), found = 0, len;
+	if (!count || (argc > 3 && !kept))
 		return 1;
 	setenv("VS_FUZZ_PLUGIN", argv[1], 1);
 	for (size_t i = 0; i < count; i++) {
-		size_t len = seed_bytes(vectors, i, seed + 1) + 1;
-		seed[0] = (uint8_t)i;
-		LLVMFuzzerTestOneInput(seed, len);
-		if (argc > 3)
-			write_seed(argv[3], i, seed, len);
-		for (size_t k = 0; len > 1 && k < DAMAGES; k++, runs++) {
-			size_t n = len;
-			memcpy(buf, seed, len);
-			buf[0] = (uint8_t)seed_random(&random);
-			do {
-				damage(buf, &n, other, seed_bytes(vectors, seed_random(&random) % count, other),
-				       &random);
-			} while (n > 1 && seed_random(&random) % 2);
-			LLVMFuzzerTestOneInput(buf, n);
-		}
+		len = seed_bytes(vectors, i, input + 1) + 1;
+		input[0] = (uint8_t)i;
+		try(input, len, vectors, DAMAGES);
 	}
-	printf("%s: %zu vectors, %zu damaged ones\n", argv[1], count, runs);
+	while (kept && (len = next_hex_line(kept, input, sizeof input))) {
+		try(input, len, vectors, DAMAGES / 10);
+		found++;
+	}
+	if (kept)
+		fclose(kept);
+	printf("%s: %zu vectors, %zu inputs that fuzzing found, %zu damaged ones\n", argv[1], count, found, runs);
 	json_decref(vectors);
 	return 0;
 }

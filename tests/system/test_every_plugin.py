@@ -18,7 +18,7 @@ ENGINE_FLAGS = {"suspect"}  # the alarm engine's doubt, not the device's
 
 def plugins():
     out = subprocess.run([VITALSCTL, "plugins", "--json"], capture_output=True, text=True, timeout=30, check=True).stdout
-    return {p["name"]: p for p in map(json.loads, out.splitlines()) if p["link"] != "tcp or rtu" and p["name"] != "modbus"}
+    return {p["name"]: p for p in map(json.loads, out.splitlines()) if not p["link"].startswith("udp") and p["name"] != "modbus"}
 
 
 PLUGINS = plugins()

@@ -17,6 +17,7 @@ extern const struct vs_embedded vs_profile_files[];
 #define MODBUS CHAIR "      - id: bp\n        plugin: modbus\n        tcp: { host: 192.0.2.10 }\n"
 #define REGISTER MODBUS "        registers:\n          - "
 #define OXIMETER CHAIR "      - id: oxi\n        plugin: nonin-df2\n        serial: { path: /dev/ttyS0 }\n"
+#define LAN CHAIR "      - id: m1\n        plugin: philips-intellivue-lan\n"
 #define RTU(id, path, more)                                                                                            \
 	"      - id: " id "\n        plugin: modbus\n        rtu: { path: " path " }\n" more                           \
 	"        registers: [ { metric: spo2, table: input, address: 0 } ]\n"
@@ -211,6 +212,19 @@ static void the_hash_is_that_of_the_files(void **state)
 	vs_config_free(c);
 }
 
+static void datagrams_have_the_plugin_s_port(void **state)
+{
+	(void)state;
+	struct vs_config *c = load(LAN "        udp: { host: 192.0.2.20 }\n");
+	const struct vs_device_config *d = c->chairs[0].devices;
+	assert_true(d->link == VS_LINK_UDP && d->port == 24105);
+	assert_string_equal(d->host, "192.0.2.20");
+	vs_config_free(c);
+	c = load(LAN "        udp: { host: monitor-3, port: 4105 }\n");
+	assert_int_equal(c->chairs[0].devices[0].port, 4105);
+	vs_config_free(c);
+}
+
 static void a_reload_sees_what_changed(void **state)
 {
 	(void)state;
@@ -367,6 +381,14 @@ static const struct {
 	{ MODBUS "        profile: dfrobot-sen0344\n        options: { a: b }\n", 11, "modbus has no options",
 	  "options of modbus" },
 	{ MODBUS, 7, "it must have `registers:` or `profile: NAME`", "no registers" },
+	{ LAN "        serial: { path: /dev/ttyS0 }\n", 9, "write udp: in place of serial:", "a line for datagrams" },
+	{ LAN "        tcp: { host: h, port: 1 }\n", 9, "write udp: in place of tcp:", "a stream for datagrams" },
+	{ LAN "        udp: { host: h, framing: rtu }\n", 9, "framing", "a key of tcp" },
+	{ LAN, 7, "it must have `udp:`", "no connection" },
+	{ CHAIR "      - id: oxi\n        plugin: nonin-df2\n        udp: { host: h }\n", 9, "write tcp: in place of udp:",
+	  "datagrams for a line" },
+	{ LAN "        udp: { host: h }\n      - id: m2\n        plugin: philips-intellivue-lan\n        udp: { host: H }\n",
+	  12, "in use by device", "one monitor twice" },
 	{ MODBUS "        registers: []\n", 10, "`registers` has 0 entries", "an empty map" },
 	{ MODBUS "        profile: dfrobot-sen344\n", 10, "did you mean \"dfrobot-sen0344\"?", "an unknown profile" },
 	{ MODBUS "        profile: ./nowhere.yaml\n", 10, "nowhere.yaml: cannot be read", "no such profile file" },
@@ -627,6 +649,7 @@ int main(void)
 		cmocka_unit_test(every_profile_that_ships_is_good),
 		cmocka_unit_test(equal_maps_are_kept_once),
 		cmocka_unit_test(the_hash_is_that_of_the_files),
+		cmocka_unit_test(datagrams_have_the_plugin_s_port),
 		cmocka_unit_test(a_reload_sees_what_changed),
 		cmocka_unit_test(every_wrong_file_is_refused_at_its_line),
 		cmocka_unit_test(ten_things_wrong_are_found_in_one_run),

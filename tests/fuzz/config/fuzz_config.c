@@ -53,8 +53,8 @@ static void check_config(const struct vs_config *c)
 		MUST(*c->chairs[i].id && c->chairs[i].set && c->chairs[i].n_devices);
 		for (unsigned k = 0; k < c->chairs[i].n_devices; k++) {
 			const struct vs_device_config *d = &c->chairs[i].devices[k];
-			bool tcp = d->link == VS_LINK_TCP;
-			MUST(*d->id && *d->plugin && (tcp ? *d->host && d->port : *d->path == '/' && d->line.baud));
+			bool network = vs_link_is_network(d->link);
+			MUST(*d->id && *d->plugin && (network ? *d->host && d->port : *d->path == '/' && d->line.baud));
 			if (!strcmp(d->plugin, "modbus"))
 				check_map(d->map);
 		}

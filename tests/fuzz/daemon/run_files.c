@@ -1,11 +1,13 @@
-/* A fuzz target as a test: every file of a folder, and deterministic damage of each.
+/* A fuzz target as a test: every file of a folder, every input that fuzzing has found, and deterministic damage of each.
  *
- *	run-files FOLDER */
+ *	run-files FOLDER [FOUND.hex] */
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "tests/fuzz/hexlines.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -53,29 +55,41 @@ static size_t read_file(const char *folder, const char *name, uint8_t *buf)
 	return len;
 }
 
+static void try(const uint8_t *input, size_t len, int damages)
+{
+	static uint8_t buf[LONGEST];
+	LLVMFuzzerTestOneInput(input, len);
+	for (int i = 0; i < damages; i++) {
+		size_t n = len;
+		memcpy(buf, input, len);
+		do
+			damage(buf, &n);
+		while (random_below(3));
+		LLVMFuzzerTestOneInput(buf, n);
+	}
+}
+
 int main(int argc, char **argv)
 {
-	static uint8_t seed[LONGEST], buf[LONGEST];
-	DIR *d = argc == 2 ? opendir(argv[1]) : NULL;
-	unsigned files = 0;
+	static uint8_t input[LONGEST];
+	DIR *d = argc >= 2 ? opendir(argv[1]) : NULL;
+	FILE *kept = argc > 2 ? fopen(argv[2], "r") : NULL;
+	unsigned files = 0, found = 0;
+	size_t len;
 	struct dirent *e;
 	while (d && (e = readdir(d))) {
-		size_t len = e->d_name[0] == '.' ? 0 : read_file(argv[1], e->d_name, seed);
+		len = e->d_name[0] == '.' ? 0 : read_file(argv[1], e->d_name, input);
 		if (len == 0)
 			continue;
 		files++;
-		LLVMFuzzerTestOneInput(seed, len);
-		for (int i = 0; i < DAMAGES; i++) {
-			size_t n = len;
-			memcpy(buf, seed, len);
-			do
-				damage(buf, &n);
-			while (random_below(3));
-			LLVMFuzzerTestOneInput(buf, n);
-		}
+		try(input, len, DAMAGES);
 	}
 	if (d)
 		closedir(d);
-	printf("%u files, %u damaged ones\n", files, files * DAMAGES);
-	return files ? 0 : 1;
+	for (; kept && (len = next_hex_line(kept, input, sizeof input)); found++)
+		try(input, len, DAMAGES / 10);
+	if (kept)
+		fclose(kept);
+	printf("%u files, %u inputs that fuzzing found, each damaged %d or %d times\n", files, found, DAMAGES, DAMAGES / 10);
+	return files && (argc < 3 || kept) ? 0 : 1;
 }

@@ -1,4 +1,5 @@
-/* Links over TCP: Modbus TCP, gateways, and serial device servers.
+/* Links over the network.  TCP: Modbus TCP, gateways, and serial device servers.  UDP: monitors that send datagrams; such
+ * a link is up as soon as the address is known, and only silence tells that nobody is there.
  *
  *	numeric address:  connect ------------------------------> up
  *	name:             resolve (thread pool) --> connect ----> up
@@ -67,12 +68,32 @@ static void on_connect(uv_connect_t *req, int status)
 		vs_link_is_now_up(c->link);
 }
 
+/* A datagram is whole messages.  An error says that an earlier one of ours found nobody: that is silence. */
+static void on_datagram(uv_udp_t *u, ssize_t n, const uv_buf_t *buf, const struct sockaddr *from, unsigned flags)
+{
+	(void)from;
+	if (n > 0 && !(flags & UV_UDP_PARTIAL))
+		vs_link_got(u->data, (const uint8_t *)buf->base, (size_t)n);
+}
+
+/* Connected: the kernel then drops what others send. */
+static int exchange_with(struct vs_link *l)
+{
+	int r = uv_udp_connect(&l->conn->udp, (const struct sockaddr *)&l->address);
+	if (r == 0)
+		r = uv_udp_recv_start(&l->conn->udp, on_alloc, on_datagram);
+	if (r == 0)
+		vs_link_is_now_up(l);
+	return r;
+}
+
 static int connect_to(struct vs_link *l)
 {
 	struct vs_conn *c = calloc(1, sizeof *c);
+	bool udp = l->spec.kind == VS_LINK_UDP;
 	if (!c)
 		return -ENOMEM;
-	int r = uv_tcp_init(l->loop, &c->tcp);
+	int r = udp ? uv_udp_init(l->loop, &c->udp) : uv_tcp_init(l->loop, &c->tcp);
 	if (r < 0) {
 		free(c);
 		return r;
@@ -81,7 +102,7 @@ static int connect_to(struct vs_link *l)
 	c->connect.data = c;
 	c->link = l;
 	l->conn = c;
-	return uv_tcp_connect(&c->connect, &c->tcp, (const struct sockaddr *)&l->address, on_connect);
+	return udp ? exchange_with(l) : uv_tcp_connect(&c->connect, &c->tcp, (const struct sockaddr *)&l->address, on_connect);
 }
 
 static void take_address(struct vs_link *l, const struct addrinfo *list)
@@ -140,7 +161,7 @@ static int resolve(struct vs_link *l)
 	return 0;
 }
 
-static int tcp_open(struct vs_link *l)
+static int net_open(struct vs_link *l)
 {
 	if (l->address.sin6_family != AF_UNSPEC ||
 	    uv_ip4_addr(l->place, l->spec.port, (struct sockaddr_in *)&l->address) == 0 ||
@@ -157,9 +178,17 @@ static int tcp_send(struct vs_conn *c, const uint8_t *bytes, size_t len)
 	return n < 0 ? n : (size_t)n < len ? -EAGAIN : 0;
 }
 
-static void tcp_close(struct vs_conn *c)
+static int udp_send(struct vs_conn *c, const uint8_t *bytes, size_t len)
+{
+	const uv_buf_t buf = { .base = (char *)(uintptr_t)bytes, .len = (unsigned)len };
+	int n = uv_udp_try_send(&c->udp, &buf, 1, NULL);
+	return n < 0 ? n : 0;
+}
+
+static void net_close(struct vs_conn *c)
 {
 	uv_close(&c->handle, on_closed);
 }
 
-const struct vs_link_kind_ops vs_link_tcp = { .open = tcp_open, .send = tcp_send, .close = tcp_close };
+const struct vs_link_kind_ops vs_link_tcp = { .open = net_open, .send = tcp_send, .close = net_close };
+const struct vs_link_kind_ops vs_link_udp = { .open = net_open, .send = udp_send, .close = net_close };
