@@ -87,8 +87,11 @@ static void when(struct pack *p, uint64_t *v)
 	u64(p, v);
 	if (!p->from || !*v || *v == UINT64_MAX)
 		return;
-	int64_t t = (int64_t)*v + p->shift;
-	*v = t > 0 ? (uint64_t)t : 1;
+	int64_t t;
+	if (*v > INT64_MAX || __builtin_add_overflow((int64_t)*v, p->shift, &t))
+		p->failed = true;
+	else
+		*v = t > 0 ? (uint64_t)t : 1;
 }
 
 static void wall(struct pack *p, int64_t *v)
@@ -160,8 +163,8 @@ static void standing(struct pack *p, struct vs_standing *a)
 	u8(p, &a->source);
 	flag(p, &a->called);
 	name(p, a->by, sizeof a->by);
-	if (a->rule >= VS_RULES_MAX || a->priority >= VS_PRIORITY_COUNT || a->life >= VS_LIFE_COUNT ||
-	    a->change >= VS_CHANGE_COUNT || !a->number)
+	if (a->rule >= VS_RULES_MAX || a->priority >= VS_PRIORITY_COUNT || a->source > VS_METRIC_NONE || a->life == VS_LIFE_IDLE ||
+	    a->life >= VS_LIFE_LATCHED_ACKED || a->change >= VS_CHANGE_COUNT || !a->number)
 		p->failed = true;
 }
 
@@ -239,6 +242,8 @@ static void put_names(struct pack *p, struct names *n)
 	u8(p, &n->n_devices);
 	if (n->n_rules > VS_RULES_MAX || n->n_devices > VS_ENGINE_DEVICES)
 		p->failed = true;
+	if (p->failed)
+		n->n_rules = n->n_devices = 0;
 	for (unsigned i = 0; i < n->n_rules && !p->failed; i++)
 		name(p, n->rule[i], VS_RULE_ID_CAP);
 	for (unsigned i = 0; i < n->n_devices && !p->failed; i++)
@@ -318,12 +323,25 @@ static unsigned device_now(const struct vs_engine *e, const struct names *n, uns
 }
 
 /* How long nobody watched: by the monotonic clock if it went on, else by the wall clock. */
-static int64_t away_ms(uint64_t then_ms, uint64_t now_ms, int64_t then_wall, int64_t now_wall)
+static int64_t away_ms(int64_t then_ms, int64_t now_ms, int64_t then_wall, int64_t now_wall)
 {
-	int64_t by_wall = now_wall - then_wall, by_clock = (int64_t)(now_ms - then_ms);
-	if (now_ms >= then_ms && by_clock - by_wall < 5000 && by_wall - by_clock < 5000)
+	int64_t by_wall, by_clock = now_ms - then_ms, apart;
+	if (__builtin_sub_overflow(now_wall, then_wall, &by_wall))
+		by_wall = 0; /* no clock: nothing is known */
+	if (by_clock >= 0 && !__builtin_sub_overflow(by_clock, by_wall, &apart) && apart < 5000 && apart > -5000)
 		return by_clock;
 	return by_wall > 0 ? by_wall : 0;
+}
+
+/* What is added to an old monotonic time to have the new one. */
+static int64_t shift_of(struct pack *p, uint64_t then_ms, uint64_t now_ms, int64_t then_wall, int64_t now_wall)
+{
+	int64_t shift = 0;
+	if (then_ms > INT64_MAX || now_ms > INT64_MAX ||
+	    __builtin_sub_overflow((int64_t)now_ms - (int64_t)then_ms,
+		    away_ms((int64_t)then_ms, (int64_t)now_ms, then_wall, now_wall), &shift))
+		p->failed = true;
+	return shift;
 }
 
 /* Cuff readings from before the clock began have no age any more. */
@@ -401,6 +419,7 @@ static void read_devices(struct pack *p, struct vs_engine *e, const struct names
 		e->track[ch].device = (uint8_t)device_now(e, n, e->track[ch].device);
 	for (unsigned i = 0; i < e->n_cuffs; i++)
 		e->cuffs[i].device = (uint8_t)device_now(e, n, e->cuffs[i].device);
+	e->suspect.device = (uint8_t)device_now(e, n, e->suspect.device);
 }
 
 static void read_alarms(struct pack *p, struct vs_engine *e, const struct names *n)
@@ -433,7 +452,7 @@ static int read_saved(struct pack *p, struct vs_engine *fresh, struct names *n, 
 		return -EINVAL;
 	u64(p, &then_ms);
 	wall(p, &then_wall);
-	p->shift = (int64_t)fresh->now_ms - away_ms(then_ms, fresh->now_ms, then_wall, wall_ms) - (int64_t)then_ms;
+	p->shift = shift_of(p, then_ms, fresh->now_ms, then_wall, wall_ms);
 	put_names(p, n);
 	session(p, fresh);
 	readings(p, fresh);

@@ -128,18 +128,23 @@ static int read_header(struct vs_csv *c)
 	return c->t_column < 0 ? wrong(c, "the column t_s (seconds) is missing") : 0;
 }
 
-int vs_csv_open(struct vs_csv *c, const char *file)
+int vs_csv_begin(struct vs_csv *c, FILE *from, const char *file)
 {
-	*c = (struct vs_csv){ .file = file, .t_column = -1, .command_column = -1 };
-	c->from = strcmp(file, "-") == 0 ? stdin : fopen(file, "re");
-	if (!c->from) {
-		fprintf(stderr, "%s: %s\n", file, strerror(errno));
-		return -EINVAL;
-	}
+	*c = (struct vs_csv){ .from = from, .file = file, .t_column = -1, .command_column = -1 };
 	int r = read_header(c);
 	if (r < 0)
 		vs_csv_close(c);
 	return r;
+}
+
+int vs_csv_open(struct vs_csv *c, const char *file)
+{
+	FILE *from = strcmp(file, "-") == 0 ? stdin : fopen(file, "re");
+	if (from)
+		return vs_csv_begin(c, from, file);
+	*c = (struct vs_csv){ .file = file };
+	fprintf(stderr, "%s: %s\n", file, strerror(errno));
+	return -EINVAL;
 }
 
 static bool number(const char *s, double *ret)

@@ -30,6 +30,8 @@ struct vs_csv_row {
 
 /* Opens FILE ("-": standard input) and reads the header.  0, or -EINVAL: why on stderr, as FILE:LINE: text. */
 int vs_csv_open(struct vs_csv *c, const char *file);
+/* The same of what is open already; c owns it from now on. */
+int vs_csv_begin(struct vs_csv *c, FILE *from, const char *file);
 /* The next row.  1, 0: there is none, -EINVAL: why on stderr. */
 int vs_csv_next(struct vs_csv *c, struct vs_csv_row *ret);
 void vs_csv_close(struct vs_csv *c);
