@@ -61,7 +61,7 @@ struct vs_chair_config {
 	char id[VS_ID_CAP];
 	char limits[64]; /* name of a limit set ... */
 	const struct vs_limit_set *set; /* ... and the set itself; lives as long as the configuration */
-	struct vs_annunciator_config annunciator; /* its own, else the station's */
+	const struct vs_annunciator_config *annunciator; /* its own, else the station's; lives as long as the configuration */
 	unsigned n_devices;
 	struct vs_device_config *devices;
 	unsigned line_no;

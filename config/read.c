@@ -206,9 +206,13 @@ static void take_set(struct vs_reader *l, const char *name, vs_place at, struct 
 		     vs_word_list(names, list, sizeof list));
 }
 
-static void take_annunciator(struct vs_reader *l, const struct raw_annunciator *raw, vs_place at,
-			     struct vs_annunciator_config *ret)
+static const struct vs_annunciator_config no_annunciator = { .alsa = false };
+
+static const struct vs_annunciator_config *take_annunciator(struct vs_reader *l, const struct raw_annunciator *raw, vs_place at)
 {
+	struct vs_annunciator_config *ret = vs_arena_take(l->arena, 1, sizeof *ret);
+	if (!ret)
+		return &no_annunciator;
 	ret->alsa = raw->audio && *raw->audio;
 	snprintf(ret->device, sizeof ret->device, "%s", raw->device ? raw->device : "default");
 	if (raw->device && !ret->alsa)
@@ -218,15 +222,16 @@ static void take_annunciator(struct vs_reader *l, const struct raw_annunciator *
 			     "`command` is \"%s\"; it must be the absolute path of one program, like /usr/local/bin/lights", raw->command);
 	if (raw->command)
 		snprintf(ret->command, sizeof ret->command, "%s", raw->command);
+	return ret;
 }
 
 static void take_chairs(struct vs_reader *l, const struct raw_config *raw)
 {
 	struct vs_config *c = l->config;
 	vs_place list = vs_yaml_key(l->y, l->top, "chairs");
-	struct vs_annunciator_config for_all = { .alsa = false }, *station = &for_all;
+	const struct vs_annunciator_config *station = &no_annunciator;
 	if (raw->annunciator)
-		take_annunciator(l, raw->annunciator, vs_yaml_key(l->y, l->top, "annunciator"), station);
+		station = take_annunciator(l, raw->annunciator, vs_yaml_key(l->y, l->top, "annunciator"));
 	c->chairs = vs_arena_take(l->arena, raw->chairs_count, sizeof *c->chairs);
 	c->n_chairs = c->chairs ? raw->chairs_count : 0;
 	for (unsigned i = 0; i < c->n_chairs; i++) {
@@ -234,10 +239,10 @@ static void take_chairs(struct vs_reader *l, const struct raw_config *raw)
 		vs_place place = vs_yaml_item(l->y, list, i);
 		chair->line_no = vs_yaml_line(l->y, place);
 		take_id(l, raw->chairs[i].id, place, chair->id);
+		chair->annunciator = station;
 		if (raw->chairs[i].annunciator)
-			take_annunciator(l, raw->chairs[i].annunciator, vs_yaml_key(l->y, place, "annunciator"), &chair->annunciator);
-		else
-			chair->annunciator = *station;
+			chair->annunciator = take_annunciator(l, raw->chairs[i].annunciator,
+							      vs_yaml_key(l->y, place, "annunciator"));
 		if (raw->chairs[i].limits)
 			take_set(l, raw->chairs[i].limits, place, chair);
 		for (unsigned k = 0; k < i && *chair->id; k++)

@@ -335,7 +335,7 @@ static void device_start(struct vs_chair_device *d)
 static void annunciate(struct vs_chair *c, const struct vs_annunciator_config *cfg)
 {
 	vs_annunciator_close(c->annunciator);
-	c->annunciator_config = *cfg;
+	c->annunciator_config = cfg;
 	if (vs_annunciator_open(c->daemon->loop, c->id, cfg, &c->annunciator) < 0)
 		vs_say(VS_SAY_ERROR, "%s: no memory for its annunciator: nothing sounds at the chair", c->id);
 }
@@ -368,7 +368,7 @@ struct vs_chair *vs_chair_create(struct vs_daemon *d, const struct vs_chair_conf
 	vs_watch_init(&c->watch, &c->engine_config, d->session_data, vs_boottime_ms());
 	c->watch.self_test_known = true;
 	c->watch.self_test_ms = vs_boottime_ms();
-	annunciate(c, &cfg->annunciator);
+	annunciate(c, cfg->annunciator);
 	return c;
 }
 
@@ -458,8 +458,9 @@ int vs_chair_reconfigure(struct vs_chair *c, const struct vs_chair_config *cfg, 
 	c->n_devices = n;
 	snprintf(c->limits, sizeof c->limits, "%s", cfg->limits);
 	configure_engine(c, set);
-	if (!same_annunciator(&c->annunciator_config, &cfg->annunciator))
-		annunciate(c, &cfg->annunciator);
+	if (!same_annunciator(c->annunciator_config, cfg->annunciator))
+		annunciate(c, cfg->annunciator);
+	c->annunciator_config = cfg->annunciator;
 	vs_outbox_begin(c->daemon->outbox);
 	vs_watch_reconfigure(&c->watch, &c->engine_config, vs_boottime_ms(), vs_wall_ms(), &effects, on_event, c);
 	step_done(c, vs_boottime_ms(), vs_wall_ms());

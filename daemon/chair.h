@@ -34,7 +34,7 @@ struct vs_chair {
 	bool state_unkept;          /* said already */
 	bool state_behind;          /* it waits for the events before it, which wait for room */
 	struct vs_annunciator *annunciator; /* NULL: none is configured */
-	struct vs_annunciator_config annunciator_config;
+	const struct vs_annunciator_config *annunciator_config; /* in the daemon's configuration */
 	struct vs_engine_config engine_config;
 	struct vs_watch watch;
 };

@@ -26,10 +26,10 @@
  * Pages of 64 KiB, so that the layout is the same wherever the kernel's pages are up to that size. */
 
 #define PAGE (64u << 10)
-#define SIDE_BYTES (16 * PAGE)
+#define SIDE_BYTES (8 * PAGE)
 #define SIDE_AT (PAGE * (1 + VS_READER_COUNT))
 #define DATA_AT (SIDE_AT + SIDE_BYTES)
-#define VERSION 2
+#define VERSION 3
 static const char magic[8] = "vscustod";
 
 enum lane { RING, SIDE };
@@ -723,7 +723,7 @@ int vs_custody_next(struct vs_custody_reader *r, struct vs_custody_record *ret)
 /* What a reader has behind it need not count as this process's memory; the file keeps it. */
 static void drop_behind(struct vs_custody_reader *r, uint64_t cursor)
 {
-	const uint64_t chunk = 4 * (uint64_t)PAGE;
+	const uint64_t chunk = 2 * (uint64_t)PAGE;
 	for (; r->map.bytes > chunk && cursor - r->dropped >= chunk; r->dropped += chunk) {
 		size_t from = r->dropped % r->map.bytes / PAGE * PAGE;
 		size_t len = from + chunk > r->map.bytes ? r->map.bytes - from : chunk;

@@ -21,6 +21,13 @@
 
 struct vs_chair;
 
+/* The numbers of a chair that a new configuration took away: if it comes back in this epoch, it goes on counting. */
+struct vs_retired {
+	struct vs_retired *next;
+	char id[VS_ID_CAP];
+	uint64_t seq[VS_KIND_COUNT];
+};
+
 struct vs_daemon {
 	uv_loop_t *loop;
 	struct vs_config *config;
@@ -35,6 +42,7 @@ struct vs_daemon {
 	const struct vs_peer *peer; /* whose request is being carried out; NULL: nobody's */
 	unsigned n_chairs;
 	struct vs_chair **chairs;
+	struct vs_retired *retired;
 
 	uint64_t epoch;
 	uint64_t next_alarm;   /* shared by all chairs: the number of the next alarm */

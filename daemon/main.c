@@ -340,6 +340,11 @@ static int run(struct vs_config *config, struct vs_limit_sets *sets, struct vs_s
 	uv_run(d.loop, UV_RUN_DEFAULT);
 	vs_custody_close(d.custody);
 	free(d.chairs);
+	while (d.retired) {
+		struct vs_retired *first = d.retired;
+		d.retired = first->next;
+		free(first);
+	}
 	if (uv_loop_close(d.loop) < 0)
 		vs_say(VS_SAY_WARNING, "ended with handles still open; please report this");
 	vs_limits_free(d.sets);

@@ -70,6 +70,39 @@ static int read_all(struct vs_daemon *d, struct vs_config **config, struct vs_li
 	return r;
 }
 
+static struct vs_retired **retired_place(struct vs_daemon *d, const char *id)
+{
+	struct vs_retired **r = &d->retired;
+	while (*r && strcmp((*r)->id, id) != 0)
+		r = &(*r)->next;
+	return r;
+}
+
+static void retire(struct vs_daemon *d, struct vs_chair *c)
+{
+	struct vs_retired *r = malloc(sizeof *r);
+	if (!r)
+		abort(); /* the service is started again, with the new configuration and a new epoch */
+	memcpy(r->id, c->id, sizeof r->id);
+	memcpy(r->seq, c->seq, sizeof r->seq);
+	r->next = d->retired;
+	d->retired = r;
+	vs_chair_close(c);
+}
+
+/* A number is never used for another message, also not by a chair that was away. */
+static struct vs_chair *create(struct vs_daemon *d, const struct vs_chair_config *cfg, const struct vs_limit_set *set)
+{
+	struct vs_chair *c = vs_chair_create(d, cfg, set);
+	struct vs_retired **place = retired_place(d, cfg->id), *r = *place;
+	if (c && r) {
+		memcpy(c->seq, r->seq, sizeof c->seq);
+		*place = r->next;
+		free(r);
+	}
+	return c;
+}
+
 int vs_daemon_reload(struct vs_daemon *d)
 {
 	struct vs_config *config = NULL;
@@ -86,7 +119,7 @@ int vs_daemon_reload(struct vs_daemon *d)
 	keep_fixed(d->config, config);
 	for (unsigned i = 0; i < d->n_chairs; i++)
 		if (!config_of(config, d->chairs[i]->id))
-			vs_chair_close(d->chairs[i]);
+			retire(d, d->chairs[i]);
 	unsigned n = 0;
 	for (unsigned i = 0; i < config->n_chairs; i++) {
 		const struct vs_chair_config *cfg = &config->chairs[i];
@@ -95,7 +128,7 @@ int vs_daemon_reload(struct vs_daemon *d)
 		if (c) {
 			c->watch.data = data;
 			r = vs_chair_reconfigure(c, cfg, set);
-		} else if ((c = vs_chair_create(d, cfg, set))) {
+		} else if ((c = create(d, cfg, set))) {
 			vs_chair_start(c, NULL, 0, VS_BLIND_NOT);
 		}
 		if (c)

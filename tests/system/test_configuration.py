@@ -85,6 +85,7 @@ def test_reload_refuses_the_wrong_and_keeps_what_did_not_change(daemon, monitor)
     d = daemon([chair(monitor)]).start()
     s = d.subscribe()
     s.wait("vitals", device="bp")
+    s.wait("vitals", device="oximeter")
     good = d.config.read_text()
     connecting = len(s.bodies("device", chair="chair-1"))
 
@@ -102,6 +103,29 @@ def test_reload_refuses_the_wrong_and_keeps_what_did_not_change(daemon, monitor)
     assert len(s.bodies("device", chair="chair-1")) == connecting  # its connections were not touched
 
 
+def test_a_chair_that_goes_and_comes_back_goes_on_counting(daemon, monitor):
+    """A number stands for one message only: what repeats one would be left out of the record."""
+    d = daemon([chair(monitor), chair(monitor, "chair-2")]).start()
+    s = d.subscribe()
+    s.wait("vitals", chair="chair-2", device="bp")
+    both = d.config.read_text()
+    config = json.loads(both)
+    config["chairs"].pop()
+    d.config.write_text(json.dumps(config))
+    d.process.send_signal(signal.SIGHUP)
+    assert wait_for(lambda: len(d.ask({"op": "snapshot"})["chairs"]) == 1)
+    gone = len(s.bodies("vitals", chair="chair-2"))
+    d.config.write_text(both)
+    d.process.send_signal(signal.SIGHUP)
+    assert wait_for(lambda: len(s.bodies("vitals", chair="chair-2")) > gone + 3)
+    assert d.stop() == 0
+    heard = [b for _, b in s.messages() if b["chair"] == "chair-2" and b["kind"] != "alive"]
+    numbers = [(b["kind"], b["seq"]) for b in heard]
+    assert len(set(numbers)) == len(numbers)
+    rows = {(r["kind"], r["seq"]): json.loads(r["body"]) for r in d.sql("select * from audit_event where chair = 'chair-2'")}
+    assert all(rows[b["kind"], b["seq"]] == b for b in heard)
+
+
 def test_every_event_fits_the_schema(daemon, monitor):
     schema = json.loads((ROOT / "schema/event.schema.json").read_text())
     d = daemon([chair(monitor)]).start()
@@ -116,6 +140,8 @@ def test_every_event_fits_the_schema(daemon, monitor):
     d.ctl("session", "start", "--chair", "chair-1", "--patient", "p-1", "--protocol", "P2", "--weight", "70", "--operator", "anna")
     d.ctl("entry", "--chair", "chair-1", "pain", "4", "--note", "lower back", "--operator", "anna")
     s.wait("alive", seconds=5)
+    d.config.write_text(d.config.read_text().replace('"poll": "', '"poll": "1'))  # other devices: they come online anew
+    d.process.send_signal(signal.SIGHUP)
     wait_for(lambda: not {"vitals", "alarm", "session", "entry", "device", "alive"} - {b["kind"] for _, b in s.messages()}, 5)
     messages = s.messages()
     validator = jsonschema.Draft202012Validator(schema)

@@ -457,7 +457,7 @@ static void a_step_cut_at_any_byte_is_not_there(void **state)
 	assert_true(next >= kept + 2);
 	uint8_t *after = image_of_file(&len), *mixed = malloc(len);
 	vs_custody_close(c);
-	const size_t data = 19 * 65536; /* the writer's page, two readers', 16 of the side lane */
+	const size_t data = 11 * 65536; /* the writer's page, two readers', 8 of the side lane */
 	int journal = dup(STDERR_FILENO), null = open("/dev/null", O_WRONLY);
 	dup2(null, STDERR_FILENO); /* it says every time that something was dropped */
 	size_t first = data, last = len;
