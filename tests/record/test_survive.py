@@ -17,7 +17,7 @@ import time
 import pytest
 
 from powerloss import Disk, read_trace
-from record import BUILD, CTL, WRITER, Writer, asan, key_of, recorded, sql, verify
+from record import BUILD, CTL, WRITER, Writer, asan, key_of, recorded, sql, verify, wait_for
 
 KILLS = int(os.environ.get("RECORD_KILLS", "60"))
 EVERY = int(os.environ.get("RECORD_EVERY", "23"))
@@ -64,14 +64,16 @@ def test_kill_9_at_any_instant_loses_nothing_that_was_published(tmp_path):
     published = {}
     for n in range(KILLS):
         w = Writer(tmp_path, "--readings", 100000, "--chairs", 3, "--rate", 4000)
-        time.sleep(dice.choice([dice.uniform(0, 0.08), dice.uniform(0.05, 0.4)]))
+        if n % 3:  # since it is there; else it may not be yet
+            assert wait_for(lambda: os.fstat(w.said.fileno()).st_size, 60)
+        time.sleep(dice.uniform(0, 0.25))
         for m in w.kill():
             assert published.setdefault(key_of(m), m) == m, "a number was used for two messages"
         if n % 20 == 19:
             verdict = verify(tmp_path / "vitals.db")
             assert verdict["ok"], (n, verdict["findings"])
     rows, _ = go_on(tmp_path, list(published.values()))
-    assert len({k[0] for k in rows}) > KILLS // 3, "too few lived long enough to tell anything"
+    assert len({k[0] for k in rows}) > KILLS // 2, "each that said a word has an epoch of its own"
     verdict = verify(tmp_path / "vitals.db")
     assert any("did not end in order" in n["what"] for n in verdict["notes"])
     figures(f"{KILLS} kills, {len(published)} messages published, 0 missing; {verdict['rows']} rows and "

@@ -4,6 +4,7 @@ The simulated patient's pressure rises sixty times as fast as a person's; people
 is killed and started again in between.
 """
 import json
+import sqlite3
 import subprocess
 import time
 import xml.etree.ElementTree
@@ -111,6 +112,41 @@ def test_other_limits_are_found_out(night, tmp_path):
     p = replay("--log", log, "--session", session, "--diff", "--json", *with_limits)
     found = [json.loads(line) for line in p.stdout.splitlines()]
     assert p.returncode == 1 and {f["difference"] for f in found} <= {"missing", "extra", "other_numbers"} and found
+
+
+ONE = "event = (SELECT event FROM event WHERE kind = 'alarm' AND json_extract('{' || body || '}', '$.change') = '%s' AND" \
+      " json_extract('{' || body || '}', '$.rule') LIKE '%s' ORDER BY event LIMIT 1)"
+RAISED, CLEARED = ONE % ("raised", "sbp-%"), ONE % ("cleared", "%")
+
+
+@pytest.mark.parametrize("what, script, told", [
+    ("an alarm that was raised is taken out", f"DELETE FROM alarm WHERE {RAISED}; DELETE FROM event WHERE {RAISED}", {"extra"}),
+    ("its end is taken out", f"DELETE FROM event WHERE {CLEARED}", {"extra"}),
+    ("one that never was is put in", "INSERT INTO event(origin, kind, seq, at_ms, session, operator, alarm, body) SELECT origin, kind,"
+     f" seq + 1000, at_ms + 700, session, operator, 'a-009999', replace(body, '\"sbp-', '\"hr-') FROM event WHERE {RAISED}", {"missing"}),
+    ("it is said to have come later", f"UPDATE event SET at_ms = at_ms + 2000 WHERE {RAISED}", {"missing", "extra"}),
+    ("it is said to have been of another urgency", "UPDATE event SET body = replace(replace(replace(body, 'y\":\"low', 'y\":\"HIGH'),"
+     f" 'y\":\"medium', 'y\":\"low'), 'HIGH', 'high') WHERE {RAISED}", {"missing", "extra"}),
+    ("another number", f"UPDATE event SET body = replace(body, '\"value\":1', '\"value\":2') WHERE {RAISED}", {"other_numbers"}),
+    ("another limit", f"UPDATE event SET body = replace(body, '\"limit\":1', '\"limit\":2') WHERE {RAISED}", {"other_numbers"}),
+    ("pressures that are no reason for an alarm", "UPDATE reading SET v1 = 120 WHERE v1 > 140 AND shape IN (SELECT id / 32 FROM"
+     " shape_metric WHERE metric = 'nibp_sys' AND place = 1)", {"missing"}),
+])
+def test_what_does_not_follow_from_the_readings_is_a_finding(night, tmp_path, what, script, told):
+    """Whoever changed it, or whatever went wrong in the daemon at the time: the log's alarms are not those of its readings."""
+    log, session, _ = night
+    source, copy = sqlite3.connect(f"file:{log}?mode=ro", uri=True), sqlite3.connect(tmp_path / "log.db", isolation_level=None)
+    source.backup(copy)
+    source.close()
+    for (name,) in copy.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'").fetchall():
+        copy.execute(f"DROP TRIGGER {name}")
+    before = copy.total_changes
+    copy.executescript(script)
+    assert copy.total_changes > before
+    copy.close()
+    p = replay("--log", tmp_path / "log.db", "--session", session, "--diff", "--json")
+    found = [json.loads(line) for line in p.stdout.splitlines()]
+    assert p.returncode == 1 and told <= {f["difference"] for f in found}, (what, p.stdout)
 
 
 @pytest.mark.parametrize("words, code, why", [
