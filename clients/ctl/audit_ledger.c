@@ -120,13 +120,13 @@ static const char paused_sql[] =
 	"SELECT at_ms, until FROM (SELECT at_ms, json_extract('{' || body || '}', '$.phase') AS phase,"
 	" lead(at_ms, 1, :until) OVER (ORDER BY event) AS until FROM event WHERE session = :session AND kind = 'session')"
 	" WHERE phase = 'paused'";
-/* From the last record of the chair before a start to its first reading after it. */
+/* From the last record of the chair before a start to its first reading after it, which may begin or end outside the session. */
 static const char restarts_sql[] =
 	"SELECT coalesce((SELECT max(u.start_ms + (SELECT r.t FROM reading r WHERE r.id BETWEEN u.run * 8192 AND u.run * 8192 +"
 	" 8191 ORDER BY r.id DESC LIMIT 1)) FROM run u JOIN origin o USING(origin) WHERE o.chair = :chair AND o.epoch < p.epoch"
 	" AND u.start_ms BETWEEN p.started_ms - 86400000 AND p.started_ms), p.started_ms),"
 	" coalesce((SELECT min(u.start_ms) FROM run u JOIN origin o USING(origin) WHERE o.chair = :chair AND o.epoch = p.epoch),"
-	" p.started_ms) FROM epoch p WHERE p.started_ms BETWEEN :since AND :until";
+	" p.started_ms) FROM epoch p WHERE p.started_ms BETWEEN :since - 86400000 AND :until + 86400000";
 
 static void reading(struct ledger *g, sqlite3_stmt *st)
 {
