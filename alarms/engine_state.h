@@ -70,6 +70,7 @@ struct vs_engine {
 	} watch;
 	int64_t wall_ms;
 	uint8_t phase;
+	bool unsettled;            /* alarms came back from a restart, maybe without those that covered them */
 	uint64_t phase_ms;
 	struct vs_baseline baseline;
 	uint64_t paused_ms;        /* audio paused until */

@@ -504,6 +504,7 @@ int vs_engine_restore(struct vs_engine *e, const uint8_t *buf, size_t len, int64
 	give_time(&fresh, fresh.now_ms);
 	vs_limits_work_out(&fresh);
 	vs_watch_work_out(&fresh);
+	fresh.unsettled = true;
 	fresh.wake_ms = fresh.now_ms + 1; /* whatever became due meanwhile is said at once */
 	*e = fresh;
 	return 0;

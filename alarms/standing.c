@@ -466,10 +466,10 @@ static void announce(struct vs_turn *t, struct vs_standing *a)
 
 void vs_settle(struct vs_turn *t)
 {
-	if (!t->dirty)
-		return;
-	t->dirty = false;
 	struct vs_engine *e = t->e;
+	if (!t->dirty && !e->unsettled)
+		return;
+	t->dirty = e->unsettled = false;
 	bool below[VS_ENGINE_ALARMS];
 	for (unsigned i = 0; i < VS_ENGINE_ALARMS; i++)
 		below[i] = e->alarms[i].number && holds(e, &e->alarms[i]) && covered(e, &e->alarms[i]);

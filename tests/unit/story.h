@@ -36,6 +36,8 @@ struct story_run {
 	struct story_second *seconds; /* STORY_SECONDS of them */
 	unsigned end;
 	bool requests;
+	void (*hear)(const struct story_run *r, const struct vs_effect *f); /* also told of each effect; NULL: nobody */
+	void (*look)(struct story_run *r, unsigned t); /* at the end of each second; NULL: nobody */
 	char said[16384];
 	size_t len;
 };
@@ -110,6 +112,8 @@ static void story_said(struct story_run *r)
 	for (unsigned i = 0; i < r->effects.len; i++) {
 		const struct vs_effect *f = &r->effects.at[i];
 		double t = (double)(f->at_ms - STORY_EPOCH) / 1000;
+		if (r->hear)
+			r->hear(r, f);
 		size_t room = sizeof r->said - r->len;
 		if (f->kind == VS_EFFECT_ALARM)
 			r->len += (size_t)snprintf(r->said + r->len, room, "%s%g %s %s %s%s", r->len ? "; " : "", t,
@@ -191,6 +195,8 @@ static void story_second(struct story_run *r, unsigned t)
 	if (!s->silent)
 		story_step(r, &st, STORY_EPOCH + t * 1000ull);
 	story_commands(r, t, true);
+	if (r->look)
+		r->look(r, t);
 }
 
 /* "hr=70,nibp_sys=120" */

@@ -1,0 +1,528 @@
+/* Over a restart and under another configuration: what stood stands, with its number, and what was waited for comes at the
+ * time at which it would have come. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <errno.h>
+
+#include "tests/unit/story.h"
+
+#define B "hr=70,nibp_sys=120,nibp_dia=75,spo2=98" /* an ordinary patient */
+#define COUNT(a) (sizeof(a) / sizeof *(a))
+#define SECOND(t) (STORY_EPOCH + (t) * 1000ull)
+
+static struct vs_limit_sets *sets;
+static const struct vs_limit_set *adult;
+static uint8_t bytes[VS_ENGINE_SAVED_MAX];
+
+/* ---- stories with a restart ---- */
+
+static const struct saved {
+	const char *why, *phase, *baseline, *script;
+	unsigned at_s, away_s;
+	const char *said;
+} stories[] = {
+#include "tests/unit/engine_saved.def"
+};
+
+static const struct saved *told;
+
+static void restart(struct story_run *r, unsigned t)
+{
+	if (t != told->at_s)
+		return;
+	struct vs_stimulus time = { .kind = VS_ST_TIME };
+	story_step(r, &time, SECOND(t));
+	size_t len = vs_engine_save(&r->engine, (int64_t)SECOND(t), bytes, sizeof bytes);
+	assert_true(len > 0);
+	memset(&r->engine, 0x5a, sizeof r->engine);
+	vs_engine_init(&r->engine, &r->config, SECOND(t + told->away_s));
+	assert_int_equal(vs_engine_restore(&r->engine, bytes, len, (int64_t)SECOND(t + told->away_s)), 0);
+}
+
+static const char *without(char *text, const char *request)
+{
+	for (char *at = strstr(text, request); at; at = strstr(text, request)) {
+		char *from = at, *to = at + strlen(request);
+		while (from > text && from[-1] != ';')
+			from--;
+		from -= from > text;
+		to += *to == ';' && from == text ? 2 : 0;
+		memmove(from, to, strlen(to) + 1);
+	}
+	return text;
+}
+
+static void tell(void **state)
+{
+	static const char *const others[] = { "?note", "?nibp-repeat", "?nibp-interval", "?nibp-now" };
+	struct story_run *r = calloc(1, sizeof *r);
+	told = *state;
+	r->requests = true;
+	r->look = restart;
+	story_play(r, adult, told->phase, told->baseline, told->script);
+	for (unsigned i = 0; i < COUNT(others); i++)
+		without(r->said, others[i]);
+	if (strcmp(r->said, told->said) != 0)
+		print_error("%s\n  wanted: %s\n  said:   %s\n", told->why, told->said, r->said);
+	assert_string_equal(r->said, told->said);
+	free(r);
+}
+
+/* ---- an engine of one's own ---- */
+
+struct room {
+	struct vs_engine engine;
+	struct vs_engine_config config;
+	struct vs_effects out;
+	uint64_t next, now;
+	int64_t wall;
+	char said[2048];
+};
+
+static void listen(struct room *r)
+{
+	size_t len = strlen(r->said);
+	for (unsigned i = 0; i < r->out.len; i++) {
+		const struct vs_effect *f = &r->out.at[i];
+		if (f->kind == VS_EFFECT_ALARM)
+			len += (size_t)snprintf(r->said + len, sizeof r->said - len, "%s%s %s", len ? "; " : "",
+				f->u.alarm.rule->id, vs_change_name(f->u.alarm.change));
+		if (len >= sizeof r->said)
+			len = sizeof r->said - 1;
+	}
+}
+
+static struct room *open_room(unsigned n_devices, uint64_t now)
+{
+	struct room *r = calloc(1, sizeof *r);
+	r->next = 1;
+	r->now = now;
+	r->wall = STORY_EPOCH;
+	r->config = (struct vs_engine_config){ .set = adult, .n_devices = n_devices, .next_alarm = &r->next,
+		.devices = { { .id = "monitor" }, { .id = "oximeter" }, { .id = "pump", .quiet_ms = 3600000 } } };
+	vs_engine_init(&r->engine, &r->config, now);
+	return r;
+}
+
+static void step(struct room *r, struct vs_stimulus s)
+{
+	s.at_ms = r->now;
+	s.wall_ms = r->wall;
+	s.operator = "anna";
+	s.reason = "said so";
+	vs_engine_step(&r->engine, &s, &r->out);
+	listen(r);
+}
+
+static void wait(struct room *r, uint64_t ms)
+{
+	r->now += ms;
+	r->wall += (int64_t)ms;
+}
+
+static void phase(struct room *r, enum vs_phase p)
+{
+	step(r, (struct vs_stimulus){ .kind = VS_ST_PHASE, .phase = p });
+}
+
+static void value(struct room *r, unsigned device, enum vs_metric m, double v)
+{
+	struct vs_reading reading = { .len = 0 };
+	if (!isnan(v))
+		vs_reading_add(&reading, m, v, 0);
+	step(r, (struct vs_stimulus){ .kind = VS_ST_READING, .reading = &reading, .device = device });
+}
+
+static void cuff(struct room *r, unsigned device, double sys, double dia, enum vs_newness newness)
+{
+	struct vs_reading reading = { .len = 0 };
+	vs_reading_add(&reading, VS_NIBP_SYS, sys, 0);
+	vs_reading_add(&reading, VS_NIBP_DIA, dia, 0);
+	step(r, (struct vs_stimulus){ .kind = VS_ST_READING, .reading = &reading, .device = device, .nibp = newness });
+}
+
+static void heard(struct room *r, const char *wanted)
+{
+	if (strcmp(r->said, wanted) != 0)
+		print_error("wanted: %s\nsaid:   %s\n", wanted, r->said);
+	assert_string_equal(r->said, wanted);
+	r->said[0] = '\0';
+}
+
+static size_t save(struct room *r)
+{
+	step(r, (struct vs_stimulus){ .kind = VS_ST_TIME });
+	size_t len = vs_engine_save(&r->engine, r->wall, bytes, sizeof bytes);
+	assert_true(len > 0);
+	return len;
+}
+
+static void come_back(struct room *r, size_t len)
+{
+	vs_engine_init(&r->engine, &r->config, r->now);
+	assert_int_equal(vs_engine_restore(&r->engine, bytes, len, r->wall), 0);
+}
+
+/* ---- restarts that a story cannot tell ---- */
+
+/* After a reboot the monotonic clock is small; the wall clock says how long nobody watched. */
+static void over_a_reboot(void **state)
+{
+	static const struct {
+		uint64_t then_ms, now_ms, wall_away_ms;
+		unsigned due_ms; /* after the return: when the second person is called (60 s after it was raised) */
+		const char *why;
+	} rows[] = {
+		{ 5000000, 5030000, 30000, 20000, "one boot: both clocks went on" },
+		{ 5000000, 5030000, 34999, 20000, "one boot: the wall clock was set a little; the monotonic one counts" },
+		{ 5000000, 5030000, 25001, 20000, "one boot: the wall clock was set back a little" },
+		{ 5000000, 5030000, 35000, 15000, "five seconds apart: not the same boot; the wall clock counts" },
+		{ 5000000, 5030000, 25000, 25000, "five seconds apart, the other way" },
+		{ 5000000, 100000, 30000, 20000, "a reboot: the monotonic clock began anew" },
+		{ 5000000, 100000, 0, 50000, "a reboot, and the wall clock stood still" },
+		{ 5000000, 100000, UINT64_MAX - 9999, 50000, "a reboot, and the wall clock was set back by 10 s" },
+		{ 5000000, 1000, 30000, 59001, "nothing is older than the new clock" },
+		{ 5000000, 4999999, 30000, 20000, "a reboot: a millisecond less is less" },
+		{ 5000000, 5000000, 0, 50000, "at once" },
+	};
+	(void)state;
+	for (unsigned i = 0; i < COUNT(rows); i++) {
+		struct room *r = open_room(1, rows[i].then_ms - 10000);
+		phase(r, VS_PHASE_INFUSION);
+		cuff(r, 0, 182, 85, VS_NIBP_NEW);
+		wait(r, 10000);
+		size_t len = save(r);
+		r->now = rows[i].now_ms;
+		r->wall += (int64_t)rows[i].wall_away_ms;
+		come_back(r, len);
+		uint64_t back = r->now;
+		bool called = false;
+		while (!called && r->now < back + 200000) {
+			step(r, (struct vs_stimulus){ .kind = VS_ST_TIME });
+			for (unsigned k = 0; k < r->out.len; k++)
+				called |= r->out.at[k].kind == VS_EFFECT_REQUEST && strcmp(r->out.at[k].u.request.request, "call-second") == 0;
+			if (!called)
+				wait(r, r->out.wake_at_ms - r->now);
+		}
+		if (r->now - back != rows[i].due_ms)
+			print_error("%s: %llu\n", rows[i].why, (unsigned long long)(r->now - back));
+		assert_int_equal(r->now - back, rows[i].due_ms);
+		free(r);
+	}
+}
+
+/* A cuff reading that lies before the beginning of the clock has no age: it counts no more. */
+static void readings_without_an_age(void **state)
+{
+	(void)state;
+	for (unsigned late = 0; late < 2; late++) {
+		struct room *r = open_room(1, 5000000);
+		phase(r, VS_PHASE_INFUSION);
+		cuff(r, 0, 120, 75, VS_NIBP_NEW);
+		wait(r, 5000);
+		cuff(r, 0, 121, 75, VS_NIBP_NEW);
+		wait(r, 5000);
+		size_t len = save(r);
+		r->wall += 1000;
+		r->now = late ? 20000 : 7000; /* 11 s and 6 s ago: before the clock began, and 1 s after */
+		come_back(r, len);
+		assert_int_equal(r->engine.n_cuffs, late ? 2 : 1);
+		assert_true(r->engine.cuffs[0].sys == (late ? 120 : 121));
+		free(r);
+	}
+}
+
+/* A cuff's values that the monitor showed before are no new reading after a restart either. */
+static void values_shown_before(void **state)
+{
+	(void)state;
+	struct room *r = open_room(2, 5000000);
+	phase(r, VS_PHASE_INFUSION);
+	cuff(r, 1, 182, 85, VS_NIBP_ON_CHANGE);
+	heard(r, "sbp-hi-crit raised; sbp-up superseded");
+	wait(r, 5000);
+	size_t len = save(r);
+	wait(r, 5000);
+	come_back(r, len);
+	cuff(r, 1, 182, 85, VS_NIBP_ON_CHANGE);
+	assert_int_equal(r->out.quality[0], VS_Q_OLD);
+	cuff(r, 0, 182, 85, VS_NIBP_ON_CHANGE); /* the other device never showed them */
+	assert_int_equal(r->out.quality[0], VS_Q_VALID);
+	free(r);
+}
+
+static void devices_change_places(void **state)
+{
+	(void)state;
+	struct room *r = open_room(2, 5000000);
+	phase(r, VS_PHASE_INFUSION);
+	value(r, 0, VS_HR, 70);
+	value(r, 1, VS_SPO2, 97);
+	cuff(r, 0, 120, 75, VS_NIBP_ON_CHANGE);
+	for (unsigned t = 0; t < 15; t++) {
+		wait(r, 1000);
+		value(r, 0, VS_HR, 70);
+	}
+	heard(r, "device-offline raised"); /* the oximeter */
+	size_t len = save(r);
+	r->config.devices[0].id = "oximeter";
+	r->config.devices[1].id = "monitor";
+	come_back(r, len);
+	unsigned iterator = 0;
+	struct vs_effect f;
+	assert_true(vs_engine_next_alarm(&r->engine, &iterator, &f));
+	assert_string_equal(f.u.alarm.device, "oximeter");
+	assert_false(vs_engine_next_alarm(&r->engine, &iterator, &f));
+	cuff(r, 1, 120, 75, VS_NIBP_ON_CHANGE);
+	assert_int_equal(r->out.quality[0], VS_Q_OLD);
+	value(r, 0, VS_SPO2, 97);
+	heard(r, "device-offline cleared");
+	free(r);
+}
+
+/* An alarm never just vanishes: what cannot be put back is told. */
+static void what_is_left_behind(void **state)
+{
+	static struct vs_limit_set fewer;
+	struct vs_left_behind gone[4];
+	(void)state;
+	struct room *r = open_room(2, 5000000);
+	phase(r, VS_PHASE_INFUSION);
+	value(r, 1, VS_SPO2, 97);
+	cuff(r, 0, 182, 85, VS_NIBP_NEW);
+	for (unsigned t = 0; t < 25; t++) {
+		wait(r, 1000);
+		value(r, 0, VS_HR, NAN);
+	}
+	heard(r, "sbp-hi-crit raised; sbp-up superseded; device-offline raised; device-offline escalated");
+	size_t len = save(r);
+	fewer = *adult;
+	fewer.rules[0] = adult->rules[adult->n_rules - 1]; /* sbp-hi-crit is out */
+	r->config.set = &fewer;
+	r->config.n_devices = 1; /* and so is the oximeter */
+	come_back(r, len);
+	assert_int_equal(vs_engine_left_behind(&r->engine, bytes, len, gone, 4), 2);
+	assert_true(gone[0].number == 1 && gone[1].number == 3);
+	assert_string_equal(gone[0].rule, "sbp-hi-crit");
+	assert_string_equal(gone[1].rule, "device-offline");
+	assert_int_equal(gone[0].priority, VS_PRIORITY_HIGH);
+	assert_int_equal(gone[1].priority, VS_PRIORITY_MEDIUM);
+	assert_true(gone[0].onset_wall_ms == STORY_EPOCH && gone[1].onset_wall_ms == STORY_EPOCH + 10000);
+	assert_int_equal(vs_engine_left_behind(&r->engine, bytes, len, gone, 1), 1);
+	assert_int_equal(vs_engine_left_behind(&r->engine, bytes, len, gone, 0), 0);
+	assert_int_equal(vs_engine_left_behind(&r->engine, bytes, 3, gone, 4), 0);
+	unsigned count[VS_PRIORITY_COUNT];
+	step(r, (struct vs_stimulus){ .kind = VS_ST_TIME });
+	heard(r, "sbp-up raised"); /* nothing covers it any more */
+	vs_engine_count(&r->engine, count);
+	assert_true(count[VS_PRIORITY_HIGH] == 0 && count[VS_PRIORITY_MEDIUM] == 0 && count[VS_PRIORITY_LOW] == 1);
+	free(r);
+}
+
+static void bytes_that_are_none(void **state)
+{
+	(void)state;
+	static uint8_t other[VS_ENGINE_SAVED_MAX];
+	struct room *r = open_room(2, 5000000);
+	phase(r, VS_PHASE_INFUSION);
+	cuff(r, 0, 182, 85, VS_NIBP_NEW);
+	struct vs_baseline b = { .len = 2, .at = { { VS_HR, 70 }, { VS_NIBP_SYS, 120 } } };
+	step(r, (struct vs_stimulus){ .kind = VS_ST_BASELINE, .baseline = &b });
+	size_t len = save(r);
+	for (size_t cap = 0; cap < len; cap++)
+		assert_int_equal(vs_engine_save(&r->engine, r->wall, other, cap), 0);
+	assert_int_equal(vs_engine_save(&r->engine, r->wall, other, len), len);
+	assert_memory_equal(bytes, other, len);
+	for (size_t cut = 0; cut < len; cut++) {
+		vs_engine_init(&r->engine, &r->config, r->now);
+		memcpy(other, &r->engine, sizeof r->engine);
+		assert_int_equal(vs_engine_restore(&r->engine, bytes, cut, r->wall), -EINVAL);
+		assert_memory_equal(other, &r->engine, sizeof r->engine); /* as after init */
+	}
+	assert_int_equal(vs_engine_restore(&r->engine, bytes, len + 1, r->wall), -EINVAL);
+	for (unsigned i = 0; i < 4; i++) {
+		bytes[i] ^= 1;
+		assert_int_equal(vs_engine_restore(&r->engine, bytes, len, r->wall), -EINVAL);
+		bytes[i] ^= 1;
+	}
+	for (size_t i = 0; i < len; i++) /* one byte wrong: refused or taken, never a crash */
+		for (unsigned bit = 0; bit < 8; bit++) {
+			bytes[i] ^= (uint8_t)(1 << bit);
+			vs_engine_init(&r->engine, &r->config, r->now);
+			if (vs_engine_restore(&r->engine, bytes, len, r->wall) == 0)
+				step(r, (struct vs_stimulus){ .kind = VS_ST_TIME });
+			bytes[i] ^= (uint8_t)(1 << bit);
+		}
+	free(r);
+}
+
+/* Saved again right after it came back, it is the same but for what got its time anew. */
+static void the_same_again(void **state)
+{
+	(void)state;
+	static uint8_t again[VS_ENGINE_SAVED_MAX];
+	struct room *r = open_room(1, 5000000);
+	phase(r, VS_PHASE_INFUSION);
+	cuff(r, 0, 182, 85, VS_NIBP_NEW);
+	step(r, (struct vs_stimulus){ .kind = VS_ST_ACK });
+	step(r, (struct vs_stimulus){ .kind = VS_ST_LIMIT, .rule = "hr-hi", .value = 130 });
+	step(r, (struct vs_stimulus){ .kind = VS_ST_INTERVAL, .for_ms = 180000 });
+	step(r, (struct vs_stimulus){ .kind = VS_ST_FAULT, .fault = VS_FAULT_CLOCK, .on = true, .value = 7 });
+	size_t len = save(r);
+	come_back(r, len);
+	assert_int_equal(vs_engine_nibp_interval_ms(&r->engine), 180000);
+	assert_int_equal(vs_engine_phase(&r->engine), VS_PHASE_INFUSION);
+	assert_int_equal(vs_engine_save(&r->engine, r->wall, again, sizeof again), len);
+	assert_memory_equal(bytes, again, len);
+	free(r);
+}
+
+/* ---- another configuration ---- */
+
+static void reconfigure(struct room *r, const struct vs_engine_config *config)
+{
+	vs_engine_reconfigure(&r->engine, config, r->now, r->wall, &r->out);
+	listen(r);
+}
+
+static void another_set(void **state)
+{
+	static struct vs_limit_set moved;
+	(void)state;
+	struct room *r = open_room(1, 5000000);
+	struct vs_baseline b = { .len = 1, .at = { { VS_NIBP_SYS, 120 } } };
+	step(r, (struct vs_stimulus){ .kind = VS_ST_BASELINE, .baseline = &b });
+	phase(r, VS_PHASE_INFUSION);
+	cuff(r, 0, 182, 112, VS_NIBP_NEW);
+	step(r, (struct vs_stimulus){ .kind = VS_ST_LIMIT, .rule = "hr-hi", .value = 130 });
+	heard(r, "sbp-hi-crit raised; dbp-hi-crit raised; sbp-up superseded");
+	/* the same rules the other way round, one of them gone, one of another kind, one with another limit */
+	moved = *adult;
+	for (unsigned i = 0; i < adult->n_rules; i++)
+		moved.rules[i] = adult->rules[adult->n_rules - 1 - i];
+	for (unsigned i = 0; i < moved.n_rules; i++) {
+		if (strcmp(moved.rules[i].id, "dbp-hi-crit") == 0)
+			moved.rules[i].metric = VS_NIBP_MAP;
+		if (strcmp(moved.rules[i].id, "sbp-up") == 0)
+			snprintf(moved.rules[i].id, VS_RULE_ID_CAP, "sbp-upp");
+		if (strcmp(moved.rules[i].id, "sbp-hi") == 0)
+			moved.rules[i].limit = vs_limit_plain(170);
+	}
+	struct vs_engine_config other = r->config;
+	other.set = &moved;
+	wait(r, 1000);
+	reconfigure(r, &other);
+	heard(r, "dbp-hi-crit latched; dbp-hi-crit cleared; sbp-up cleared"); /* nobody could end it any more */
+	assert_true(r->out.durable && r->out.wake_at_ms > r->now);
+	unsigned iterator = 0;
+	struct vs_effect f;
+	assert_true(vs_engine_next_alarm(&r->engine, &iterator, &f));
+	assert_true(f.u.alarm.number == 1 && strcmp(f.u.alarm.rule->id, "sbp-hi-crit") == 0);
+	assert_false(vs_engine_next_alarm(&r->engine, &iterator, &f));
+	const struct vs_rule *own = vs_rule_find(&moved, "hr-hi"), *hi = vs_rule_find(&moved, "sbp-hi");
+	assert_true(r->engine.rules[own - moved.rules].limit == 130); /* of this patient, wherever the rule stands now */
+	assert_true(r->engine.rules[hi - moved.rules].limit == 170);
+	wait(r, 5000);
+	cuff(r, 0, 160, 85, VS_NIBP_NEW);
+	heard(r, "sbp-hi-crit latched; sbp-upp raised");
+	reconfigure(r, &r->config); /* a latched alarm whose rule goes can be ended by nobody: it ends now */
+	heard(r, "sbp-upp cleared");
+	moved.n_rules = 1;
+	reconfigure(r, &other);
+	heard(r, "sbp-hi-crit cleared");
+	free(r);
+}
+
+static void a_rule_that_is_switched_off(void **state)
+{
+	static struct vs_limit_set off;
+	(void)state;
+	struct room *r = open_room(1, 5000000);
+	phase(r, VS_PHASE_INFUSION);
+	cuff(r, 0, 120, 112, VS_NIBP_NEW);
+	cuff(r, 0, 142, 80, VS_NIBP_NEW);
+	r->said[0] = '\0';
+	off = *adult;
+	for (unsigned i = 0; i < off.n_rules; i++)
+		off.rules[i].enabled = strcmp(off.rules[i].id, "sbp-up") != 0;
+	struct vs_engine_config other = r->config;
+	other.set = &off;
+	reconfigure(r, &other);
+	heard(r, "sbp-up cleared");
+	free(r);
+}
+
+static void other_devices(void **state)
+{
+	(void)state;
+	struct room *r = open_room(3, 5000000);
+	phase(r, VS_PHASE_INFUSION);
+	value(r, 1, VS_SPO2, 97);
+	for (unsigned t = 0; t < 12; t++) {
+		wait(r, 1000);
+		value(r, 2, VS_RR, 14);
+	}
+	heard(r, "device-offline raised; device-offline raised"); /* monitor and oximeter */
+	struct vs_engine_config other = r->config;
+	other.n_devices = 2;
+	other.devices[0].id = "oximeter";
+	other.devices[1].id = "pump";
+	other.devices[0].quiet_ms = other.devices[1].quiet_ms = 0;
+	reconfigure(r, &other);
+	heard(r, "device-offline cleared"); /* the monitor is gone */
+	unsigned iterator = 0;
+	struct vs_effect f;
+	assert_true(vs_engine_next_alarm(&r->engine, &iterator, &f));
+	assert_string_equal(f.u.alarm.device, "oximeter");
+	assert_false(vs_engine_next_alarm(&r->engine, &iterator, &f));
+	value(r, 0, VS_SPO2, 97);
+	heard(r, "device-offline cleared");
+	wait(r, 9999);
+	value(r, 0, VS_SPO2, 97);
+	heard(r, "");
+	wait(r, 1);
+	value(r, 0, VS_SPO2, 97);
+	heard(r, "device-offline raised"); /* the pump, 10 s after its last word, not after the change */
+	free(r);
+}
+
+static int load(void **state)
+{
+	struct vs_findings findings = { 0 };
+	(void)state;
+	int r = vs_limits_load(NULL, 0, &sets, &findings);
+	vs_findings_print(&findings, stderr);
+	vs_findings_clear(&findings);
+	adult = r == 0 ? vs_limits_find(sets, "ketamine-adult") : NULL;
+	return r;
+}
+
+static int unload(void **state)
+{
+	(void)state;
+	vs_limits_free(sets);
+	return 0;
+}
+
+int main(void)
+{
+	static const struct CMUnitTest others[] = {
+		cmocka_unit_test(over_a_reboot),
+		cmocka_unit_test(readings_without_an_age),
+		cmocka_unit_test(values_shown_before),
+		cmocka_unit_test(devices_change_places),
+		cmocka_unit_test(what_is_left_behind),
+		cmocka_unit_test(bytes_that_are_none),
+		cmocka_unit_test(the_same_again),
+		cmocka_unit_test(another_set),
+		cmocka_unit_test(a_rule_that_is_switched_off),
+		cmocka_unit_test(other_devices),
+	};
+	static struct CMUnitTest tests[COUNT(stories) + COUNT(others)];
+	for (unsigned i = 0; i < COUNT(stories); i++)
+		tests[i] = (struct CMUnitTest){ .name = stories[i].why, .test_func = tell, .initial_state = (void *)&stories[i] };
+	memcpy(tests + COUNT(stories), others, sizeof others);
+	return _cmocka_run_group_tests("engine saved", tests, COUNT(tests), load, unload);
+}
