@@ -30,9 +30,9 @@ static const char help[] =
 	"  --gates             phase changes are asked their gates, refusals are printed\n"
 	"  --json              one event a line\n\n"
 	"In the column `command`, several with `;`: ack [ALARM or RULE], pause [60s], resume, phase P [--override REASON\n"
-	"--second NAME], override REASON (the refused one again, or the next), start --patient CODE --protocol P1, entry moaas\n"
-	"3, cuff-moved, probe-moved, nibp-start, nibp-fail, limit RULE VALUE REASON, interval 3min, log-fail, log-ok,\n"
-	"link-lost, link-ok, clock-step SECONDS.\n\n"
+	"--second NAME], override REASON [--second NAME] (the refused one again, or the next), start --patient CODE --protocol\n"
+	"P1, entry moaas 3, cuff-moved, probe-moved, nibp-start, nibp-fail, limit RULE VALUE REASON, interval 3min, log-fail,\n"
+	"log-ok, link-lost, link-ok, clock-step SECONDS.\n\n"
 	"With --log, t_s counts from the beginning of the session; give --limits and --limit-file as the daemon had them\n"
 	"(changes of the configuration during the session are not followed).\n";
 
@@ -56,7 +56,7 @@ struct replay {
 	bool quiet;   /* setting up: nothing to tell */
 	struct vs_session_command refused; /* the last one, for `override` */
 	bool has_refused;
-	char override[VS_REASON_CAP]; /* for the next one */
+	struct vs_session_command next; /* `override` before anything was refused: its reason and second person */
 
 	struct vs_relive *relive; /* --log */
 	struct vs_relive_alarms now; /* --diff: derived again */
@@ -327,19 +327,31 @@ static int do_interval(struct replay *p, const struct words *w)
 	return 0;
 }
 
+/* REASON [--second NAME], the name anywhere.  A recording that names nobody was made with one person at hand: "second". */
 static int do_override(struct replay *p, const struct words *w)
 {
-	if (!*w->rest)
-		return -EINVAL;
-	if (!p->has_refused) {
-		snprintf(p->override, sizeof p->override, "%s", w->rest);
-		return 0;
+	char reason[VS_REASON_CAP] = "";
+	const char *second = "second";
+	size_t len = 0;
+	for (size_t i = 1; i < w->len; i++) {
+		if (strcmp(w->at[i], "--second") == 0) {
+			if (++i == w->len)
+				return -EINVAL;
+			second = w->at[i];
+		} else if (len < sizeof reason) {
+			len += (size_t)snprintf(reason + len, sizeof reason - len, "%s%s", len ? " " : "", w->at[i]);
+		}
 	}
-	struct vs_session_command c = p->refused;
-	snprintf(c.override, sizeof c.override, "%s", w->rest);
-	if (!c.second[0])
-		snprintf(c.second, sizeof c.second, "second");
-	send_session(p, &c);
+	if (!reason[0])
+		return -EINVAL;
+	struct vs_session_command *c = p->has_refused ? &p->refused : &p->next;
+	snprintf(c->override, sizeof c->override, "%s", reason);
+	if (!c->second[0] || strcmp(second, "second") != 0)
+		snprintf(c->second, sizeof c->second, "%s", second);
+	if (p->has_refused) {
+		struct vs_session_command again = p->refused;
+		send_session(p, &again);
+	}
 	return 0;
 }
 
@@ -358,11 +370,11 @@ static int do_session(struct replay *p, const struct words *w)
 		snprintf(c.operator, sizeof c.operator, "%s", p->operator);
 	if (c.verb == VS_VERB_OPEN && !c.session[0])
 		snprintf(c.session, sizeof c.session, "s-replay");
-	if (!c.override[0] && p->override[0]) {
-		snprintf(c.override, sizeof c.override, "%s", p->override);
+	if (!c.override[0] && p->next.override[0]) {
+		memcpy(c.override, p->next.override, sizeof c.override);
 		if (!c.second[0])
-			snprintf(c.second, sizeof c.second, "second");
-		p->override[0] = '\0';
+			memcpy(c.second, p->next.second, sizeof c.second);
+		p->next = (struct vs_session_command){ 0 };
 	}
 	c.strictness = p->gates ? VS_STRICT_GATES : VS_STRICT_NOT;
 	send_session(p, &c);
@@ -387,7 +399,7 @@ static const struct {
 	{ "link-lost", do_fault, false, "link-lost" },
 	{ "link-ok", do_fault, false, "link-ok" },
 	{ "clock-step", do_fault, false, "clock-step SECONDS" },
-	{ "override", do_override, false, "override REASON" },
+	{ "override", do_override, false, "override REASON [--second NAME]" },
 	{ "phase", do_session, false, "phase PHASE" },
 	{ "entry", do_session, false, "entry KIND [VALUE]" },
 	{ "cuff-moved", do_session, false, "cuff-moved" },
