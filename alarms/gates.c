@@ -163,11 +163,12 @@ void vs_gates_screening(const struct vs_session *s, const struct vs_checklist *c
 	char open[120] = "";
 	size_t len = 0;
 	for (unsigned i = 0; i < c->len; i++) {
-		if (s->check[i] == VS_ANSWER_YES)
+		enum vs_answer answer = vs_session_check(s, c->at[i].item);
+		if (answer == VS_ANSWER_YES)
 			vs_gate_add(out, VS_GATE_S1, VS_BLOCK, "%s was answered yes (%s)", c->at[i].text, c->at[i].item);
-		else if (s->check[i] == VS_ANSWER_UNKNOWN)
+		else if (answer == VS_ANSWER_UNKNOWN)
 			vs_gate_add(out, VS_GATE_S1, VS_WARN, "%s is unknown (%s)", c->at[i].text, c->at[i].item);
-		else if (s->check[i] == VS_ANSWER_NONE && len + 1 < sizeof open)
+		else if (answer == VS_ANSWER_NONE && len + 1 < sizeof open)
 			len += (size_t)snprintf(open + len, sizeof open - len, "%s%s", len ? ", " : "", c->at[i].item);
 	}
 	if (len > 0)

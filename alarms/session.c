@@ -176,6 +176,7 @@ static void open_session(struct attempt *t)
 	s->order = c->order;
 	s->weight = c->weight;
 	s->last_weight = c->last_weight;
+	s->course = c->course;
 	s->opened_ms = t->now_ms;
 	s->opened_wall_ms = t->wall_ms;
 }
@@ -425,6 +426,47 @@ static bool entry_in_season(struct attempt *t)
 	return t->a->findings.len == 0;
 }
 
+static uint32_t hash_of(const char *item)
+{
+	uint32_t hash = 2166136261u; /* FNV-1a */
+	for (; *item; item++)
+		hash = (hash ^ (uint8_t)*item) * 16777619u;
+	return hash ? hash : 1;
+}
+
+static struct vs_check_answer *answer_of(struct vs_session *s, const char *item)
+{
+	uint32_t hash = hash_of(item);
+	for (unsigned i = 0; i < VS_CHECKS; i++)
+		if (s->check[i].item == hash)
+			return &s->check[i];
+	return NULL;
+}
+
+enum vs_answer vs_session_check(const struct vs_session *s, const char *item)
+{
+	struct vs_check_answer *a = answer_of((struct vs_session *)s, item);
+	return a ? (enum vs_answer)a->answer : VS_ANSWER_NONE;
+}
+
+/* A place is taken from a question that is not asked any more when there is no other. */
+static void put_answer(struct attempt *t, const char *item, enum vs_answer answer)
+{
+	const struct vs_checklist *l = &t->d->checks;
+	struct vs_check_answer *a = answer_of(t->s, item);
+	for (unsigned i = 0; i < VS_CHECKS && !a; i++)
+		if (t->s->check[i].item == 0)
+			a = &t->s->check[i];
+	for (unsigned i = 0; i < VS_CHECKS && !a; i++) {
+		bool asked = false;
+		for (unsigned k = 0; k < l->len; k++)
+			asked |= hash_of(l->at[k].item) == t->s->check[i].item;
+		a = asked ? NULL : &t->s->check[i];
+	}
+	if (a)
+		*a = (struct vs_check_answer){ hash_of(item), (uint8_t)answer };
+}
+
 static void answer_check(struct attempt *t, struct vs_entry *e)
 {
 	enum vs_answer answer = !strcmp(e->detail, "yes") ? VS_ANSWER_YES :
@@ -433,12 +475,13 @@ static void answer_check(struct attempt *t, struct vs_entry *e)
 	char list[150] = "";
 	size_t len = 0;
 	if (!strcasecmp(e->word, "all") && answer == VS_ANSWER_NO) {
-		memset(t->s->check, VS_ANSWER_NO, l->len);
+		for (unsigned i = 0; i < l->len; i++)
+			put_answer(t, l->at[i].item, VS_ANSWER_NO);
 		return;
 	}
 	for (unsigned i = 0; i < l->len; i++) {
 		if (!strcasecmp(e->word, l->at[i].item)) {
-			t->s->check[i] = (uint8_t)answer;
+			put_answer(t, l->at[i].item, answer);
 			return;
 		}
 		if (len + 1 < sizeof list)

@@ -110,6 +110,12 @@ enum vs_verb { VS_VERB_NONE, VS_VERB_OPEN, VS_VERB_PHASE, VS_VERB_TRANSFER, VS_V
  * the phase they lead to; with a session open, the table of moves holds under VS_STRICT_GATES as well. */
 enum vs_strictness { VS_STRICT_FULL, VS_STRICT_GATES, VS_STRICT_NOT };
 
+/* Where a session stands among those of its patient, as the caller found it in the record. */
+struct vs_course {
+	uint32_t index;       /* this infusion will be the so-manieth, from 1; 0: not known */
+	int64_t last_wall_ms; /* start of the one before; 0: there was none */
+};
+
 /* A command of a person.  Zeroed and filled by hand, or by vs_session_parse from words. */
 struct vs_session_command {
 	enum vs_verb verb;
@@ -125,6 +131,7 @@ struct vs_session_command {
 	char protocol[40];             /* VERB_OPEN: id or name; empty: observation without a protocol */
 	struct vs_kg weight, last_weight; /* VERB_OPEN; 0: not known */
 	struct vs_dose_order order;    /* VERB_OPEN */
+	struct vs_course course;       /* VERB_OPEN */
 	enum vs_entry_kind kind;       /* VERB_ENTRY */
 	char value[96];                /* VERB_ENTRY: all its words */
 	char note[VS_REASON_CAP];
@@ -177,6 +184,7 @@ struct vs_session {
 	struct vs_preset preset;   /* a copy; preset.id "" without a protocol */
 	struct vs_dose_order order;
 	struct vs_kg weight, last_weight;
+	struct vs_course course;
 
 	bool begun, ended, closed; /* the infusion began; it is over for good; the session is over */
 	int64_t phase_ms, opened_ms, infusion_ms, stopped_ms, closed_ms; /* monotonic; of what has happened */
@@ -191,7 +199,10 @@ struct vs_session {
 	unsigned n_baseline;
 
 	uint32_t entries;                    /* numbers given out */
-	uint8_t check[VS_CHECKS];            /* enum vs_answer */
+	struct vs_check_answer {             /* by question, not by place: a reload or a restart may bring another list */
+		uint32_t item;               /* its hash; 0: a free place */
+		uint8_t answer;              /* enum vs_answer */
+	} check[VS_CHECKS];
 	struct vs_entry_last {               /* the newest of each kind */
 		uint32_t number;             /* 0: none */
 		int64_t at_ms;
@@ -237,6 +248,8 @@ void vs_session_tick(struct vs_session *s, const struct vs_session_data *d, cons
 
 /* Clocks.  Infusion: time the pump ran, pauses not counted.  0 before it begins. */
 int64_t vs_session_infused_ms(const struct vs_session *s, int64_t now_ms);
+/* What was answered to a screening question. */
+enum vs_answer vs_session_check(const struct vs_session *s, const char *item);
 /* The frozen baseline of a metric.  False: there is none. */
 bool vs_session_baseline(const struct vs_session *s, enum vs_metric m, double *ret);
 /* mg that ran in until now, by what was entered. */

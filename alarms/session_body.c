@@ -1,7 +1,10 @@
 /* Bodies of session and entry events, and of refusals (contract, section 3). */
+#include <math.h>
 #include <string.h>
 
 #include "alarms/session.h"
+
+#define TENTH_OF_A_DAY_MS 8640000.0
 
 static void text(struct vs_json *j, const char *key, const char *value)
 {
@@ -77,6 +80,29 @@ static void dose(struct vs_json *j, const struct vs_session *s, int64_t now_ms)
 	number(j, "given_mg", vs_session_given(s, now_ms).v);
 }
 
+/* The so-manieth infusion of the patient, of how many, and how long after the one before. */
+static void course(struct vs_json *j, const struct vs_session *s)
+{
+	if (!s->course.index && s->last_weight.v <= 0)
+		return;
+	vs_json_key(j, "course");
+	vs_json_open(j, '{');
+	if (s->course.index) {
+		vs_json_key(j, "index");
+		vs_json_uint(j, s->course.index);
+	}
+	if (s->preset.series_high) {
+		number(j, "planned_low", s->preset.series_low);
+		number(j, "planned_high", s->preset.series_high);
+	}
+	time_of(j, "last_at", s->course.last_wall_ms != 0, s->course.last_wall_ms);
+	if (s->course.last_wall_ms)
+		number(j, "days_since", floor((double)(s->opened_wall_ms - s->course.last_wall_ms) / TENTH_OF_A_DAY_MS + 0.5) / 10);
+	if (s->last_weight.v > 0)
+		number(j, "last_weight_kg", s->last_weight.v);
+	vs_json_close(j, '}');
+}
+
 /* What was confirmed or overridden on the way into this phase. */
 static void settled(struct vs_json *j, const struct vs_session_answer *a)
 {
@@ -97,6 +123,7 @@ void vs_session_body(struct vs_json *j, const struct vs_session *s, const struct
 	text(j, "operator", s->operator);
 	if (s->weight.v > 0)
 		number(j, "weight_kg", s->weight.v);
+	course(j, s);
 	baseline(j, s);
 	text(j, "reason", s->reason);
 	text(j, "outcome", s->outcome);

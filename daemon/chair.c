@@ -123,6 +123,8 @@ void vs_chair_command(struct vs_chair *c, const struct vs_session_command *cmd, 
 	vs_outbox_begin(c->daemon->outbox);
 	vs_watch_command(&c->watch, cmd, at_ms, wall_ms, answer, &effects, on_event, c);
 	step_done(c, at_ms, wall_ms);
+	if (answer->todo & VS_DO_SESSION)
+		vs_courses_note(c->daemon->courses, &c->watch.session);
 }
 
 static void on_wake(uv_timer_t *t)

@@ -13,6 +13,7 @@
 #include "config/config.h"
 #include "config/limits.h"
 #include "daemon/control.h"
+#include "daemon/course.h"
 #include "daemon/custody.h"
 #include "daemon/device.h"
 #include "daemon/outbox.h"
@@ -36,6 +37,7 @@ struct vs_daemon {
 	struct vs_custody *custody;
 	struct vs_outbox *outbox;
 	struct vs_store *store;
+	struct vs_courses *courses;
 	struct vs_publisher *publisher;
 	struct vs_control *control;
 	struct vs_acquire *acquire;

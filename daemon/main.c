@@ -185,6 +185,8 @@ static void end(struct vs_daemon *d)
 		vs_chair_close(d->chairs[i]);
 	vs_acquire_close(d->acquire);
 	vs_control_close(d->control);
+	vs_courses_close(d->courses);
+	d->courses = NULL;
 	uv_close((uv_handle_t *)&d->tick, NULL);
 	uv_close((uv_handle_t *)&d->on_term, NULL);
 	uv_close((uv_handle_t *)&d->on_int, NULL);
@@ -264,6 +266,9 @@ static int open_parts(struct vs_daemon *d)
 	r = vs_acquire_create(d->loop, &d->acquire);
 	if (r < 0)
 		return r;
+	d->courses = vs_courses_open(d->loop, d->config->log_path);
+	if (!d->courses)
+		return -ENOMEM;
 	return vs_control_open(d->loop, d->config->control, vs_daemon_request, d, &d->control);
 }
 

@@ -144,8 +144,10 @@ static char *command_of_words(struct request *q, struct words *w)
 	char why[256];
 	if (vs_session_parse(w->at, w->n, &c, why, sizeof why) < 0)
 		return vs_daemon_error("%s", why);
-	if (c.verb == VS_VERB_OPEN)
+	if (c.verb == VS_VERB_OPEN) {
+		vs_courses_recall(q->daemon->courses, &c);
 		vs_daemon_session_id(q->daemon, vs_wall_ms(), c.session);
+	}
 	return command(q, &c);
 }
 
@@ -209,6 +211,32 @@ static char *session_show(struct request *q)
 	if (!answer_open(q, &a))
 		return NULL;
 	put_session(&a.j, q->chair);
+	return answer_close(&a);
+}
+
+/* The screening questions that are in force, with the answers so far where a chair is named. */
+static char *session_checks(struct request *q)
+{
+	static const char *const words[] = { NULL, "no", "yes", "unknown" };
+	const struct vs_checklist *l = &q->daemon->session_data->checks;
+	const char *id = text_of(q, "chair");
+	const struct vs_chair *chair = id ? vs_daemon_chair(q->daemon, id) : NULL;
+	struct answer a;
+	if (id && !chair)
+		return vs_daemon_error("there is no chair '%s' here", id);
+	if (!answer_open(q, &a))
+		return NULL;
+	vs_json_key(&a.j, "checks");
+	vs_json_open(&a.j, '[');
+	for (unsigned i = 0; i < l->len; i++) {
+		vs_json_open(&a.j, '{');
+		vs_json_key(&a.j, "item"), vs_json_string(&a.j, l->at[i].item);
+		vs_json_key(&a.j, "text"), vs_json_string(&a.j, l->at[i].text);
+		if (chair && vs_session_id(&chair->watch.session))
+			vs_json_key(&a.j, "answer"), vs_json_string(&a.j, words[vs_session_check(&chair->watch.session, l->at[i].item)]);
+		vs_json_close(&a.j, '}');
+	}
+	vs_json_close(&a.j, ']');
 	return answer_close(&a);
 }
 
@@ -371,6 +399,7 @@ static const struct {
 	{ "snapshot", snapshot, false, EVERYBODY },
 	{ "endpoints", endpoints, false, EVERYBODY },
 	{ "session-show", session_show, true, EVERYBODY },
+	{ "session-checks", session_checks, false, EVERYBODY },
 	{ "alarm-list", alarm_list, false, EVERYBODY },
 	{ "alarm-explain", alarm_explain, false, EVERYBODY },
 	{ "why", why, true, EVERYBODY },

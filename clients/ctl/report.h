@@ -61,6 +61,9 @@ const struct vs_report_cuff *vs_report_highest(const struct vs_report *r);
 const struct vs_report_minute *vs_report_lowest_spo2(const struct vs_report *r);
 
 /* Local time of a person's clock, "14:03:22", and "2026-11-21 14:03 CET". */
+/* "infusion 3 of 4 to 6, 2.0 days after the last; last weight 70 kg", from the body of a session event; "" where nothing is
+ * known of a course. */
+const char *vs_report_course(const json_t *session, char buf[120]);
 const char *vs_report_clock(int64_t wall_ms, char buf[16]);
 const char *vs_report_date(int64_t wall_ms, char buf[40]);
 /* "moaas 5", "ae headache, moderate", "med ondansetron 4 mg iv": an entry in a line; buf holds at least 400. */

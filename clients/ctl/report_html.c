@@ -203,7 +203,7 @@ static void head(const struct vs_report *r, FILE *to)
 		const char *key, *name;
 	} lines[] = { { "patient", "Patient" }, { "protocol", "Protocol" }, { "protocol_name", "" }, { "dose", "Dose" },
 		      { "outcome", "Outcome" }, { "operator", "Operator" } };
-	char date[40];
+	char date[40], course[120];
 	fputs("<h1>Session ", to);
 	escaped(to, r->session);
 	fputs("</h1><p>", to);
@@ -219,6 +219,8 @@ static void head(const struct vs_report *r, FILE *to)
 		cell(to, text);
 		fputs("</tr>\n", to);
 	}
+	if (*vs_report_course(r->last, course))
+		fprintf(to, "<tr><th>Course</th><td>%s</td></tr>\n", course);
 	if (json_object_get(r->last, "weight_kg"))
 		fprintf(to, "<tr><th>Weight</th><td>%.4g kg</td></tr>\n", json_number_value(json_object_get(r->last, "weight_kg")));
 	if (json_object_get(r->last, "given_mg"))

@@ -9,7 +9,7 @@
 
 static void head(const struct vs_report *r, FILE *to)
 {
-	char buf[40];
+	char buf[40], course[120];
 	const json_t *s = r->last;
 	fprintf(to, "Session %s    %s, %s    %s\n" RULE, r->session, r->site, r->chair, vs_report_date(r->from_ms, buf));
 	fprintf(to, "patient   %s", vs_report_text_of(s, "patient"));
@@ -17,6 +17,8 @@ static void head(const struct vs_report *r, FILE *to)
 		fprintf(to, "   %.4g kg", json_number_value(json_object_get(s, "weight_kg")));
 	fprintf(to, "\nprotocol  %s %s\n", *vs_report_text_of(s, "protocol") ? vs_report_text_of(s, "protocol") : "none",
 		vs_report_text_of(s, "protocol_name"));
+	if (*vs_report_course(s, course))
+		fprintf(to, "course    %s\n", course);
 	if (*vs_report_text_of(s, "dose"))
 		fprintf(to, "dose      %s\n", vs_report_text_of(s, "dose"));
 	if (json_object_get(s, "given_mg"))

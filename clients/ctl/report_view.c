@@ -119,6 +119,27 @@ const char *vs_report_date(int64_t wall_ms, char buf[40])
 	return local(wall_ms, "%Y-%m-%d %H:%M %Z", buf, 40);
 }
 
+const char *vs_report_course(const json_t *session, char buf[120])
+{
+	const json_t *c = json_object_get(session, "course"), *days = json_object_get(c, "days_since");
+	double low = json_number_value(json_object_get(c, "planned_low")), high = json_number_value(json_object_get(c, "planned_high"));
+	double kg = json_number_value(json_object_get(c, "last_weight_kg"));
+	size_t n = 0, cap = 120;
+	buf[0] = '\0';
+	if (!json_object_get(c, "index"))
+		return buf;
+	n += (size_t)snprintf(buf, cap, "infusion %d", (int)json_integer_value(json_object_get(c, "index")));
+	if (high > low)
+		n += (size_t)snprintf(buf + n, cap - n, " of %g to %g", low, high);
+	else if (high > 0)
+		n += (size_t)snprintf(buf + n, cap - n, " of %g", high);
+	if (days)
+		n += (size_t)snprintf(buf + n, cap - n, ", %.1f days after the last", json_number_value(days));
+	if (kg > 0)
+		snprintf(buf + n, cap - n, "; last weight %.4g kg", kg);
+	return buf;
+}
+
 const char *vs_report_entry(const json_t *event, char *buf, size_t cap)
 {
 	const json_t *value = json_object_get(event, "value");

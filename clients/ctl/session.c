@@ -1,4 +1,5 @@
 /* vitalsctl session: open one, move it through its phases, look at it.  The daemon judges; here words become a request. */
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,6 +7,7 @@
 
 #include "clients/ctl/ask.h"
 #include "clients/ctl/report.h"
+#include "config/config.h"
 #include "config/presets.h"
 
 enum { PATIENT, PROTOCOL, WEIGHT, REASON, OVERRIDE, SECOND, CONFIRM, SECOND_ID, BASELINE_RATE,
@@ -52,6 +54,11 @@ static void print_session(json_t *answer)
 	}
 	printf("  session  %s\n  patient  %s\n  protocol %s\n  operator %s\n", vs_json_text(answer, "session"),
 	       vs_json_text(s, "patient"), vs_json_text(s, "protocol"), vs_json_text(s, "operator"));
+	char course[120];
+	if (*vs_report_course(s, course))
+		printf("  course   %s\n", course);
+	if (*vs_json_text(s, "dose"))
+		printf("  dose     %s\n", vs_json_text(s, "dose"));
 	print_baseline(json_object_get(s, "baseline"));
 }
 
@@ -83,6 +90,16 @@ static bool put_numbers(json_t *request, const struct vs_ask *a)
 	return true;
 }
 
+static void print_opened(const struct vs_ask *a, json_t *answer)
+{
+	char course[120];
+	printf("%s: session %s is open, phase %s\n", a->chair, vs_json_text(answer, "session"), vs_json_text(answer, "phase"));
+	if (*vs_json_text(answer, "warning"))
+		printf("  %s\n", vs_json_text(answer, "warning"));
+	if (*vs_report_course(json_object_get(answer, "session_state"), course))
+		printf("  %s\n", course);
+}
+
 static int start(const struct vs_ask *a)
 {
 	if (!a->chair || !a->values[PATIENT] || !a->values[PROTOCOL])
@@ -96,8 +113,7 @@ static int start(const struct vs_ask *a)
 	}
 	int r = vs_ask_and_tell(a, request, &answer);
 	if (r == VS_EXIT_DONE && !a->json)
-		printf("%s: session %s is open, phase %s\n", a->chair, vs_json_text(answer, "session"),
-		       vs_json_text(answer, "phase"));
+		print_opened(a, answer);
 	json_decref(answer);
 	return r;
 }
@@ -149,21 +165,60 @@ static int show(const struct vs_ask *a)
 	return r;
 }
 
-/* The screening questions of the clinic: their names alone, or with their texts for a person at a terminal. */
-static int checks(const struct vs_ask *a)
+static void print_check(const struct vs_ask *a, json_t *check)
+{
+	const char *answer = vs_json_text(check, "answer");
+	if (a->json)
+		json_dumpf(check, stdout, JSON_COMPACT), putchar('\n');
+	else
+		printf("%-24s %-50s%s%s\n", vs_json_text(check, "item"), vs_json_text(check, "text"), *answer ? "  " : "", answer);
+}
+
+/* Those of a configuration, or those that ship. */
+static int checks_of_files(const struct vs_ask *a)
 {
 	struct vs_findings findings = { 0 };
 	struct vs_session_data *data = NULL;
-	int r = vs_presets_load(NULL, 0, &data, &findings);
-	for (unsigned i = 0; r == 0 && i < data->checks.len; i++)
-		if (a->json)
-			printf("{\"item\":\"%s\"}\n", data->checks.at[i].item);
-		else
-			printf("%-24s %s\n", data->checks.at[i].item, data->checks.at[i].text);
+	struct vs_config *config = NULL;
+	int r = a->config ? vs_config_load(a->config, &config, &findings) : 0;
+	if (r == 0)
+		r = vs_presets_load(config ? (const char *const *)config->preset_files : NULL, config ? config->n_preset_files : 0,
+				    &data, &findings);
+	for (unsigned i = 0; r == 0 && i < data->checks.len; i++) {
+		json_t *check = json_pack("{s:s,s:s}", "item", data->checks.at[i].item, "text", data->checks.at[i].text);
+		print_check(a, check);
+		json_decref(check);
+	}
 	vs_findings_print(&findings, stderr);
 	vs_findings_clear(&findings);
 	vs_presets_free(data);
-	return r == 0 ? VS_EXIT_DONE : VS_EXIT_FAILED;
+	vs_config_free(config);
+	return r == 0 ? VS_EXIT_DONE : r == -EINVAL ? VS_EXIT_CONFIG : VS_EXIT_FAILED;
+}
+
+/* The screening questions that are asked here: by the daemon, with --chair what was answered already; where none runs,
+ * by the configuration or by what ships. */
+static int checks(const struct vs_ask *a)
+{
+	char trouble[256] = "";
+	struct vs_ask quiet = *a;
+	size_t i;
+	json_t *check;
+	quiet.trouble = trouble;
+	quiet.trouble_cap = sizeof trouble;
+	json_t *answer = vs_ask_daemon(&quiet, request_of(a, "session-checks"));
+	if (!answer && a->chair)
+		return vs_ctl_fail("%s", trouble);
+	if (!answer) {
+		if (!a->config)
+			fputs("vitalsctl: vitalsd does not answer; these are the questions that ship\n", stderr);
+		return checks_of_files(a);
+	}
+	int r = json_is_true(json_object_get(answer, "ok")) ? VS_EXIT_DONE : vs_ctl_fail("%s", vs_json_text(answer, "error"));
+	json_array_foreach(json_object_get(answer, "checks"), i, check)
+		print_check(a, check);
+	json_decref(answer);
+	return r;
 }
 
 int vs_ctl_session(int argc, char **argv)

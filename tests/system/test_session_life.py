@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import time
 import xml.etree.ElementTree
@@ -202,6 +203,82 @@ def test_two_chairs_and_a_shift_change(daemon, monitor):
         assert show["patient"] == "N-2" and "0.35 mg/kg/h x 70 kg = 24.5 mg/h" in show["dose"]
     finally:
         other.stop()
+
+
+def test_the_course_of_one_patient(daemon, monitor):
+    """The log knows the last weight, how often, and when; also after a restart, and also for another chair's session."""
+    d = daemon([chair(monitor)]).start()
+    n = Nurse(d, monitor)
+    seen(d, "97")
+    n.admits(patient="N-9")
+    assert "infusion 1 of 3 to 6" in d.ctl("session", "show", "--chair", "chair-1").stdout
+    n.does("session", "phase", "infusion")
+    n.does("session", "transfer", "ward 3")
+    first = d.ctl_json("session", "show", "--chair", "chair-1")["session_state"]
+    opening = ["session", "start", "--patient", "N-9", "--protocol", "P1", "--weight"]
+    assert "80 kg, but 70 kg last time" in n.refused("S2", *opening, "80")
+    d.kill()
+    d.start()
+    assert "80 kg, but 70 kg last time" in n.refused("S2", *opening, "80")
+    said = n.does(*opening, "80", "--confirm")
+    assert "infusion 2 of 3 to 6" in said and "last weight 70 kg" in said, said
+    course = d.ctl_json("session", "show", "--chair", "chair-1")["session_state"]["course"]
+    assert course == {"index": 2, "planned_low": 3, "planned_high": 6, "last_at": first["infusion_started_at"],
+                      "days_since": 0, "last_weight_kg": 70}
+    n.does("session", "phase", "discharged", "--reason", "slept badly")  # not given: it is no infusion of the series
+    assert "infusion 2 of 3 to 6" in n.does(*opening, "79")  # and within 10 % of the 80 that were said to be right
+    n.does("session", "transfer", "home")
+    said = n.does("session", "start", "--patient", "N-10", "--protocol", "P1", "--weight", "120")
+    assert "infusion 1 of" in said and "last weight" not in said, said
+
+
+def test_screening_questions_of_the_clinic(daemon, monitor, tmp_path):
+    """The list of the clinic is what is asked and shown; answers stay with their questions when the list changes."""
+    presets = tmp_path / "clinic.yaml"
+    presets.write_text('screening:\n  - { item: porphyria, text: "porphyria" }\n  - { item: heart, text: "heart disease" }\n')
+    d = daemon([chair(monitor)], preset_files=[str(presets)]).start()
+    n = Nurse(d, monitor)
+    asked = [line.split()[0] for line in d.ctl("session", "checks").stdout.splitlines()]
+    assert asked == ["porphyria", "heart"]
+    n.does("session", "start", "--patient", "N-1", "--protocol", "P1", "--weight", "70")
+    n.refused("there are porphyria, heart", "entry", "check", "hypertension", "no")
+    n.enters("check heart no", "check porphyria yes", "pain 3", "consent yes")
+    presets.write_text('screening:\n  - { item: heart, text: "heart disease" }\n  - { item: asthma, text: "asthma" }\n')
+    d.process.send_signal(signal.SIGHUP)
+    assert wait_for(lambda: "in force" in d.said())
+    shown = d.ctl("session", "checks", "--chair", "chair-1").stdout.splitlines()
+    assert shown[0].split()[-1] == "no" and shown[1].split()[-1] == "asthma", shown
+    why = n.refused("S1", "session", "phase", "baseline")
+    assert "not answered: asthma" in why and "porphyria" not in why and "heart" not in why
+    d.kill()
+    presets.write_text('screening:\n  - { item: asthma, text: "asthma" }\n  - { item: heart, text: "heart disease" }\n')
+    d.start()
+    assert "not answered: asthma" in n.refused("S1", "session", "phase", "baseline")
+    n.enters("check asthma no")
+    n.does("session", "phase", "baseline")
+    alone = subprocess.run([VITALSCTL, "session", "checks", "--config", d.config, "--control", "/nowhere"], text=True,
+                           capture_output=True, check=True)
+    assert alone.stdout.startswith("asthma") and len(alone.stdout.splitlines()) == 2
+
+
+def test_a_new_configuration_does_not_touch_a_running_session(daemon, monitor, tmp_path):
+    """An open session keeps the preset it began with; the next one gets the new one."""
+    presets = tmp_path / "clinic.yaml"
+    presets.write_text("presets:\n  - { id: C1, name: ours, title: our own, dose: 0.4 mg/kg, over: 40 min, recovery: 30 min }\n")
+    d = daemon([chair(monitor)], preset_files=[str(presets)]).start()
+    n = Nurse(d, monitor)
+    n.does("session", "start", "--patient", "N-1", "--protocol", "C1", "--weight", "70")
+    presets.write_text("presets:\n  - { id: C1, name: ours, title: our own, dose: 0.2 mg/kg, over: 40 min, recovery: 30 min }\n")
+    d.process.send_signal(signal.SIGHUP)
+    assert wait_for(lambda: "in force" in d.said())
+    assert "0.4 mg/kg over 40 min" in d.ctl_json("session", "show", "--chair", "chair-1")["session_state"]["dose"]
+    n.does("session", "phase", "discharged", "--reason", "not today")
+    n.does("session", "start", "--patient", "N-1", "--protocol", "C1", "--weight", "70")
+    assert "0.2 mg/kg over 40 min" in d.ctl_json("session", "show", "--chair", "chair-1")["session_state"]["dose"]
+    presets.write_text("presets:\n  - { id: C1, name: ours, title: our own, dose: 0.2 elephants, over: 40 min }\n")
+    d.process.send_signal(signal.SIGHUP)
+    assert wait_for(lambda: "refused" in d.said())
+    assert "0.2 mg/kg over 40 min" in d.ctl_json("session", "show", "--chair", "chair-1")["session_state"]["dose"]
 
 
 def test_what_a_nurse_may_say_besides(daemon, monitor):
