@@ -598,21 +598,37 @@ static int add_event(struct vs_scribe *s, struct chair *c, const struct vs_event
 	return rc;
 }
 
-static int keep_state(struct chair *c, const struct vs_custody_record *r)
+static int keep_state(struct chair *c, const void *bytes, size_t len, int64_t at_ms)
 {
-	if (r->state_len > c->state_cap) {
-		void *more = realloc(c->state, r->state_len);
+	if (len > c->state_cap || !c->state) {
+		void *more = realloc(c->state, len ? len : 1);
 		if (!more)
 			return SQLITE_NOMEM;
 		c->state = more;
-		c->state_cap = r->state_len;
+		c->state_cap = len;
 	}
-	if (r->state_len)
-		memcpy(c->state, r->state, r->state_len);
-	c->state_len = r->state_len;
-	c->state_ms = r->event.wall_ms;
+	if (len)
+		memcpy(c->state, bytes, len);
+	c->state_len = len;
+	c->state_ms = at_ms;
 	c->state_waits = true;
 	return SQLITE_OK;
+}
+
+void vs_scribe_states(const struct vs_scribe *s, void (*take)(void *arg, const char *chair, const void *bytes, size_t len), void *arg)
+{
+	for (size_t i = 0; i < 256; i++)
+		for (const struct chair *c = s->chairs[i]; c; c = c->next)
+			if (c->state)
+				take(arg, c->name, c->state, c->state_len);
+}
+
+int vs_scribe_carry(struct vs_scribe *s, const char *chair, const void *bytes, size_t len, int64_t at_ms)
+{
+	struct chair *c = chair_of(s, chair);
+	if (!c)
+		return SQLITE_NOMEM;
+	return c->state ? SQLITE_OK : keep_state(c, bytes, len, at_ms);
 }
 
 static int add(struct vs_scribe *s, const struct vs_custody_record *r)
@@ -622,7 +638,7 @@ static int add(struct vs_scribe *s, const struct vs_custody_record *r)
 	if (!c)
 		return SQLITE_NOMEM;
 	if (r->is_state)
-		return keep_state(c, r);
+		return keep_state(c, r->state, r->state_len, r->event.wall_ms);
 	if (e->kind == VS_KIND_ALIVE)
 		return SQLITE_OK;
 	int rc = find_origin(s, c, e);

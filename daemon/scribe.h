@@ -38,6 +38,11 @@ int vs_scribe_finding(struct vs_scribe *s, int64_t at_ms, const char *text);
 int vs_scribe_seal(struct vs_scribe *s, int64_t at_ms, const struct vs_key *key, bool sign);
 int vs_scribe_commit(struct vs_scribe *s);
 
+/* The chairs' states as this scribe knows them: those that were given to it.  To go on with in another file. */
+void vs_scribe_states(const struct vs_scribe *s, void (*take)(void *arg, const char *chair, const void *bytes, size_t len), void *arg);
+/* Keeps a chair's state for commit, unless this scribe was given a newer one. */
+int vs_scribe_carry(struct vs_scribe *s, const char *chair, const void *bytes, size_t len, int64_t at_ms);
+
 /* The newest seal. */
 struct vs_scribe_head {
 	int64_t seal, at_ms, rows, unsealed; /* rows under seal, and not yet */

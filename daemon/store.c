@@ -28,6 +28,7 @@
 struct state {
 	struct state *next;
 	char chair[64];
+	bool newer; /* than what the file may say: it came from the ring */
 	size_t len;
 	uint8_t bytes[];
 };
@@ -50,7 +51,10 @@ struct vs_store {
 	uint64_t added;           /* by scribes that are gone */
 	int64_t signed_day;       /* day (since 1970) of the last signed seal */
 	bool ring_damaged;
-	char notice[256];         /* what was found at the start */
+	char notice[400];         /* why this file is a new one: becomes a finding in it */
+	bool carry;               /* the file is new: the states go on in it */
+	char newest_session[64], past_session[64]; /* of this run; of the runs before, as of open */
+	char past_head[96];       /* the last seal of the file that was used before */
 	uint64_t looked_ms;       /* when the file's place was checked last */
 	dev_t dev;
 	ino_t ino;
@@ -189,52 +193,23 @@ static int open_log(struct vs_store *s, bool check, char why[160])
 	return rc;
 }
 
-static void close_log(struct vs_store *s)
-{
-	if (s->scribe)
-		s->added += vs_scribe_added(s->scribe);
-	vs_scribe_destroy(s->scribe);
-	s->scribe = NULL;
-}
+/* ---- What the next run, or a new file, goes on with ---- */
 
-/* A damaged file is kept for those who can read it, and a new one takes its place. */
-static void set_aside(struct vs_store *s)
-{
-	static const char *const parts[] = { "", "-wal" };
-	char stamp[VS_TIME_TEXT_CAP], suffix[64];
-	close_log(s);
-	vs_time_text(vs_wall_ms(), stamp);
-	stamp[19] = '\0'; /* to the second; colons are no good in file names */
-	for (char *p = stamp; (p = strchr(p, ':'));)
-		*p = '-';
-	for (size_t i = 0; i < 2; i++) {
-		snprintf(suffix, sizeof suffix, ".damaged-%s%s", stamp, parts[i]);
-		char *from = beside(s, parts[i]), *to = beside(s, suffix);
-		if (from && to && rename(from, to) < 0 && errno != ENOENT)
-			vs_say(VS_SAY_ERROR, "%s: the damaged log cannot be set aside: %s", from, strerror(errno));
-		free(from);
-		free(to);
-	}
-	char *shm = beside(s, "-shm");
-	if (shm)
-		unlink(shm);
-	free(shm);
-	snprintf(s->notice, sizeof s->notice, "the log before this one was damaged; it is kept as %.120s.damaged-%.20s",
-		 s->path, stamp);
-	vs_say(VS_SAY_ERROR, "%s; recording goes on in a new file. Keep both, and check the disk", s->notice);
-}
+/* Beside the states of the chairs stands one of no chair: the numbers that are not to be given again. */
+#define NUMBERS ""
+#define NUMBERS_TEXT "alarm %llu session %.60s"
 
-/* ---- What the last run left ---- */
-
-static void keep_state(struct vs_store *s, const char *chair, const void *bytes, size_t len)
+static void keep_state(struct vs_store *s, const char *chair, const void *bytes, size_t len, bool newer)
 {
 	struct state **at = &s->states;
 	while (*at && strcmp((*at)->chair, chair) != 0)
 		at = &(*at)->next;
+	if (*at && (*at)->newer && !newer)
+		return;
 	struct state *fresh = malloc(sizeof *fresh + len);
 	if (!fresh)
 		return;
-	*fresh = (struct state){ .next = *at ? (*at)->next : NULL, .len = len };
+	*fresh = (struct state){ .next = *at ? (*at)->next : NULL, .newer = newer, .len = len };
 	snprintf(fresh->chair, sizeof fresh->chair, "%s", chair);
 	if (len)
 		memcpy(fresh->bytes, bytes, len);
@@ -258,9 +233,125 @@ static void read_states(struct vs_store *s, sqlite3 *db)
 	if (sqlite3_prepare_v2(db, "SELECT chair, state FROM chair_state", -1, &st, NULL) == SQLITE_OK)
 		while (sqlite3_step(st) == SQLITE_ROW)
 			keep_state(s, (const char *)sqlite3_column_text(st, 0), sqlite3_column_blob(st, 1),
-				   (size_t)sqlite3_column_bytes(st, 1));
+				   (size_t)sqlite3_column_bytes(st, 1), false);
 	sqlite3_finalize(st);
 }
+
+static void remember_state(void *arg, const char *chair, const void *bytes, size_t len)
+{
+	keep_state(arg, chair, bytes, len, true);
+}
+
+/* "s-20261121-3" is later than "s-20261121-2", and the next day's "s-20261122-1" than both. */
+static bool is_later(const char *session, const char *than)
+{
+	if (strlen(session) < 12 || strlen(than) < 12)
+		return strlen(session) >= 12;
+	int day = strncmp(session, than, 11);
+	return day ? day > 0 : strtoull(session + 11, NULL, 10) > strtoull(than + 11, NULL, 10);
+}
+
+static void note_session(char newest[64], const char *session)
+{
+	if (is_later(session, newest))
+		snprintf(newest, 64, "%s", session);
+}
+
+static void read_numbers(struct vs_store *s, sqlite3 *db)
+{
+	char text[96], session[64] = "";
+	unsigned long long alarm = 0;
+	for (const struct state *st = s->states; st; st = st->next)
+		if (strcmp(st->chair, NUMBERS) == 0) {
+			snprintf(text, sizeof text, "%.*s", (int)st->len, (const char *)st->bytes);
+			sscanf(text, "alarm %llu session %63s", &alarm, session);
+		}
+	if (alarm > s->last_alarm)
+		s->last_alarm = alarm;
+	note_session(s->past_session, session);
+	sqlite3_stmt *st = NULL;
+	if (sqlite3_prepare_v2(db, "SELECT session FROM session ORDER BY substr(session, 3, 8) DESC, CAST(substr(session, 12) AS INTEGER)"
+				   " DESC LIMIT 1", -1, &st, NULL) == SQLITE_OK && sqlite3_step(st) == SQLITE_ROW)
+		note_session(s->past_session, (const char *)sqlite3_column_text(st, 0));
+	sqlite3_finalize(st);
+}
+
+static void read_head(struct vs_store *s, sqlite3 *db)
+{
+	sqlite3_stmt *st = NULL;
+	if (sqlite3_prepare_v2(db, "SELECT seal || ', ' || lower(hex(hash)) FROM seal ORDER BY seal DESC LIMIT 1", -1, &st, NULL) ==
+		    SQLITE_OK && sqlite3_step(st) == SQLITE_ROW)
+		snprintf(s->past_head, sizeof s->past_head, "%s", (const char *)sqlite3_column_text(st, 0));
+	sqlite3_finalize(st);
+}
+
+/* The file is lost to us: its states, as far as they can be read, and the newer ones in memory go on in the next. */
+static void begin_anew(struct vs_store *s, bool readable)
+{
+	sqlite3 *db = NULL;
+	if (readable && sqlite3_open_v2(s->path, &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK)
+		read_states(s, db);
+	sqlite3_close(db);
+	s->carry = true;
+	s->epoch_recorded = false;
+}
+
+static int carry_on(struct vs_store *s)
+{
+	char numbers[128];
+	char newest[64] = "";
+	int64_t now = vs_wall_ms();
+	note_session(newest, s->past_session);
+	note_session(newest, s->newest_session);
+	int len = snprintf(numbers, sizeof numbers, NUMBERS_TEXT, (unsigned long long)s->last_alarm, newest);
+	int rc = vs_scribe_carry(s->scribe, NUMBERS, numbers, (size_t)len, now);
+	for (const struct state *st = s->states; rc == SQLITE_OK && st; st = st->next)
+		rc = vs_scribe_carry(s->scribe, st->chair, st->bytes, st->len, now);
+	return rc;
+}
+
+static void close_log(struct vs_store *s)
+{
+	if (s->scribe) {
+		char hash[VS_HASH_HEX];
+		vs_hex(vs_scribe_head(s->scribe)->hash, VS_HASH, hash);
+		snprintf(s->past_head, sizeof s->past_head, "%lld, %s", (long long)vs_scribe_head(s->scribe)->seal, hash);
+		s->added += vs_scribe_added(s->scribe);
+		vs_scribe_states(s->scribe, remember_state, s);
+	}
+	vs_scribe_destroy(s->scribe);
+	s->scribe = NULL;
+}
+
+/* A damaged file is kept for those who can read it, and a new one takes its place. */
+static void set_aside(struct vs_store *s)
+{
+	static const char *const parts[] = { "", "-wal" };
+	char stamp[VS_TIME_TEXT_CAP], suffix[64];
+	close_log(s);
+	begin_anew(s, true);
+	vs_time_text(vs_wall_ms(), stamp);
+	stamp[19] = '\0'; /* to the second; colons are no good in file names */
+	for (char *p = stamp; (p = strchr(p, ':'));)
+		*p = '-';
+	for (size_t i = 0; i < 2; i++) {
+		snprintf(suffix, sizeof suffix, ".damaged-%s%s", stamp, parts[i]);
+		char *from = beside(s, parts[i]), *to = beside(s, suffix);
+		if (from && to && rename(from, to) < 0 && errno != ENOENT)
+			vs_say(VS_SAY_ERROR, "%s: the damaged log cannot be set aside: %s", from, strerror(errno));
+		free(from);
+		free(to);
+	}
+	char *shm = beside(s, "-shm");
+	if (shm)
+		unlink(shm);
+	free(shm);
+	snprintf(s->notice, sizeof s->notice, "the log before this one was damaged; it is kept as %.200s.damaged-%.20s%s%s", s->path,
+		 stamp, s->past_head[0] ? "; its last seal was " : "", s->past_head);
+	vs_say(VS_SAY_ERROR, "%s; recording goes on in a new file. Keep both, and check the disk", s->notice);
+}
+
+/* ---- What the last run left ---- */
 
 /* Reads what is needed to go on, as far as it can be read: also from a file that is damaged elsewhere. */
 static uint64_t read_past(struct vs_store *s)
@@ -274,6 +365,8 @@ static uint64_t read_past(struct vs_store *s)
 		s->last_alarm = (uint64_t)ask(db, "SELECT max(CAST(substr(alarm, 3) AS INTEGER)) FROM alarm");
 		s->signed_day = ask(db, "SELECT at_ms / 86400000 FROM seal WHERE signature IS NOT NULL ORDER BY seal DESC LIMIT 1");
 		read_states(s, db);
+		read_numbers(s, db);
+		read_head(s, db);
 	}
 	sqlite3_close(db);
 	return epoch;
@@ -284,7 +377,7 @@ static void learn(struct vs_store *s, const struct vs_custody_record *r)
 {
 	if (r->is_state) {
 		if (!s->running)
-			keep_state(s, r->event.chair, r->state, r->state_len);
+			keep_state(s, r->event.chair, r->state, r->state_len, true);
 		return;
 	}
 	if (!s->any_chair[0])
@@ -295,6 +388,8 @@ static void learn(struct vs_store *s, const struct vs_custody_record *r)
 		if (n > s->last_alarm)
 			s->last_alarm = n;
 	}
+	if (r->event.kind == VS_KIND_SESSION && r->event.session)
+		note_session(s->newest_session, r->event.session);
 	if (r->event.kind == VS_KIND_SESSION && r->event.session &&
 	    memmem(r->event.body, r->event.body_len, "\"phase\":\"discharged\"", 20)) {
 		snprintf(s->closed_chair, sizeof s->closed_chair, "%s", r->event.chair);
@@ -311,7 +406,7 @@ static int add_epoch(struct vs_store *s)
 	int rc = vs_scribe_epoch(s->scribe, s->epoch, s->started_ms, s->site, s->config_hash, s->version,
 				 s->has_key ? s->key.public_key : NULL);
 	if (rc == SQLITE_OK && s->notice[0])
-		rc = vs_scribe_finding(s->scribe, s->started_ms, s->notice);
+		rc = vs_scribe_finding(s->scribe, vs_wall_ms(), s->notice);
 	return rc;
 }
 
@@ -399,6 +494,8 @@ static int finish_group(struct vs_store *s)
 	int64_t now = vs_wall_ms();
 	bool publish = false;
 	int rc = add_epoch(s);
+	if (rc == SQLITE_OK && s->carry)
+		rc = carry_on(s);
 	if (rc == SQLITE_OK)
 		rc = add_gap(s, now);
 	if (rc == SQLITE_OK)
@@ -408,6 +505,7 @@ static int finish_group(struct vs_store *s)
 	if (rc != SQLITE_OK)
 		return rc;
 	s->epoch_recorded = s->epoch != 0;
+	s->carry = false;
 	s->last_commit_ms = now;
 	if (publish) {
 		announce(s);
@@ -484,7 +582,7 @@ static void fine(struct vs_store *s)
 	s->health.recorded = s->added + vs_scribe_added(s->scribe);
 	s->health.last_wall_ms = s->last_commit_ms;
 	if (was_failing || !s->health.text[0])
-		snprintf(s->health.text, sizeof s->health.text, "%s", s->notice);
+		snprintf(s->health.text, sizeof s->health.text, "%.255s", s->notice);
 	pthread_mutex_unlock(&s->lock);
 	if (was_failing) {
 		vs_say(VS_SAY_NOTICE, "%s: the log can be written again; what waited in custody has been recorded", s->path);
@@ -542,9 +640,10 @@ static bool attempt(struct vs_store *s, unsigned *ret_n)
 	*ret_n = 0;
 	if (s->scribe && !in_place(s)) {
 		vs_say(VS_SAY_ERROR, "%s: the log was moved or deleted while vitalsd uses it; a new one is begun", s->path);
-		snprintf(s->notice, sizeof s->notice, "the log before this one was moved or deleted while it was in use");
 		close_log(s);
-		s->epoch_recorded = false;
+		begin_anew(s, false);
+		snprintf(s->notice, sizeof s->notice, "the log before this one was moved or deleted while it was in use; its last seal was %s",
+			 s->past_head);
 	}
 	if (!s->scribe)
 		rc = open_log(s, false, why);
@@ -563,7 +662,6 @@ static bool attempt(struct vs_store *s, unsigned *ret_n)
 	close_log(s);
 	if ((rc & 0xff) == SQLITE_CORRUPT || ((rc & 0xff) == SQLITE_NOTADB && was_ours(s))) {
 		set_aside(s);
-		s->epoch_recorded = false;
 	}
 	failed(s, rc, why);
 	return false;
@@ -812,7 +910,10 @@ uint64_t vs_store_last_session(const struct vs_store *s, const char *day)
 	}
 	sqlite3_finalize(st);
 	sqlite3_close(db);
-	return n;
+	/* Of a file before this one, that was damaged. */
+	bool same_day = strlen(s->past_session) > 11 && strncmp(s->past_session + 2, day, 8) == 0;
+	uint64_t past = same_day ? strtoull(s->past_session + 11, NULL, 10) : 0;
+	return past > n ? past : n;
 }
 
 void vs_store_health(const struct vs_store *s, struct vs_store_health *ret)

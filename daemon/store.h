@@ -9,7 +9,8 @@
  *
  * When the disk is full, fails or is locked, the writer tries again for ever, 100 ms to 5 s apart, and says so once;
  * nothing is lost but what custody itself has to give up (readings, when three quarters of the ring are waiting).
- * When the file turns out to be damaged it is set aside as PATH.damaged-TIME and a new one is begun. */
+ * When the file turns out to be damaged it is set aside as PATH.damaged-TIME and a new one is begun, in which a finding names the
+ * old one and its last seal.  The chairs' states and the numbers of alarms and sessions go on in it. */
 #pragma once
 #include "core/event.h"
 #include "daemon/custody.h"

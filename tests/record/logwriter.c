@@ -1,10 +1,11 @@
 /* A small daemon of nothing but custody and store, for tests of the record and the benchmark.
  *
- *	logwriter DIR [--readings N] [--chairs N] [--rate N] [--cuff] [--quiet] [--ring BYTES] [--step-ms N] [--acks] [--wait]
+ *	logwriter DIR [--readings N] [--chairs N] [--rate N] [--cuff] [--quiet] [--ring BYTES] [--step-ms N] [--acks] [--calm N] [--wait]
  *
  * Writes readings and events into DIR/ring, of which the store makes DIR/vitals.db.  On stdout, one line for each
  * message once it is in custody: what would be published then.  --rate: readings a second (0: as fast as it goes).
  * --acks: DIR/acks gets a line whenever COMMIT has returned for more messages: how many of this run's it were so far.
+ * --calm: after so many readings of each chair nothing happens but readings.
  * Lines on stdin: "stop" ends in order.  Prints "epoch N state BYTES" first. */
 #include <errno.h>
 #include <fcntl.h>
@@ -221,7 +222,7 @@ static bool told_to_stop(int wait_ms)
 
 int main(int argc, char **argv)
 {
-	unsigned long readings = 1000, rate = 0;
+	unsigned long readings = 1000, rate = 0, calm = ~0ul;
 	unsigned chairs = 1;
 	bool cuff = false, wait = false;
 	int64_t at = 0, step_ms = 0;
@@ -238,6 +239,8 @@ int main(int argc, char **argv)
 			chairs = (unsigned)strtoul(v, NULL, 10), i++;
 		else if (!strcmp(argv[i], "--rate"))
 			rate = strtoul(v, NULL, 10), i++;
+		else if (!strcmp(argv[i], "--calm"))
+			calm = strtoul(v, NULL, 10), i++;
 		else if (!strcmp(argv[i], "--ring"))
 			ring_bytes = strtoul(v, NULL, 10), i++;
 		else if (!strcmp(argv[i], "--step-ms")) /* wall time of the readings; default: now */
@@ -287,7 +290,7 @@ int main(int argc, char **argv)
 	bool stopped = false;
 	for (unsigned long n = 0; n < readings && !stopped; n++) {
 		for (unsigned c = 0; c < chairs; c++) {
-			if (!w.quiet)
+			if (!w.quiet && n < calm)
 				session[c] = course(&w, c, n, session[c], names[c]);
 			reading(&w, c, n, session[c], cuff, at);
 		}

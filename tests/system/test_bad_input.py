@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import socket
+import sqlite3
 import subprocess
 import time
 
@@ -342,6 +343,44 @@ def test_a_damaged_log_is_set_aside_and_a_new_one_begun(daemon, monitor, at, len
     assert aside, list(d.folder.iterdir())
     assert aside[0].name in d.said(), d.said()
     check_kept(d, [b for _, b in s.messages()])
+
+
+def test_a_page_that_is_damaged_while_it_runs(daemon, monitor):
+    """A technical alarm for the nurse, a new file, and in it a note for the auditor; the session and what was acknowledged go on,
+    also when the daemon is then killed and finds nothing but the new file."""
+    d = daemon(busy_chairs(monitor, 2)).start()  # one with a session, in which nothing is judged yet, one without
+    s = d.subscribe()
+    s.wait("vitals", device="oximeter")
+    session = d.ctl_json("session", "start", "--chair", "chair-1", "--patient", "P-3", "--protocol", "P1", "--operator", "anna")["session"]
+    raise_pressure(monitor)
+    alarm = s.wait("alarm", chair="chair-2", rule="sbp-hi-crit", change="raised")["alarm"]
+    d.ctl("alarm", "ack", "--chair", "chair-2", alarm, "--operator", "anna")
+    s.wait("alarm", alarm=alarm, change="acknowledged")
+    assert wait_for(lambda: d.sql(f"select 1 from audit_alarm where alarm = '{alarm}' and acknowledged_at is not null"))
+    db = sqlite3.connect(d.log, isolation_level=None, timeout=20)
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    page = db.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'reading'").fetchone()[0]
+    db.execute("BEGIN IMMEDIATE")
+    scribble(d.log, (page - 1) * 4096, 4096)
+    db.execute("PRAGMA user_version = %d" % db.execute("PRAGMA user_version").fetchone()[0])  # whoever remembers pages forgets them
+    db.execute("COMMIT")
+    db.close()
+    s.wait("alarm", seconds=20, rule="log-fail", change="raised")
+    s.wait("alarm", seconds=20, rule="log-fail", change="cleared")
+    kept, = [f for f in d.folder.glob("vitals.db.damaged-*") if not f.name.endswith("-wal")]
+    assert kept.name in d.said() and "recording goes on in a new file" in d.said()
+    assert wait_for(lambda: d.sql("select 1 from audit_alarm where rule = 'log-fail'")), "recorded where recording goes on"
+    d.kill()
+    d.start()
+    standing = {a["alarm"]: a["signal"] for a in d.ctl_json("alarm", "list")["alarms"]}
+    assert standing.get(alarm) == "acknowledged", standing
+    assert d.ctl_json("session", "show", "--chair", "chair-1")["session"] == session
+    d.ctl("session", "phase", "--chair", "chair-1", "discharged", "--reason", "cancelled", "--operator", "anna")
+    again = d.ctl_json("session", "start", "--chair", "chair-1", "--patient", "P-4", "--protocol", "P1", "--operator", "anna")["session"]
+    assert int(again[11:]) == int(session[11:]) + 1, "numbers of the damaged file are not given again"
+    assert d.stop() == 0, d.said()
+    verdict = json.loads(subprocess.run([VITALSCTL, "audit", "verify", "--log", d.log, "--json"], capture_output=True).stdout)
+    assert verdict["ok"] and any(kept.name in n["what"] and "last seal" in n["what"] for n in verdict["notes"]), verdict
 
 
 # ---- the end, at any moment
