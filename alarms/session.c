@@ -366,6 +366,7 @@ static void enter(struct attempt *t, enum vs_phase to, enum vs_move move)
 	}
 	if (to == VS_PHASE_DISCHARGED)
 		close_session(t, move);
+	t->a->lasted_ms = from == VS_PHASE_NONE ? 0 : t->now_ms - s->phase_ms;
 	s->phase = to;
 	s->phase_ms = t->now_ms;
 	s->phase_wall_ms = t->wall_ms;

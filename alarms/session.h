@@ -165,6 +165,7 @@ enum {
 struct vs_session_answer {
 	bool accepted;
 	enum vs_phase from, to;   /* equal for an entry */
+	int64_t lasted_ms;        /* how long it was in `from`, by the clock that nobody sets */
 	unsigned todo;            /* VS_DO_ bits */
 	struct vs_entry entry;    /* with VS_DO_ENTRY */
 	struct vs_gate_findings findings; /* refused: why; accepted: what was confirmed or overridden */

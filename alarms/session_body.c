@@ -116,8 +116,11 @@ static void settled(struct vs_json *j, const struct vs_session_answer *a)
 void vs_session_body(struct vs_json *j, const struct vs_session *s, const struct vs_session_answer *a, int64_t now_ms)
 {
 	text(j, "phase", vs_phase_name(s->phase));
-	if (a && a->from != a->to)
+	if (a && a->from != a->to) {
 		text(j, "from", vs_phase_name(a->from));
+		if (a->from != VS_PHASE_NONE)
+			number(j, "lasted_s", (double)(a->lasted_ms / 1000));
+	}
 	text(j, "patient", s->patient);
 	dose(j, s, now_ms);
 	text(j, "operator", s->operator);
@@ -132,6 +135,8 @@ void vs_session_body(struct vs_json *j, const struct vs_session *s, const struct
 	time_of(j, "infusion_started_at", s->begun, s->infusion_wall_ms);
 	time_of(j, "infusion_ended_at", s->ended, s->stopped_wall_ms);
 	time_of(j, "closed_at", s->closed, s->closed_wall_ms);
+	if (s->id[0])
+		number(j, "open_s", (double)(((s->closed ? s->closed_ms : now_ms) - s->opened_ms) / 1000));
 	if (s->begun)
 		number(j, "infused_s", (double)(vs_session_infused_ms(s, now_ms) / 1000));
 	overridden(j, s);

@@ -43,6 +43,7 @@ static void put_value(const struct vs_chair *c, enum vs_metric m, struct vs_json
 		vs_json_key(j, "last_value"), vs_json_number(j, v->obs.value);
 	vs_json_key(j, "unit"), vs_json_string(j, vs_metrics[m].unit);
 	vs_json_key(j, "time"), vs_json_time(j, v->wall_ms);
+	vs_json_key(j, "age_ms"), vs_json_uint(j, now_ms > v->at_ms ? now_ms - v->at_ms : 0); /* whatever the wall shows */
 	vs_json_key(j, "device");
 	vs_json_string(j, v->device < c->n_devices ? c->devices[v->device]->config->id : NULL);
 	put_flags(j, &v->obs, stale);

@@ -106,12 +106,14 @@ static void read_flags(struct vs_bedside_number *n, const json_t *v)
 static int64_t read_source(struct vs_bedside_number *n, const json_t *v, int64_t now_ms)
 {
 	int64_t at;
+	const json_t *age = json_object_get(v, "age_ms"); /* of the clock that nobody sets */
 	COPY(n->device, text_of(v, "device"));
 	read_flags(n, v);
-	if (!time_of(v, "time", &at))
+	if (!json_is_integer(age) && !time_of(v, "time", &at))
 		return INT64_MAX;
-	vs_bedside_age(now_ms - at, n->age, sizeof n->age);
-	return now_ms - at;
+	int64_t age_ms = json_is_integer(age) ? json_integer_value(age) : now_ms - at;
+	vs_bedside_age(age_ms, n->age, sizeof n->age);
+	return age_ms;
 }
 
 static void read_signal(struct vs_bedside_number *n, const json_t *chair, const char *metric, int64_t now_ms)
@@ -280,16 +282,23 @@ static void read_alarms(struct vs_bedside *b, const json_t *chair, int64_t now_m
 static void read_clocks(struct vs_bedside *b, const json_t *chair, int64_t now_ms, int64_t elapsed_ms)
 {
 	const json_t *s = json_object_get(chair, "session_state"), *infused = json_object_get(s, "infused_s");
+	const json_t *open = json_object_get(s, "open_s"), *cuff = value_of(chair, "nibp_sys");
 	int64_t at, interval_s = json_integer_value(json_object_get(chair, "nibp_interval_s"));
 	char text[24];
-	if (*b->session && time_of(s, "opened_at", &at))
+	if (*b->session && open)
+		add(b->clocks, sizeof b->clocks, "session %s  ",
+		    vs_bedside_clock((int64_t)(json_number_value(open) * 1000) + elapsed_ms, text, sizeof text));
+	else if (*b->session && time_of(s, "opened_at", &at))
 		add(b->clocks, sizeof b->clocks, "session %s  ", vs_bedside_clock(now_ms - at, text, sizeof text));
 	if (*b->session && infused) {
 		int64_t more_ms = strcmp(b->phase, "infusion") == 0 ? elapsed_ms : 0;
 		int64_t infused_ms = (int64_t)(json_number_value(infused) * 1000) + more_ms;
 		add(b->clocks, sizeof b->clocks, "infusion %s  ", vs_bedside_clock(infused_ms, text, sizeof text));
 	}
-	if (time_of(value_of(chair, "nibp_sys"), "time", &at))
+	if (json_is_integer(json_object_get(cuff, "age_ms")))
+		add(b->clocks, sizeof b->clocks, "cuff %s ago",
+		    vs_bedside_age(json_integer_value(json_object_get(cuff, "age_ms")) + elapsed_ms, text, sizeof text));
+	else if (time_of(cuff, "time", &at))
 		add(b->clocks, sizeof b->clocks, "cuff %s ago", vs_bedside_age(now_ms - at, text, sizeof text));
 	else
 		add(b->clocks, sizeof b->clocks, "no cuff reading yet");

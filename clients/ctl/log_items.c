@@ -19,11 +19,13 @@ int vs_log_session(struct vs_log *l, const char *session, char chair[64])
 	return rc == SQLITE_ROW ? 1 : rc == SQLITE_DONE ? 0 : -EIO;
 }
 
-/* Both kinds of rows of the chair while the session was open, in the order of their times; within one time readings
+/* Both kinds of rows of the chair while the session was open (a clock that was set back included), in the order of their times; within one time readings
  * first, as the engine saw them before what followed from them.  Numbers of one topic stay in their order. */
 static const char items_sql[] =
-	"WITH span(a, b) AS (SELECT s.started_ms - :before, coalesce((SELECT v.ended_ms FROM audit_session v WHERE v.session ="
-	" :session), (SELECT max(at_ms) + 60000 FROM event), s.started_ms) FROM session s WHERE s.session = :session)"
+	"WITH span(a, b) AS (SELECT min(s.started_ms, (SELECT min(at_ms) FROM event WHERE session = :session)) - :before,"
+	" coalesce((SELECT max(v.ended_ms, (SELECT max(at_ms) FROM event WHERE session = :session AND kind = 'session'))"
+	" FROM audit_session v WHERE v.session = :session), (SELECT max(at_ms) + 60000 FROM event), s.started_ms)"
+	" FROM session s WHERE s.session = :session)"
 	" SELECT o.epoch, u.first_seq + (r.id & 8191) AS seq, u.start_ms + r.t AS at, u.session AS session, 'vitals' AS kind,"
 	" r.shape AS shape, r.v1, r.v2, r.v3, r.v4, r.more, NULL AS body, 0 AS after"
 	" FROM span CROSS JOIN run u CROSS JOIN origin o ON o.origin = u.origin"

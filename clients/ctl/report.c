@@ -161,7 +161,10 @@ static int take_phase(struct vs_report *r, const json_t *event)
 	struct vs_report_phase *p = MORE(r->phases, r->n_phases);
 	if (!p)
 		return -ENOMEM;
-	*p = (struct vs_report_phase){ time_of(event), phase, event };
+	*p = (struct vs_report_phase){ time_of(event), phase, event, 0 };
+	json_t *lasted = json_object_get(event, "lasted_s");
+	if (r->n_phases > 1 && json_is_number(lasted))
+		r->phases[r->n_phases - 2].lasted_ms = (int64_t)(1000 * json_number_value(lasted));
 	return 0;
 }
 
@@ -180,10 +183,37 @@ static int take_event(struct gathering *g, const struct vs_log_item *item)
 	json_object_set_new(event, "wall_ms", json_integer(time_of(event))); /* for the views */
 	json_object_set_new(event, "clock", json_string(vs_report_clock(time_of(event), clock)));
 	int e = json_array_append_new(r->events, event) < 0 ? -ENOMEM : 0;
-	if (e == 0 && item->kind == VS_KIND_ALARM)
+	json_object_set_new(event, "epoch_seq", json_integer((json_int_t)(item->epoch << 40 | item->seq)));
+	if (e == 0 && item->kind == VS_KIND_ALARM) {
 		e = take_alarm(r, event);
-	if (e == 0 && item->kind == VS_KIND_SESSION)
-		e = take_phase(r, event);
+		r->clock_steps += strcmp(vs_report_text_of(event, "rule"), "clock-step") == 0 &&
+				  strcmp(vs_report_text_of(event, "change"), "raised") == 0;
+	}
+	return e;
+}
+
+static int by_number(const void *a, const void *b)
+{
+	json_int_t x = json_integer_value(json_object_get(*(json_t *const *)a, "epoch_seq"));
+	json_int_t y = json_integer_value(json_object_get(*(json_t *const *)b, "epoch_seq"));
+	return (x > y) - (x < y);
+}
+
+/* By their numbers: a clock that was set back would turn the course round. */
+static int take_phases(struct vs_report *r)
+{
+	size_t n = json_array_size(r->events), k = 0, i;
+	json_t **list = calloc(n + 1, sizeof *list), *event;
+	int e = list ? 0 : -ENOMEM;
+	if (list) {
+		json_array_foreach(r->events, i, event)
+			if (strcmp(vs_report_text_of(event, "kind"), "session") == 0)
+				list[k++] = event;
+		qsort(list, k, sizeof *list, by_number);
+	}
+	for (i = 0; i < k && e == 0; i++)
+		e = take_phase(r, list[i]);
+	free(list);
 	return e;
 }
 
@@ -200,6 +230,15 @@ static int take(void *arg, const struct vs_log_item *item)
 	return 0;
 }
 
+static int64_t began(struct vs_log *log, const char *session)
+{
+	struct vs_log_options o = { .session = session };
+	sqlite3_stmt *st = vs_log_query(log, "SELECT started_ms FROM session WHERE session = :session", &o);
+	int64_t ms = st && sqlite3_step(st) == SQLITE_ROW ? sqlite3_column_int64(st, 0) : 0;
+	sqlite3_finalize(st);
+	return ms;
+}
+
 int vs_report_gather(struct vs_log *log, const char *session, struct vs_report *ret)
 {
 	*ret = (struct vs_report){ .events = json_array() };
@@ -208,10 +247,14 @@ int vs_report_gather(struct vs_log *log, const char *session, struct vs_report *
 	int r = g && ret->events ? 0 : -ENOMEM;
 	if (r == 0) {
 		g->r = ret;
+		ret->began_ms = began(log, session);
+		vs_report_begins(ret->began_ms);
 		r = vs_log_items(log, session, 0, take, g);
 	}
 	if (r == 0)
 		r = close_minute(g);
+	if (r == 0)
+		r = take_phases(ret);
 	free(g);
 	return r;
 }

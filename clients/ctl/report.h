@@ -10,6 +10,7 @@ struct vs_report_phase {
 	int64_t wall_ms;
 	const char *phase;
 	const json_t *body;
+	int64_t lasted_ms; /* by the daemon's own clock, whatever was done to the one on the wall; 0: not known yet */
 };
 
 struct vs_report_alarm {
@@ -31,7 +32,7 @@ struct vs_report_minute {
 
 struct vs_report {
 	char session[40], chair[64], site[64];
-	int64_t from_ms, to_ms;
+	int64_t began_ms, from_ms, to_ms; /* it was opened; the earliest and the latest moment that is shown */
 	json_t *events;            /* of the session and its entries, as published, in order */
 	const json_t *last;        /* the newest session event */
 	struct vs_report_phase *phases;
@@ -39,6 +40,7 @@ struct vs_report {
 	struct vs_report_cuff *cuffs;
 	struct vs_report_minute *minutes;
 	unsigned n_phases, n_alarms, n_cuffs, n_minutes;
+	unsigned clock_steps;      /* so often the clock on the wall was set */
 	unsigned refused;          /* readings of the cuff that were rejected */
 };
 
@@ -49,7 +51,8 @@ void vs_report_finish(struct vs_report *r);
 
 /* When the first of these phases began; 0: never. */
 int64_t vs_report_phase_ms(const struct vs_report *r, const char *phase);
-/* The moments that are compared: start, 40 minutes, end of the infusion, the last.  0: there is none. */
+/* The moments that are compared: start, 40 minutes, end of the infusion, the last.  0: there is none; 40 minutes after
+ * the start are not to be found on a clock that was set. */
 enum vs_report_moment { VS_AT_START, VS_AT_40_MIN, VS_AT_END, VS_AT_LAST, VS_MOMENTS };
 int64_t vs_report_moment_ms(const struct vs_report *r, enum vs_report_moment m);
 const char *vs_report_moment_name(enum vs_report_moment m);
@@ -60,10 +63,12 @@ const struct vs_report_minute *vs_report_minute_near(const struct vs_report *r, 
 const struct vs_report_cuff *vs_report_highest(const struct vs_report *r);
 const struct vs_report_minute *vs_report_lowest_spo2(const struct vs_report *r);
 
-/* Local time of a person's clock, "14:03:22", and "2026-11-21 14:03 CET". */
 /* "infusion 3 of 4 to 6, 2.0 days after the last; last weight 70 kg", from the body of a session event; "" where nothing is
  * known of a course. */
 const char *vs_report_course(const json_t *session, char buf[120]);
+/* Local time of a person's clock, "14:03:22", and "2026-11-21 14:03 CET".  Where the zone is another one than at the
+ * moment last given to vs_report_begins (daylight-saving time ended meanwhile), its name is added: "02:03:22 CET". */
+void vs_report_begins(int64_t wall_ms);
 const char *vs_report_clock(int64_t wall_ms, char buf[16]);
 const char *vs_report_date(int64_t wall_ms, char buf[40]);
 /* "moaas 5", "ae headache, moderate", "med ondansetron 4 mg iv": an entry in a line; buf holds at least 400. */

@@ -210,7 +210,7 @@ static void head(const struct vs_report *r, FILE *to)
 	escaped(to, r->site);
 	fputs(", ", to);
 	escaped(to, r->chair);
-	fprintf(to, ", %s</p>\n<table class='facts'>\n", vs_report_date(r->from_ms, date));
+	fprintf(to, ", %s</p>\n<table class='facts'>\n", vs_report_date(r->began_ms, date));
 	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
 		const char *text = vs_report_text_of(r->last, lines[i].key);
 		if (!*text)
@@ -227,6 +227,9 @@ static void head(const struct vs_report *r, FILE *to)
 		fprintf(to, "<tr><th>Ran in</th><td>%.1f mg in %.0f min, by the rates and boluses entered</td></tr>\n",
 			json_number_value(json_object_get(r->last, "given_mg")),
 			json_number_value(json_object_get(r->last, "infused_s")) / 60);
+	if (r->clock_steps)
+		fputs("<tr><th>Clock</th><td>The clock on the wall was set during this session (alarms, clock-step): times before and "
+		      "after do not fit together; minutes are counted by another clock.</td></tr>\n", to);
 	fputs("</table>\n", to);
 }
 

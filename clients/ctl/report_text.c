@@ -11,7 +11,7 @@ static void head(const struct vs_report *r, FILE *to)
 {
 	char buf[40], course[120];
 	const json_t *s = r->last;
-	fprintf(to, "Session %s    %s, %s    %s\n" RULE, r->session, r->site, r->chair, vs_report_date(r->from_ms, buf));
+	fprintf(to, "Session %s    %s, %s    %s\n" RULE, r->session, r->site, r->chair, vs_report_date(r->began_ms, buf));
 	fprintf(to, "patient   %s", vs_report_text_of(s, "patient"));
 	if (json_object_get(s, "weight_kg"))
 		fprintf(to, "   %.4g kg", json_number_value(json_object_get(s, "weight_kg")));
@@ -25,6 +25,9 @@ static void head(const struct vs_report *r, FILE *to)
 		fprintf(to, "ran in    %.1f mg in %.0f min, by the rates and boluses entered\n",
 			json_number_value(json_object_get(s, "given_mg")),
 			json_number_value(json_object_get(s, "infused_s")) / 60);
+	if (r->clock_steps)
+		fputs("clock     the clock on the wall was set during this session (alarms, clock-step): times before and after do not\n"
+		      "          fit together; minutes are counted by another clock\n", to);
 	fprintf(to, "outcome   %s\n", *vs_report_text_of(s, "outcome") ? vs_report_text_of(s, "outcome") : "still open");
 }
 
@@ -37,7 +40,7 @@ static void phases(const struct vs_report *r, FILE *to)
 		const char *reason = vs_report_text_of(p->body, "reason");
 		int64_t until = i + 1 < r->n_phases ? r->phases[i + 1].wall_ms : r->to_ms;
 		fprintf(to, "  %s  %-11s %4.0f min  %s%s%s\n", vs_report_clock(p->wall_ms, clock), p->phase,
-			(double)(until - p->wall_ms) / 60000, vs_report_text_of(p->body, "operator"), *reason ? ": " : "", reason);
+			(double)(p->lasted_ms > 0 ? p->lasted_ms : until - p->wall_ms) / 60000, vs_report_text_of(p->body, "operator"), *reason ? ": " : "", reason);
 	}
 }
 

@@ -49,7 +49,7 @@ int64_t vs_report_moment_ms(const struct vs_report *r, enum vs_report_moment m)
 	case VS_AT_START:
 		return start;
 	case VS_AT_40_MIN:
-		return start && r->to_ms >= start + 40 * MINUTE_MS ? start + 40 * MINUTE_MS : 0;
+		return start && !r->clock_steps && r->to_ms >= start + 40 * MINUTE_MS ? start + 40 * MINUTE_MS : 0;
 	case VS_AT_END:
 		return start ? end : 0;
 	default:
@@ -109,9 +109,25 @@ static const char *local(int64_t wall_ms, const char *format, char *buf, size_t 
 	return buf;
 }
 
+static long offset_of(int64_t wall_ms)
+{
+	time_t s = (time_t)(wall_ms / 1000);
+	struct tm tm;
+	return localtime_r(&s, &tm) ? tm.tm_gmtoff : 0;
+}
+
+static long offset_at_begin;
+static bool begun;
+
+void vs_report_begins(int64_t wall_ms)
+{
+	offset_at_begin = offset_of(wall_ms);
+	begun = true;
+}
+
 const char *vs_report_clock(int64_t wall_ms, char buf[16])
 {
-	return local(wall_ms, "%H:%M:%S", buf, 16);
+	return local(wall_ms, begun && offset_of(wall_ms) != offset_at_begin ? "%H:%M:%S %Z" : "%H:%M:%S", buf, 16);
 }
 
 const char *vs_report_date(int64_t wall_ms, char buf[40])

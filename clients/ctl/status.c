@@ -7,14 +7,16 @@
 #include "core/metric.h"
 #include "core/timetext.h"
 
-static void age_text(const char *time, int64_t now_ms, char *buf, size_t cap)
+/* By the daemon's own clock; by the times of an older daemon that does not tell. */
+static void age_text(const json_t *v, int64_t now_ms, char *buf, size_t cap)
 {
 	int64_t then;
-	if (!vs_time_parse(time, &then)) {
+	const json_t *age = json_object_get(v, "age_ms");
+	if (!json_is_integer(age) && !vs_time_parse(vs_json_text(v, "time"), &then)) {
 		snprintf(buf, cap, "-");
 		return;
 	}
-	long long s = (now_ms - then) / 1000;
+	long long s = (json_is_integer(age) ? json_integer_value(age) : now_ms - then) / 1000;
 	if (s < 0)
 		s = 0;
 	if (s < 120)
@@ -38,7 +40,7 @@ static void print_value(const char *metric, const json_t *v, int64_t now_ms)
 		snprintf(number, sizeof number, "%.31s", json_string_value(value));
 	json_array_foreach(json_object_get(v, "flags"), i, flag)
 		snprintf(flags + strlen(flags), sizeof flags - strlen(flags), " %s", json_string_value(flag));
-	age_text(vs_json_text(v, "time"), now_ms, age, sizeof age);
+	age_text(v, now_ms, age, sizeof age);
 	printf("  %-10s %6s %-8s %-12s %s%s\n", metric, number, vs_json_text(v, "unit"), age, vs_json_text(v, "device"),
 	       flags);
 }

@@ -56,10 +56,10 @@ PLANS = [
 class Ward:
     """One daemon, one simulator, a chair a plan, and a clock."""
 
-    def __init__(self, folder, plans, speed=2000, tick=0.2):
+    def __init__(self, folder, plans, speed=2000, tick=0.2, wall=1_790_000_000, zone="UTC"):
         self.folder, self.plans = folder, plans
-        self.clock = Clock(folder / "clock", speed=speed, tick=tick)
-        self.env = self.clock.environ(TZ="UTC")
+        self.clock = Clock(folder / "clock", wall=wall, speed=speed, tick=tick)
+        self.env = self.clock.environ(TZ=zone)
         words = []
         for i, p in enumerate(plans):
             words += ["--chair", f"chair-{i + 1}", "--preset", p.dosing, "--seed", str(20 + i), "--baseline",
@@ -71,7 +71,7 @@ class Ward:
         assert wait_for(lambda: '"ready"' in self.told.read_text())
         ready = json.loads(self.told.read_text().splitlines()[0])
         self.daemon = Daemon(folder / "d", [self._chair(e) for e in ready["chairs"]])
-        self.daemon.start(env=self.clock.env(TZ="UTC"))
+        self.daemon.start(env=self.clock.env(TZ=zone))
 
     @staticmethod
     def _chair(e):
