@@ -16,7 +16,7 @@
 #define DRAW_EVERY_MS 125
 #define MESSAGE_MS 20000
 
-enum mode { LOOKING, HELPING, TYPING_ENTRY, TYPING_PHASE, TYPING_OPERATOR, ASKING };
+enum mode { LOOKING, HELPING, TYPING_ENTRY, TYPING_PHASE, TYPING_OPERATOR, TYPING_SESSION, TYPING_OVERRIDE, ASKING };
 
 struct view {
 	struct vs_ask ask;
@@ -28,9 +28,12 @@ struct view {
 	struct vs_bedside bedside;
 	struct vs_bedside_trend trend[VS_TILE_COUNT];
 	enum mode mode;
-	char typed[200], question[200], message[400];
+	char typed[200], question[200], message[400], entered[100];
 	int64_t message_ms;
 	json_t *wanted;        /* ASKING: what a yes would send */
+	const char *done;      /* and what to say then */
+	json_t *refused_request; /* the last one, where two people may go on all the same; NULL: there is none */
+	const char *refused_done;
 	bool quit;
 };
 
@@ -92,20 +95,15 @@ static void draw(struct view *v)
 {
 	int64_t now = now_ms();
 	char banner[400] = "", words[300];
-	const char *prompt = NULL;
+	static const char *const prompts[] = { [TYPING_ENTRY] = "entry> ", [TYPING_PHASE] = "phase, and why> ",
+		[TYPING_OPERATOR] = "operator> ", [TYPING_SESSION] = "patient protocol kg> ",
+		[TYPING_OVERRIDE] = "override: reason / second person> ", [ASKING] = NULL };
 	vs_bedside_read(&v->bedside, v->ask.chair, v->refused ? NULL : v->answer, now - v->answered_ms);
 	if (!v->bedside.connected) {
 		snprintf(words, sizeof words, "%s", *v->trouble ? v->trouble : "vitalsd does not answer yet");
 		vs_bedside_banner(now - v->answered_ms, words, banner, sizeof banner);
 	}
-	if (v->mode == TYPING_ENTRY)
-		prompt = "entry> ";
-	else if (v->mode == TYPING_PHASE)
-		prompt = "phase, and why> ";
-	else if (v->mode == TYPING_OPERATOR)
-		prompt = "operator> ";
-	else if (v->mode == ASKING)
-		prompt = v->question;
+	const char *prompt = v->mode == ASKING ? v->question : prompts[v->mode];
 	if (now - v->message_ms > MESSAGE_MS)
 		v->message[0] = '\0';
 	const struct vs_screen_shows shows = { &v->bedside, v->trend, banner, v->message, prompt, v->typed, v->operator_name,
@@ -120,16 +118,25 @@ static json_t *request_of(const struct view *v, const char *op)
 	return json_pack("{s:s,s:s,s:s}", "op", op, "chair", v->ask.chair, "operator", v->operator_name);
 }
 
-static void ask_first(struct view *v, json_t *request, const char *question)
+static void ask_first(struct view *v, json_t *request, const char *done, const char *question)
 {
 	json_decref(v->wanted);
 	v->wanted = request;
+	v->done = done;
 	snprintf(v->question, sizeof v->question, "%s", question);
 	v->typed[0] = '\0';
 	v->mode = ASKING;
 }
 
-/* Sends a request (stolen).  What only warns is asked back once. */
+/* Keeps what two people may do all the same; NULL: nothing. */
+static void keep_refused(struct view *v, json_t *request, const char *done)
+{
+	json_decref(v->refused_request);
+	v->refused_request = request;
+	v->refused_done = done;
+}
+
+/* Sends a request (stolen).  What only warns is asked back once, what two people may do waits for the key v. */
 static void carry_out(struct view *v, json_t *request, const char *done)
 {
 	char words[400];
@@ -141,15 +148,21 @@ static void carry_out(struct view *v, json_t *request, const char *done)
 		snprintf(words, sizeof words, "NOT DONE, as far as is known: %.300s", v->trouble);
 		say(v, words);
 	} else if (json_is_true(json_object_get(answer, "ok"))) {
+		keep_refused(v, NULL, NULL);
 		snprintf(words, sizeof words, "%s%s%.300s", done, *vs_json_text(answer, "warning") ? " - " : "",
 			 vs_json_text(answer, "warning"));
 		say(v, words);
 	} else {
-		say(v, vs_bedside_refusal(answer, words, sizeof words));
+		size_t n = strlen(vs_bedside_refusal(answer, words, sizeof words));
+		if (vs_bedside_may_override(answer))
+			snprintf(words + (n < 360 ? n : 360), 40, "  [v: override, by two people]");
+		say(v, words);
 		if (vs_bedside_only_warns(answer) && !json_object_get(again, "confirm")) {
 			json_object_set_new(again, "confirm", json_true());
-			ask_first(v, json_incref(again), "A warning.  Do it all the same? y/n ");
+			ask_first(v, json_incref(again), done, "A warning.  Do it all the same? y/n ");
 		}
+		if (!json_object_get(again, "override")) /* a wrong second person may be put right */
+			keep_refused(v, vs_bedside_may_override(answer) ? json_incref(again) : NULL, done);
 	}
 	json_decref(answer);
 	json_decref(again);
@@ -159,7 +172,7 @@ static void carry_out(struct view *v, json_t *request, const char *done)
 /* KIND and its words, parted at blanks. */
 static void send_entry(struct view *v)
 {
-	char text[sizeof v->typed], *rest, done[100];
+	char text[sizeof v->typed], *rest;
 	json_t *words = json_array();
 	memcpy(text, v->typed, sizeof text);
 	char *kind = strtok_r(text, " ", &rest);
@@ -172,8 +185,8 @@ static void send_entry(struct view *v)
 	json_t *request = request_of(v, "entry");
 	json_object_set_new(request, "entry", json_string(kind));
 	json_object_set_new(request, "words", words);
-	snprintf(done, sizeof done, "%.60s is in the record", v->typed);
-	carry_out(v, request, done);
+	snprintf(v->entered, sizeof v->entered, "%.60s is in the record", v->typed);
+	carry_out(v, request, v->entered);
 }
 
 static void ask_phase(struct view *v)
@@ -188,7 +201,81 @@ static void ask_phase(struct view *v)
 	if (reason && *reason)
 		json_object_set_new(request, "reason", json_string(reason));
 	snprintf(question, sizeof question, "%s: from %s to %.20s? y/n ", v->ask.chair, v->bedside.phase, phase);
-	ask_first(v, request, question);
+	ask_first(v, request, "done", question);
+}
+
+/* "70 dose 0.5 over 40 step 2" into the request.  False: something else. */
+static bool put_orders(json_t *request, char **rest)
+{
+	static const struct {
+		const char *word, *key;
+	} orders[] = { { "dose", "dose_mgkg" }, { "over", "over_min" }, { "step", "step" } };
+	const char *key = "weight_kg";
+	for (char *word; (word = strtok_r(NULL, " ", rest)); key = NULL) {
+		char *end;
+		for (size_t i = 0; !key && i < sizeof orders / sizeof *orders; i++)
+			key = strcmp(word, orders[i].word) == 0 ? orders[i].key : NULL;
+		const char *number = strcmp(key ? key : "", "weight_kg") == 0 ? word : strtok_r(NULL, " ", rest);
+		double value = number ? strtod(number, &end) : 0;
+		if (!key || !number || end == number || *end)
+			return false;
+		json_object_set_new(request, key, json_real(value));
+	}
+	return true;
+}
+
+/* "N-17 P1 70 dose 0.5 over 40 step 2": the patient's code, the protocol, the weight, what was ordered. */
+static void ask_session(struct view *v)
+{
+	char text[sizeof v->typed], *rest, question[160];
+	memcpy(text, v->typed, sizeof text);
+	const char *patient = strtok_r(text, " ", &rest), *protocol = strtok_r(NULL, " ", &rest);
+	if (!patient)
+		return;
+	json_t *request = request_of(v, "session-start");
+	json_object_set_new(request, "patient", json_string(patient));
+	if (protocol)
+		json_object_set_new(request, "protocol", json_string(protocol));
+	if (!protocol || !put_orders(request, &rest)) {
+		say(v, "not done: CODE PROTOCOL KG, then dose MG/KG, over MINUTES, step N; for example N-17 P2 70 dose 0.5 over 50");
+		json_decref(request);
+		return;
+	}
+	snprintf(question, sizeof question, "%s: open a session, %.100s? y/n ", v->ask.chair, v->typed);
+	ask_first(v, request, "the session is open", question);
+}
+
+/* "too painful / bert" */
+static void take_override(struct view *v)
+{
+	json_t *request = json_copy(v->refused_request);
+	char *slash = strrchr(v->typed, '/'), *second = slash ? slash + 1 + strspn(slash + 1, " ") : NULL;
+	if (slash)
+		*slash = '\0';
+	for (size_t n = strlen(v->typed); n && v->typed[n - 1] == ' '; n--)
+		v->typed[n - 1] = '\0';
+	if (!slash || !*second || !*v->typed) {
+		json_decref(request);
+		say(v, "not done: an override needs its reason, a / and the name of the second person");
+		return;
+	}
+	json_object_set_new(request, "override", json_string(v->typed));
+	json_object_set_new(request, "second", json_string(second));
+	carry_out(v, request, v->refused_done);
+}
+
+/* The alarm of a row, as it stood there when the key was pressed. */
+static void ask_alarm(struct view *v, unsigned row)
+{
+	char question[sizeof v->question];
+	if (row >= v->bedside.n_alarms) {
+		say(v, "there is no such alarm on the screen");
+		return;
+	}
+	json_t *request = request_of(v, "alarm-ack");
+	json_object_set_new(request, "alarm", json_string(v->bedside.alarm[row].id));
+	snprintf(question, sizeof question, "acknowledge %.55s? y/n ", v->bedside.alarm[row].text);
+	ask_first(v, request, "acknowledged", question);
 }
 
 static void take_operator(struct view *v)
@@ -212,6 +299,10 @@ static void take_line(struct view *v)
 		ask_phase(v);
 	else if (was == TYPING_OPERATOR)
 		take_operator(v);
+	else if (was == TYPING_SESSION)
+		ask_session(v);
+	else if (was == TYPING_OVERRIDE)
+		take_override(v);
 }
 
 static void type(struct view *v, int key)
@@ -237,7 +328,7 @@ static void decide(struct view *v, int key)
 	v->wanted = NULL;
 	v->mode = LOOKING;
 	if (key == 'y' || key == 'Y') {
-		carry_out(v, request, "done");
+		carry_out(v, request, v->done);
 	} else {
 		json_decref(request);
 		say(v, "not done");
@@ -267,6 +358,18 @@ static void take_command(struct view *v, int key)
 		break;
 	case 'f': case 'F':
 		begin(v, TYPING_PHASE);
+		break;
+	case 'v': case 'V':
+		if (v->refused_request)
+			v->mode = TYPING_OVERRIDE, v->typed[0] = '\0';
+		else
+			say(v, "nothing was refused that two people may override");
+		break;
+	case 's': case 'S':
+		begin(v, TYPING_SESSION);
+		break;
+	case '1': case '2': case '3': case '4': case '5': case '6': case '7': case '8': case '9':
+		ask_alarm(v, (unsigned)(key - '1'));
 		break;
 	case 'o': case 'O':
 		begin(v, TYPING_OPERATOR);
@@ -338,5 +441,6 @@ int vs_ctl_chair(int argc, char **argv)
 	vs_screen_close();
 	json_decref(v.answer);
 	json_decref(v.wanted);
+	json_decref(v.refused_request);
 	return told_to_end && told_to_end != SIGINT ? 128 + told_to_end : VS_EXIT_DONE;
 }

@@ -216,8 +216,11 @@ static void draw_alarms(const struct vs_screen_shows *s, int y, int rows)
 	if (b->n_alarms == 0)
 		put(y, 1, COLS - 2, A_NORMAL, "no alarm stands");
 	bool more = b->n_alarms > fits;
-	for (unsigned i = 0; i < b->n_alarms && i + more < fits; i++)
-		put(y + (int)i, 1, COLS - 2, look_of(&b->alarm[i], s->tick_ms), b->alarm[i].text);
+	for (unsigned i = 0; i < b->n_alarms && i + more < fits; i++) {
+		char line[sizeof b->alarm[i].text + 4]; /* its key in front */
+		snprintf(line, sizeof line, "%c %s", i < 9 ? (char)('1' + i) : ' ', b->alarm[i].text);
+		put(y + (int)i, 1, COLS - 2, look_of(&b->alarm[i], s->tick_ms), line);
+	}
 	if (more && fits) {
 		char line[80];
 		snprintf(line, sizeof line, "... and %u more: vitalsctl alarm list", b->n_alarms - fits + 1);
@@ -229,17 +232,19 @@ static void draw_help(int y)
 {
 	static const char *const lines[] = {
 		"a  acknowledge all alarms that sound; one that gets worse sounds again",
+		"1-9  acknowledge that one alarm (asks first)",
 		"p  pause the audio for 2 min; new alarms sound all the same",
 		"r  let the audio sound again",
 		"e  enter what you saw or did: moaas 5, pain 3, nausea mild, note ...",
 		"f  another phase: baseline, infusion, paused, recovery, discharged, aborted;",
 		"   words after it are the reason; it asks before it does it",
+		"s  open a session: CODE PROTOCOL KG; dose 0.5, over 40, step 2 where ordered",
 		"o  who you are, for the record",
 		"q  leave this screen; the chair goes on being watched",
-		"",
 		"-- is: no value now.  Old numbers are never shown as if they were new.",
 		"*** high   ** medium   * low priority",
-		"Overrides and everything else: vitalsctl --help",
+		"v  override what was refused just now: its reason / the second person",
+		"Everything else: vitalsctl --help",
 		"Not a certified medical device: it never replaces watching the patient.",
 	};
 	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
@@ -280,7 +285,7 @@ static void draw_foot(const struct vs_screen_shows *s, int y)
 		put(LINES - 2, 1, width, A_BOLD, line + (over > 0 ? over : 0));
 	}
 	put_bar(LINES - 1, A_REVERSE, s->prompt ? " Enter: do it   Esc: leave it"
-		: " a ack  p pause  r resume  e entry  f phase  o operator  ? help  q quit");
+		: " a ack  p pause  r resume  e entry  f phase  s session  o who  ? help  q quit");
 }
 
 void vs_screen_draw(const struct vs_screen_shows *s)

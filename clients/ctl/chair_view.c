@@ -271,6 +271,7 @@ static void read_alarms(struct vs_bedside *b, const json_t *chair, int64_t now_m
 		struct vs_bedside_alarm *a = &b->alarm[b->n_alarms++];
 		enum vs_bedside_tile on = tile_of(text_of(body, "metric"));
 		read_alarm(a, body, now_ms);
+		COPY(a->id, text_of(body, "alarm"));
 		if (on < VS_TILE_COUNT && !a->latched && a->priority > b->tile[on].alarm)
 			b->tile[on].alarm = a->priority;
 	}
@@ -424,17 +425,23 @@ const char *vs_bedside_refusal(const json_t *answer, char *buf, size_t cap)
 	return buf;
 }
 
-bool vs_bedside_only_warns(const json_t *answer)
+/* How many findings of a verdict stand in the way. */
+static unsigned open_findings(const json_t *answer, const char *verdict)
 {
 	size_t i;
 	const json_t *g, *gates = json_object_get(answer, "gates");
-	bool any = false;
-	json_array_foreach(gates, i, g) {
-		if (json_is_true(json_object_get(g, "settled")) || strcmp(text_of(g, "verdict"), "pass") == 0)
-			continue;
-		if (strcmp(text_of(g, "verdict"), "warn") != 0)
-			return false;
-		any = true;
-	}
-	return any;
+	unsigned n = 0;
+	json_array_foreach(gates, i, g)
+		n += !json_is_true(json_object_get(g, "settled")) && strcmp(text_of(g, "verdict"), verdict) == 0;
+	return n;
+}
+
+bool vs_bedside_only_warns(const json_t *answer)
+{
+	return open_findings(answer, "warn") && !open_findings(answer, "block") && !open_findings(answer, "hard");
+}
+
+bool vs_bedside_may_override(const json_t *answer)
+{
+	return open_findings(answer, "block") && !open_findings(answer, "hard");
 }

@@ -34,6 +34,7 @@ struct vs_bedside_alarm {
 	bool sounds;      /* nobody acknowledged it, no audio pause */
 	bool latched;
 	int64_t onset_ms;
+	char id[24];
 	char text[200];   /* begins with its mark, *** ** or *; then what, since when, what was done about it */
 };
 
@@ -81,3 +82,5 @@ const char *vs_bedside_spark(const struct vs_bedside_trend *t, unsigned cells, b
 const char *vs_bedside_refusal(const json_t *answer, char *buf, size_t cap);
 /* True: everything that refused it is only a warning, which `confirm` settles. */
 bool vs_bedside_only_warns(const json_t *answer);
+/* True: two people may go on all the same, and a word alone would not do. */
+bool vs_bedside_may_override(const json_t *answer);

@@ -143,6 +143,59 @@ def test_a_session_by_keys(daemon, monitor, terminal):
 
 
 @pytest.mark.parametrize("term", ["screen-256color", "vt100"])
+def test_opening_overriding_and_one_alarm_of_two(daemon, monitor, terminal, term):
+    """With one hand, with colours and without: open a session, go on by two people, acknowledge one alarm alone."""
+    d = daemon([chair(monitor)]).start()
+    t = terminal(d, "--operator", "anna", env={"TERM": term})
+    t.shows(r"97 %")
+    t.keys("s")
+    t.types("N-17 P1 dose")
+    t.shows("not done: CODE PROTOCOL KG")
+    t.keys("s")
+    t.types("N-17 P8 70")
+    t.keys("y")
+    t.shows(r"336 mg/h")
+    t.keys("s")
+    t.shows("patient protocol kg> ")
+    t.types("N-17 P2 70 dose 0.5 over 50")
+    t.shows(r"open a session, N-17 P2 70 dose 0.5 over 50\? y/n")
+    t.keys("y")
+    t.shows(r"chair-1  screening")
+    assert "0.5 mg/kg over 50 min" in d.ctl_json("session", "show", "--chair", "chair-1")["session_state"]["dose"]
+    t.keys("f")
+    t.types("baseline")
+    t.keys("y")
+    t.shows("S1: "), t.shows("v: override, by two people")
+    t.keys("v")
+    t.shows("override: reason / second person> "), t.shows("S1: ")
+    t.types("asked on the ward")
+    t.shows("not done: an override needs its reason")
+    for line, said in (("asked on the ward / anna", "must be somebody else"), ("asked on the ward / bert", r"chair-1  baseline")):
+        t.keys("v")
+        t.shows("second person> ")
+        t.types(line)
+        t.shows(said)
+    t.keys("v")
+    t.shows("nothing was refused")
+    shown = d.ctl_json("session", "show", "--chair", "chair-1")["session_state"]
+    assert {"S1", "S3", "S4"} <= set(shown["overrides"])
+
+    monitor.set("holding", 0, [84, 150])  # saturation and heart rate both
+    standing = wait_for(lambda: len([a for a in d.ctl_json("alarm", "list")["alarms"] if a["signal"] == "on"
+                                     and a["change"] != "superseded"]) >= 2 and d.ctl_json("alarm", "list")["alarms"], 40)
+    assert standing, d.ctl("alarm", "list").stdout
+    row, = [r for r in wait_for(lambda: [r for r in t.screen().splitlines() if re.match(r" [1-9] \*.*(rate|HR)", r)], 10)]
+    t.keys(row.strip()[0])
+    t.shows(r"acknowledge \*+ .*y/n")
+    t.keys("y")
+    t.shows("acknowledged by anna")
+    left = {a["metric"]: a["signal"] for a in d.ctl_json("alarm", "list")["alarms"] if a["change"] != "superseded"}
+    assert left["hr"] == "acknowledged" and left["spo2"] == "on", left
+    t.keys("9")
+    t.shows("there is no such alarm")
+
+
+@pytest.mark.parametrize("term", ["screen-256color", "vt100"])
 def test_a_daemon_that_dies_leaves_no_number_on_the_screen(daemon, monitor, terminal, term):
     d = daemon([chair(monitor)]).start()
     t = terminal(d, env={"TERM": term})

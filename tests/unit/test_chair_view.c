@@ -195,16 +195,18 @@ static void a_refusal_in_one_line(void **state)
 	(void)state;
 	static const struct {
 		const char *answer, *words;
-		bool only_warns;
+		bool only_warns, may_override;
 		const char *why;
 	} story[] = {
-		{ "{\"error\":\"no session is open\"}", "no session is open", false, "no gate at all" },
+		{ "{\"error\":\"no session is open\"}", "no session is open", false, false, "no gate at all" },
 		{ "{\"error\":\"too high\",\"codes\":[\"G2\",\"R4\"],\"gates\":[{\"verdict\":\"block\"},{\"verdict\":\"warn\"}]}",
-		  "G2 R4: too high", false, "one blocks: a yes is not enough" },
-		{ "{\"error\":\"G2: pressure 184\",\"codes\":[\"G2\"]}", "G2: pressure 184", false, "codes are not said twice" },
+		  "G2 R4: too high", false, true, "one blocks: a yes is not enough" },
+		{ "{\"error\":\"G2: pressure 184\",\"codes\":[\"G2\"]}", "G2: pressure 184", false, false, "codes are not said twice" },
 		{ "{\"error\":\"pulse\",\"codes\":[\"G3\"],\"gates\":[{\"verdict\":\"warn\"},{\"verdict\":\"block\",\"settled\":true}]}",
-		  "G3: pulse", true, "what blocks is settled, what is left warns" },
-		{ "{}", "refused", false, "an answer without words" },
+		  "G3: pulse", true, false, "what blocks is settled, what is left warns" },
+		{ "{\"error\":\"dose\",\"codes\":[\"G7\"],\"gates\":[{\"verdict\":\"block\"},{\"verdict\":\"hard\"}]}",
+		  "G7: dose", false, false, "two people are not enough either" },
+		{ "{}", "refused", false, false, "an answer without words" },
 	};
 	for (size_t i = 0; i < LEN(story); i++) {
 		char words[80];
@@ -212,6 +214,7 @@ static void a_refusal_in_one_line(void **state)
 		json_t *answer = json_loads(story[i].answer, 0, &e);
 		assert_string_equal(vs_bedside_refusal(answer, words, sizeof words), story[i].words);
 		assert_int_equal(vs_bedside_only_warns(answer), story[i].only_warns);
+		assert_int_equal(vs_bedside_may_override(answer), story[i].may_override);
 		json_decref(answer);
 	}
 }
