@@ -104,6 +104,10 @@ struct vs_config {
 int vs_config_load(const char *file, struct vs_config **ret, struct vs_findings *findings);
 void vs_config_free(struct vs_config *c);
 
+/* The register map of a profile: one that ships, or a file (relative to where we stand).  0, -EINVAL: `findings` says why;
+ * their file and line mean something only where they name that file. */
+int vs_profile_load(const char *name, struct vs_register_map *ret, struct vs_findings *findings);
+
 /* Is it the same device in every respect that its link and plugin know of?  A reload leaves such a one alone. */
 bool vs_device_config_equal(const struct vs_device_config *a, const struct vs_device_config *b);
 

@@ -2,8 +2,10 @@
 #include "clients/ctl/ctl.h"
 #include "clients/ctl/line.h"
 #include "config/plugin_dir.h"
+#include "config/config.h"
 #include "core/event.h"
 #include "plugins/feed.h"
+#include "plugins/modbus/modbus.h"
 #include "plugins/registry.h"
 
 #include <ctype.h>
@@ -255,6 +257,25 @@ static void count(const struct decode *d, const struct vs_feed *f)
 	fputc('\n', stderr);
 }
 
+/* --option profile=NAME of plugin modbus: reading a profile is no work for a plugin. */
+static int use_profile(struct decode *d, void *state)
+{
+	const char *name = vs_plugin_setting(d->settings, "profile");
+	struct vs_findings f = { 0 };
+	struct vs_register_map map;
+	if (!name || strcmp(d->plugin->name, "modbus") != 0)
+		return VS_EXIT_DONE;
+	if (vs_profile_load(name, &map, &f) != 0) {
+		for (unsigned i = 0; i < f.len; i++)
+			fprintf(stderr, "vitalsctl: profile %s: %s\n", name, f.at[i].text);
+		vs_findings_clear(&f);
+		return VS_EXIT_USAGE;
+	}
+	return vs_modbus_decode_with(state, &map) == 0
+		       ? VS_EXIT_DONE
+		       : vs_ctl_usage("the given request does not reach all registers of profile %s", name);
+}
+
 static int run(struct decode *d)
 {
 	struct stat st;
@@ -273,6 +294,8 @@ static int run(struct decode *d)
 		vs_ctl_fail("out of memory");
 	else if (vs_feed_init(f, d->plugin, state, d->settings) != 0)
 		status = vs_ctl_usage("plugin %s refuses these options", d->plugin->name);
+	else if ((status = use_profile(d, state)) != VS_EXIT_DONE)
+		; /* said */
 	else if ((status = is_line ? listen_to(d, f, fd) : read_all(d, f, fd)) == VS_EXIT_DONE) {
 		vs_feed_flush(f, on_unit, on_frame, d);
 		count(d, f);

@@ -5,6 +5,7 @@
  * request of the register map has had its answer, the reading is complete.
  *
  *	--option registers='spo2 input 0; pr input 1 invalid=0,255; temp input 9 scale=0.1; flag=probe_off discrete 3'
+ *	--option profile=dfrobot-sen0344     the map of a profile; who reads the profile gives it (vs_modbus_decode_with)
  *	--option request=010300000002c40b    what was asked: then all of the answer must fit to it */
 #include <errno.h>
 #include <stdlib.h>
@@ -175,18 +176,31 @@ static int only_that_request(struct state *s)
 	return 0;
 }
 
+static int plan(struct state *s)
+{
+	vs_modbus_init(&s->modbus, &s->map, 8);
+	return s->strict ? only_that_request(s) : 0;
+}
+
 static int init(void *state, const struct vs_plugin_setting *settings)
 {
 	struct state *s = state;
-	const char *request = vs_plugin_setting(settings, "request");
+	const char *request = vs_plugin_setting(settings, "request"), *profile = vs_plugin_setting(settings, "profile"),
+		   *registers = vs_plugin_setting(settings, "registers");
 	s->framing = vs_plugin_is_set(settings, "framing", "tcp") ? VS_FRAMING_TCP : VS_FRAMING_RTU;
-	int r = take_registers(&s->map, vs_plugin_setting(settings, "registers"));
+	if (profile && registers)
+		return -EINVAL;
+	int r = profile ? 0 : take_registers(&s->map, registers);
 	if (r == 0 && request)
 		r = take_request(s, request);
-	if (r < 0)
-		return r;
-	vs_modbus_init(&s->modbus, &s->map, 8);
-	return s->strict ? only_that_request(s) : 0;
+	return r < 0 || profile ? r : plan(s);
+}
+
+int vs_modbus_decode_with(void *state, const struct vs_register_map *map)
+{
+	struct state *s = state;
+	s->map = *map;
+	return plan(s);
 }
 
 /* ---- answers */
@@ -255,6 +269,7 @@ static const struct vs_plugin_option options[] = {
 	{ "framing", (const char *const[]){ "rtu", "tcp", NULL },
 	  "decode: answers with CRC, or with the header of Modbus TCP" },
 	{ "registers", NULL, "decode: what is where: 'spo2 input 0 u16 invalid=0; flag=probe_off discrete 3'" },
+	{ "profile", NULL, "decode: a register map that ships, or a file (./my-monitor.yaml), in place of registers" },
 	{ "request", NULL, "decode: the request in hex, to which the answers must fit" },
 	{ NULL },
 };

@@ -123,3 +123,7 @@ void vs_modbus_failed(struct vs_modbus *m, unsigned i, uint8_t exception);
  * request was refused is none, with `device_error` and the exception's number.  Cuff values appear when there is a new reading,
  * together, also those that came without a value; what the monitor showed before the first poll has `from_memory`. */
 bool vs_modbus_reading(struct vs_modbus *m, struct vs_reading *ret);
+
+/* For `vitalsctl decode --option profile=...`: the state of the plugin `modbus` gets a map that is no text.  Once, after
+ * init with that option.  -EINVAL: the given request does not reach all of its registers. */
+int vs_modbus_decode_with(void *state, const struct vs_register_map *map);

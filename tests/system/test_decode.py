@@ -57,6 +57,23 @@ def test_a_dialect_is_an_option():
     assert flags == {"contec": ["spo2_drop"], "berry": ["sensor_disconnected"]}
 
 
+def test_a_register_map_is_a_profile(tmp_path):
+    """One that ships, or a file beside us; what is wrong with it is said."""
+    v = json.loads((ROOT / "plugins/modbus/captures/modbus_sen0344.json").read_text())[0]
+    data = bytes.fromhex(v["bytes_hex"])
+    want = {e["metric"]: e["value"] for e in v["expect"]}
+    own = tmp_path / "own.yaml"
+    own.write_text((ROOT / "plugins/modbus/profiles/dfrobot-sen0344.yaml").read_text())
+    for profile in ("dfrobot-sen0344", str(own)):
+        seen = lines(decode("--plugin", "modbus", "--json", "--option", f"profile={profile}", data=data))
+        assert {o["metric"]: o["value"] for o in seen if o["value"] is not None} == want
+    own.write_text("summary: x\nregisters: [ { metric: spo9, table: input, address: 1 } ]\n")
+    for profile, words in ((str(own), "spo2"), ("dfrobot-sen344", "did you mean"), ("./none.yaml", "cannot be read"), ('a"b', "no profile")):
+        done = subprocess.run([VITALSCTL, "decode", "--plugin", "modbus", "--option", f"profile={profile}"], input=data,
+                              capture_output=True, timeout=20)
+        assert done.returncode == 2 and words in done.stderr.decode(), (profile, done.stderr)
+
+
 def test_files_hex_and_stdin(tmp_path):
     data = DF2["normal_72_97"]
     (tmp_path / "raw").write_bytes(data)

@@ -544,6 +544,21 @@ static void a_wrong_profile_is_refused_in_its_own_file(void **state)
 		{ "summary: x\nunit: 256\nregisters: [ { metric: spo2, table: input, address: 1 } ]\n", 2,
 		  "from 0 to 255", "unit" },
 		{ "summary: [\n", 2, "not YAML", "syntax" },
+		{ "summary: x\nregisters:\n  - { metric: spo2, table: input, address: 65536 }\n", 3, "`address` is \"65536\"",
+		  "an address beyond the protocol's" },
+		{ "summary: x\nregisters:\n  - { metric: spo2, table: input, address: 1, type: float }\n", 3, "u16",
+		  "a type that is none: the list is named" },
+		{ "summary: x\nregisters:\n  - { metric: spo3, table: input, address: 1 }\n", 3, "did you mean \"spo2\"?",
+		  "a metric that is none" },
+		{ "summary: x\nregisters:\n  - { metric: spo2, table: input, address: 1 }\n  - { metric: spo2, table: input, address: 2 }\n",
+		  4, "spo2", "a metric twice" },
+		{ "summary: x\nline: { parity: 0 }\nregisters: [ { metric: spo2, table: input, address: 1 } ]\n", 2, "none",
+		  "a parity that is none" },
+		{ "summary: x\nhost: h\nregisters: [ { metric: spo2, table: input, address: 1 } ]\n", 2, "host", "an unknown key" },
+		{ "summary: x\npoll: often\nregisters: [ { metric: spo2, table: input, address: 1 } ]\n", 2,
+		  "`poll` is \"often\"", "a period in words" },
+		{ "summary: x\nregisters:\n  - { metric: spo2, table: discrete, address: 1, type: u16 }\n", 3, "bit",
+		  "a number in a table of bits" },
 	};
 	for (size_t i = 0; i < sizeof story / sizeof *story; i++) {
 		struct vs_findings f = { 0 };
@@ -559,6 +574,35 @@ static void a_wrong_profile_is_refused_in_its_own_file(void **state)
 		vs_findings_clear(&f);
 		assert_true(good);
 	}
+}
+
+static void every_mistake_of_a_profile_in_one_run(void **state)
+{
+	(void)state;
+	static const char text[] = "summary: x\n"
+				   "unit: 300\n"                                              /* 2 */
+				   "poll: soon\n"                                             /* 3 */
+				   "retries: 11\n"                                            /* 4 */
+				   "hots: a\n"                                                /* 5 */
+				   "line: { baud: 1, parity: some }\n"                        /* 6, twice */
+				   "registers:\n"
+				   "  - { metric: spo2, table: input, address: -1 }\n"        /* 8 */
+				   "  - { metric: pulse, table: input, address: 2 }\n"        /* 9 */
+				   "  - { metric: pr, table: inputs, address: 3 }\n"          /* 10 */
+				   "  - { metric: temp, table: input, address: 4, scale: 0 }\n" /* 11 */
+				   "new_reading: { table: input, address: 70000 }\n";         /* 12 */
+	static const unsigned lines[] = { 2, 3, 4, 5, 6, 6, 8, 9, 10, 11, 12 };
+	struct vs_findings f = { 0 };
+	struct vs_config *c = NULL;
+	put_file("profile.yaml", text);
+	assert_int_equal(
+		vs_config_load(put_file("config.yaml", MODBUS "        profile: ./profile.yaml\n"), &c, &f), -EINVAL);
+	if (f.len != sizeof lines / sizeof *lines)
+		vs_findings_print(&f, stderr);
+	assert_int_equal(f.len, sizeof lines / sizeof *lines);
+	for (unsigned i = 0; i < f.len; i++)
+		assert_int_equal(f.at[i].line, lines[i]);
+	vs_findings_clear(&f);
 }
 
 static void things_that_are_no_file(void **state)
@@ -654,6 +698,7 @@ int main(void)
 		cmocka_unit_test(every_wrong_file_is_refused_at_its_line),
 		cmocka_unit_test(ten_things_wrong_are_found_in_one_run),
 		cmocka_unit_test(a_wrong_profile_is_refused_in_its_own_file),
+		cmocka_unit_test(every_mistake_of_a_profile_in_one_run),
 		cmocka_unit_test(things_that_are_no_file),
 		cmocka_unit_test(a_file_beyond_all_measure_is_not_even_read),
 		cmocka_unit_test(findings_have_an_end),
