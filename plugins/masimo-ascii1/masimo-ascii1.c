@@ -54,7 +54,7 @@ static int frame(void *state, const uint8_t *buf, size_t len)
 static bool read_whole(struct vs_text t, struct value *v)
 {
 	uint32_t number;
-	v->given = vs_text_take_digits(&t, 1, 3, &number);
+	v->given = vs_text_take_digits(&t, 3, 3, &number);
 	if (v->given)
 		v->number = number;
 	else if (!vs_text_take(&t, "---"))
@@ -67,7 +67,7 @@ static bool read_whole(struct vs_text t, struct value *v)
 static bool read_hundredths(struct vs_text t, struct value *v)
 {
 	uint32_t whole, part;
-	v->given = vs_text_take_digits(&t, 1, 2, &whole);
+	v->given = vs_text_take_digits(&t, 2, 2, &whole);
 	if (!v->given)
 		return vs_text_is_all(&t, "-.%");
 	if (!vs_text_take(&t, ".") || !vs_text_take_digits(&t, 2, 2, &part))

@@ -1,13 +1,13 @@
 /* What noise does to every plugin, measured on its own vectors.
  *
- *	test-resync PLUGIN VECTORS.json
+ *	test-resync PLUGIN VECTORS.json [FRAMES]
  *
  * 1. After garbage of any length a decoder is right again after at most two good frames.
  * 2. With 1 % of all bytes replaced by random ones: how many published numbers were never sent?  Printed for each
  *    million frames.  A sum of 8 bits lets one pair of errors in 256 pass, so the bound with a checksum is small and
  *    not 0; without one a changed digit cannot be seen by anybody and only the figure is printed. */
-#include "plugins/feed.h"
 #include "plugins/registry.h"
+#include "tests/fuzz/truth.h"
 #include "tests/fuzz/vectors.h"
 
 #include <math.h>
@@ -15,43 +15,7 @@
 
 #define GARBAGE_RUNS 200
 #define GARBAGE_MAX 700
-#define STREAM_FRAMES 20000
-#define VALUES_MAX 256
-
-struct truth {
-	double value[VALUES_MAX];
-	enum vs_metric metric[VALUES_MAX];
-	size_t len;
-	bool learning;
-	uint64_t units, right, wrong;
-};
-
-static bool is_known(const struct truth *t, const struct vs_obs *o)
-{
-	for (size_t i = 0; i < t->len; i++)
-		if (t->metric[i] == o->metric && t->value[i] == o->value)
-			return true;
-	return false;
-}
-
-static void on_unit(void *ctx, const struct vs_feed *f, uint64_t unit, const struct vs_reading *r)
-{
-	struct truth *t = ctx;
-	(void)f, (void)unit;
-	t->units++;
-	for (unsigned i = 0; i < r->len; i++) {
-		const struct vs_obs *o = &r->obs[i];
-		if (!o->has_value || o->word)
-			continue;
-		bool known = is_known(t, o);
-		if (t->learning && !known && t->len < VALUES_MAX) {
-			t->metric[t->len] = o->metric;
-			t->value[t->len++] = o->value;
-		}
-		t->right += known;
-		t->wrong += !known;
-	}
-}
+#define STREAM_FRAMES 20000 /* unless told otherwise */
 
 struct bench {
 	const struct vs_plugin *plugin;
@@ -79,7 +43,7 @@ static bool is_clean(struct bench *b, const uint8_t *bytes, size_t len)
 {
 	struct truth t = { .learning = true };
 	start(b);
-	vs_feed_bytes(&b->feed, bytes, len, on_unit, NULL, &t);
+	vs_feed_bytes(&b->feed, bytes, len, truth_on_unit, NULL, &t);
 	return b->feed.units && !b->feed.dropped && !b->feed.rejected && !vs_feed_waiting(&b->feed) && t.len;
 }
 
@@ -113,11 +77,11 @@ static bool recovers(struct bench *b, uint64_t *random)
 	for (size_t i = 0; i < len; i++)
 		noise[i] = (uint8_t)seed_random(random);
 	start(b);
-	vs_feed_bytes(&b->feed, noise, len, on_unit, NULL, &t);
+	vs_feed_bytes(&b->feed, noise, len, truth_on_unit, NULL, &t);
 	for (int i = 0; i < 2; i++)
-		vs_feed_bytes(&b->feed, b->good, b->good_len, on_unit, NULL, &t);
+		vs_feed_bytes(&b->feed, b->good, b->good_len, truth_on_unit, NULL, &t);
 	uint64_t before = t.units;
-	vs_feed_bytes(&b->feed, b->good, b->good_len, on_unit, NULL, &t);
+	vs_feed_bytes(&b->feed, b->good, b->good_len, truth_on_unit, NULL, &t);
 	return t.units - before >= b->good_units;
 }
 
@@ -126,21 +90,20 @@ static void learn(struct bench *b, struct truth *t)
 {
 	t->learning = true;
 	start(b);
-	vs_feed_bytes(&b->feed, b->good, b->good_len, on_unit, NULL, t);
-	t->learning = false;
-	t->units = t->right = t->wrong = 0;
+	vs_feed_bytes(&b->feed, b->good, b->good_len, truth_on_unit, NULL, t);
+	truth_counts(t);
 }
 
-static void noisy_stream(struct bench *b, struct truth *t, uint64_t *random)
+static void noisy_stream(struct bench *b, struct truth *t, uint64_t frames, uint64_t *random)
 {
 	static uint8_t bytes[SEED_MAX];
 	start(b);
-	for (uint64_t sent = 0; sent < STREAM_FRAMES; sent += b->good_frames) {
+	for (uint64_t sent = 0; sent < frames; sent += b->good_frames) {
 		memcpy(bytes, b->good, b->good_len);
 		for (size_t i = 0; i < b->good_len; i++)
 			if (seed_random(random) % 100 == 0)
 				bytes[i] = (uint8_t)seed_random(random);
-		vs_feed_bytes(&b->feed, bytes, b->good_len, on_unit, NULL, t);
+		vs_feed_bytes(&b->feed, bytes, b->good_len, truth_on_unit, NULL, t);
 	}
 }
 
@@ -157,10 +120,11 @@ int main(int argc, char **argv)
 	static struct bench b;
 	static struct truth t;
 	json_error_t error;
-	json_t *vectors = argc == 3 ? json_load_file(argv[2], 0, &error) : NULL;
+	json_t *vectors = argc >= 3 ? json_load_file(argv[2], 0, &error) : NULL;
 	uint64_t random = 4711;
+	uint64_t frames = argc > 3 ? strtoull(argv[3], NULL, 10) : STREAM_FRAMES;
 	unsigned lost = 0;
-	b.plugin = argc == 3 ? vs_plugin_find(argv[1]) : NULL;
+	b.plugin = argc >= 3 ? vs_plugin_find(argv[1]) : NULL;
 	if (!vectors || !b.plugin || !(b.state = calloc(1, b.plugin->state_size + 1)) || !find_good(&b, vectors)) {
 		puts("Bail out! no plugin, or no vector of good frames alone");
 		return 1;
@@ -168,14 +132,15 @@ int main(int argc, char **argv)
 	for (unsigned i = 0; i < GARBAGE_RUNS; i++)
 		lost += !recovers(&b, &random);
 	learn(&b, &t);
-	noisy_stream(&b, &t, &random);
-	double wrong = 1e6 * (double)t.wrong / STREAM_FRAMES;
+	noisy_stream(&b, &t, frames, &random);
+	double wrong = 1e6 * (double)t.wrong / (double)frames;
 	puts("1..2");
 	printf("%sok 1 - right again within two good frames after garbage (%u of %u runs)\n", lost ? "not " : "",
 	       GARBAGE_RUNS - lost, GARBAGE_RUNS);
 	bool bad = b.plugin->checked && wrong > wrong_bound(&b);
-	printf("%sok 2 - 1 %% byte errors: %.0f wrong numbers in 10^6 frames%s; %llu right\n", bad ? "not " : "", wrong,
-	       b.plugin->checked ? "" : " (no checksum)", (unsigned long long)t.right);
+	printf("%sok 2 - %s, 1 %% byte errors: %.0f wrong numbers in 10^6 frames (%llu frames sent)%s; %llu right\n",
+	       bad ? "not " : "", b.plugin->name, wrong, (unsigned long long)frames,
+	       b.plugin->checked ? "" : ", no checksum", (unsigned long long)t.right);
 	free(b.state);
 	json_decref(vectors);
 	return lost || bad;
