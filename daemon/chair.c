@@ -165,6 +165,84 @@ void vs_chair_test(struct vs_chair *c, const char *operator)
 	c->watch.self_test_ms = vs_boottime_ms();
 }
 
+/* ---- the cuff ----
+ *
+ * It squeezes an arm: a person starts it, or the engine where the configuration allows it (`start_cuff: allowed`), with a
+ * reading that asks for another one.  Never the engine soon after a start of the daemon, after the device came (back), or
+ * after it was started last: what is asked for then may be older than what is known about the arm. */
+
+#define CUFF_QUIET_MS 30000
+
+static int start_cuff(struct vs_chair_device *d, bool start, const char *by, const char *reason)
+{
+	char body[512];
+	int r = d->device ? vs_device_cuff(d->device, start) : -ENOTCONN;
+	if (r < 0)
+		return r;
+	d->cuff_from_ms = vs_boottime_ms() + CUFF_QUIET_MS;
+	d->cuff_due_ms = 0;
+	struct vs_json j = vs_json_into(body, sizeof body);
+	vs_json_key(&j, "request"), vs_json_string(&j, start ? "cuff-start" : "cuff-stop");
+	vs_json_key(&j, "device"), vs_json_string(&j, d->config->id);
+	vs_json_key(&j, "reason"), vs_json_string(&j, reason);
+	vs_json_key(&j, "by"), vs_json_string(&j, by);
+	struct vs_event e = { .kind = VS_KIND_REQUEST, .wall_ms = vs_wall_ms(), .body = body, .body_len = j.len };
+	add(d->chair, &e);
+	return 0;
+}
+
+int vs_chair_cuff(struct vs_chair *c, const char *device, bool start, const char *operator, const char **ret)
+{
+	int r = device ? -ENOENT : -ENOTSUP;
+	vs_outbox_begin(c->daemon->outbox);
+	for (unsigned i = 0; i < c->n_devices && (r == -ENOENT || r == -ENOTSUP); i++) {
+		struct vs_chair_device *d = c->devices[i];
+		if (device && strcmp(device, d->config->id) != 0)
+			continue;
+		*ret = d->config->id;
+		r = start_cuff(d, start, operator, "asked for by a person");
+	}
+	vs_custody_commit(c->daemon->custody);
+	return r;
+}
+
+/* After a reading: does the engine want another one of the cuff, and may it have it?  A new pressure is what an earlier
+ * wish was for. */
+static void follow_requests(struct vs_chair_device *from, const struct vs_reading *r, uint64_t at_ms)
+{
+	struct vs_chair *c = from->chair;
+	const struct vs_request_event *q = NULL;
+	const struct vs_obs *sys = vs_reading_find(r, VS_NIBP_SYS);
+	if (sys && sys->has_value)
+		from->cuff_due_ms = 0;
+	for (unsigned i = 0; i < effects.len && !q; i++)
+		if (effects.at[i].kind == VS_EFFECT_REQUEST && (!strcmp(effects.at[i].u.request.request, "nibp-repeat") ||
+								!strcmp(effects.at[i].u.request.request, "nibp-now")))
+			q = &effects.at[i].u.request;
+	for (unsigned i = 0; i < c->n_devices && q; i++) {
+		struct vs_chair_device *d = c->devices[i];
+		if (!d->config->nibp_auto || d->status != VS_DEVICE_ONLINE || at_ms < d->cuff_from_ms)
+			continue;
+		d->cuff_due_ms = q->due_ms > at_ms ? q->due_ms : at_ms;
+		snprintf(d->cuff_reason, sizeof d->cuff_reason, "%s", q->reason);
+		return;
+	}
+}
+
+/* Once a second. */
+static void start_due_cuffs(struct vs_chair *c)
+{
+	uint64_t now_ms = vs_boottime_ms();
+	for (unsigned i = 0; i < c->n_devices; i++) {
+		struct vs_chair_device *d = c->devices[i];
+		if (!d->cuff_due_ms || now_ms < d->cuff_due_ms)
+			continue;
+		d->cuff_due_ms = 0;
+		if (d->config->nibp_auto && d->status == VS_DEVICE_ONLINE && now_ms >= d->cuff_from_ms)
+			start_cuff(d, true, "engine", d->cuff_reason);
+	}
+}
+
 void vs_chair_alive(struct vs_chair *c)
 {
 	char body[512];
@@ -187,6 +265,7 @@ void vs_chair_alive(struct vs_chair *c)
 	struct vs_event e = { .kind = VS_KIND_ALIVE, .wall_ms = vs_wall_ms(), .body = body, .body_len = j.len };
 	vs_outbox_begin(c->daemon->outbox);
 	add(c, &e);
+	start_due_cuffs(c);
 	if (c->state_behind)
 		save_state(c, vs_boottime_ms(), e.wall_ms);
 	vs_custody_commit(c->daemon->custody);
@@ -283,6 +362,7 @@ static void on_reading(void *ctx, const struct vs_reading *r, uint64_t at_ms)
 	add(c, &e);
 	say_rejected(d, r);
 	remember(c, s.device, &out, at_ms, wall_ms);
+	follow_requests(d, &out, at_ms);
 	step_done(c, vs_boottime_ms(), wall_ms);
 }
 
@@ -291,6 +371,10 @@ static void on_status(void *ctx, enum vs_device_status status, const char *detai
 	struct vs_chair_device *d = ctx;
 	char body[512];
 	struct vs_json j = vs_json_into(body, sizeof body);
+	if (status == VS_DEVICE_ONLINE && d->status != VS_DEVICE_ONLINE) {
+		d->cuff_from_ms = vs_boottime_ms() + CUFF_QUIET_MS;
+		d->cuff_due_ms = 0;
+	}
 	d->status = status;
 	snprintf(d->detail, sizeof d->detail, "%s", detail);
 	vs_json_key(&j, "device"), vs_json_string(&j, d->config->id);

@@ -45,6 +45,9 @@ struct vs_chair_device {
 	const struct vs_device_config *config; /* in the daemon's configuration */
 	enum vs_device_status status;
 	char detail[160];
+	uint64_t cuff_from_ms; /* before this time only a person starts its cuff */
+	uint64_t cuff_due_ms;  /* the engine wants it started then; 0: it does not */
+	char cuff_reason[160];
 };
 
 /* NULL: no memory. */
@@ -61,6 +64,10 @@ int vs_chair_reconfigure(struct vs_chair *c, const struct vs_chair_config *cfg, 
 /* A stimulus from outside (acknowledge, pause, a fault); times are filled in.  The text of a refusal, good until the
  * next call, or NULL. */
 const char *vs_chair_step(struct vs_chair *c, struct vs_stimulus *s);
+/* A person starts (or stops) a cuff measurement: of that device (NULL: of the first of the chair that can).  What was
+ * done is published and recorded as a request `cuff-start` or `cuff-stop`.  0 and *device says which; -ENOENT: there is no
+ * such device; -ENOTSUP: it cannot be started from here; -ENOTCONN: its line is not open; or what the line says. */
+int vs_chair_cuff(struct vs_chair *c, const char *device, bool start, const char *operator, const char **ret);
 /* A command for the session. */
 void vs_chair_command(struct vs_chair *c, const struct vs_session_command *cmd, struct vs_session_answer *answer);
 

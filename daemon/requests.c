@@ -1,4 +1,5 @@
 /* What people ask over the control socket (docs/control.md).  One line of JSON in, one line out. */
+#include <errno.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -357,6 +358,30 @@ static char *limit_change(struct request *q)
 	return done_or(q, vs_chair_step(q->chair, &s));
 }
 
+/* ---- the cuff ---- */
+
+static char *cuff(struct request *q)
+{
+	struct answer a;
+	const char *device = text_of(q, "device"), *which = NULL, *action = text_of(q, "action");
+	if (!action || (strcmp(action, "start") != 0 && strcmp(action, "stop") != 0))
+		return vs_daemon_error("\"action\" must be start or stop");
+	int r = vs_chair_cuff(q->chair, device, strcmp(action, "start") == 0, q->operator, &which);
+	if (r == -ENOENT)
+		return vs_daemon_error("there is no device '%s' at %s", device, q->chair->id);
+	if (r == -ENOTSUP && !device)
+		return vs_daemon_error("no device of %s lets its cuff be started from here; press the button on the monitor",
+				       q->chair->id);
+	if (r == -ENOTSUP)
+		return vs_daemon_error("%s cannot be told to measure from here; press the button on the monitor", device);
+	if (r < 0)
+		return vs_daemon_error("%s did not get the command: %s; look at its cable and its device status", which, strerror(-r));
+	if (!answer_open(q, &a))
+		return NULL;
+	vs_json_key(&a.j, "device"), vs_json_string(&a.j, which);
+	return answer_close(&a);
+}
+
 /* ---- others ---- */
 
 static char *snapshot(struct request *q)
@@ -396,6 +421,7 @@ static const struct {
 	unsigned may; /* EVERYBODY: reads only, nobody has to be named */
 } operations[] = {
 	{ "alarm-test", alarm_test, true, AT_THE_CHAIR | MAY(ENGINEER) },
+	{ "cuff", cuff, true, AT_THE_CHAIR },
 	{ "snapshot", snapshot, false, EVERYBODY },
 	{ "endpoints", endpoints, false, EVERYBODY },
 	{ "session-show", session_show, true, EVERYBODY },

@@ -16,6 +16,11 @@
 #define RECORD_MAX 200
 #define HEADER_FIELDS 2 /* nothing, and the id */
 
+/* Only one of the hosts saw STX and ETX; without them a record ends with its line. */
+struct state {
+	bool lines;
+};
+
 enum letter { E, S, M, D, P, I, MOVEMENT, LETTERS };
 static const char letters[] = "ESMDPim";
 
@@ -24,11 +29,26 @@ struct record {
 	bool given[LETTERS];
 };
 
+static int frame_line(const uint8_t *buf, size_t len)
+{
+	if (buf[0] != RS && (buf[0] < 0x20 || buf[0] > 0x7E))
+		return -1;
+	for (size_t i = 1; i < len && i < RECORD_MAX; i++) {
+		if (buf[i] == '\r' || buf[i] == '\n')
+			return (int)i + 1;
+		if ((buf[i] < 0x20 && buf[i] != RS) || buf[i] > 0x7E)
+			return -(int)i - 1;
+	}
+	return len < RECORD_MAX ? 0 : -1;
+}
+
 static int frame(void *state, const uint8_t *buf, size_t len)
 {
-	(void)state;
+	const struct state *s = state;
 	if (buf[0] == '\r' || buf[0] == '\n')
 		return 1;
+	if (s->lines)
+		return frame_line(buf, len);
 	if (buf[0] != STX)
 		return -1;
 	for (size_t i = 1; i < len && i < RECORD_MAX; i++) {
@@ -69,11 +89,11 @@ static bool read_record(struct vs_text t, struct record *r)
 
 static enum vs_decoded decode(void *state, const uint8_t *frame, size_t len, struct vs_reading *ret)
 {
-	(void)state;
+	const struct state *s = state;
 	struct record r;
 	if (len == 1)
 		return VS_IGNORED;
-	if (!read_record((struct vs_text){ (const char *)frame + 1, (const char *)frame + len - 1 }, &r))
+	if (!read_record((struct vs_text){ (const char *)frame + !s->lines, (const char *)frame + len - 1 }, &r))
 		return VS_REJECTED;
 	struct vs_nibp v = { r.given[M], r.given[P], r.value[S], r.value[D], r.value[M], r.value[P] };
 	uint64_t flags = (r.value[I] ? VS_FLAG(IRREGULAR) : 0) | (r.value[MOVEMENT] ? VS_FLAG(MOTION) : 0);
@@ -83,6 +103,19 @@ static enum vs_decoded decode(void *state, const uint8_t *frame, size_t len, str
 		vs_nibp_add(ret, &v, flags);
 	return VS_UNIT;
 }
+
+static int init(void *state, const struct vs_plugin_setting *settings)
+{
+	struct state *s = state;
+	s->lines = vs_plugin_is_set(settings, "marks", "line");
+	return 0;
+}
+
+static const struct vs_plugin_option options[] = {
+	{ "marks", (const char *const[]){ "stx", "line", NULL },
+	  "what a record stands between: STX and ETX, or line ends alone" },
+	{ NULL },
+};
 
 const struct vs_plugin vs_plugin_and_tm2657 = {
 	.abi = VS_PLUGIN_ABI,
@@ -96,6 +129,9 @@ const struct vs_plugin vs_plugin_and_tm2657 = {
 	.line = { 2400, 'N', 8, 1 },
 	.silence_ms = 3600 * 1000, /* a record comes when somebody has measured */
 	.metrics = 1u << VS_NIBP_SYS | 1u << VS_NIBP_DIA | 1u << VS_NIBP_MAP | 1u << VS_NIBP_PR,
+	.options = options,
+	.state_size = sizeof(struct state),
+	.init = init,
 	.frame = frame,
 	.decode = decode,
 };
