@@ -140,6 +140,21 @@ static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
 		client_close(c);
 }
 
+/* Who has waited longest without a word goes, and is told so; whoever comes with a request gets in. */
+static void make_room(struct vs_control *control, const struct client *newest)
+{
+	static char words[] = "{\"ok\":false,\"error\":\"too many clients wait for nothing; send a whole request at once\"}\n";
+	struct client *oldest = NULL;
+	for (struct client *c = control->clients; c; c = c->next)
+		if (c != newest && !c->writing && (!oldest || c->active_ms <= oldest->active_ms))
+			oldest = c;
+	if (!oldest)
+		return;
+	uv_buf_t buf = uv_buf_init(words, sizeof words - 1);
+	uv_try_write((uv_stream_t *)&oldest->pipe, &buf, 1);
+	client_close(oldest);
+}
+
 static void on_connection(uv_stream_t *s, int status)
 {
 	struct vs_control *control = s->data;
@@ -158,6 +173,8 @@ static void on_connection(uv_stream_t *s, int status)
 	uv_os_fd_t fd;
 	struct ucred cred;
 	socklen_t len = sizeof cred;
+	if (control->n_clients > VS_CONTROL_CLIENTS_MAX)
+		make_room(control, c);
 	if (uv_accept(s, (uv_stream_t *)&c->pipe) < 0 || control->n_clients > VS_CONTROL_CLIENTS_MAX ||
 	    uv_fileno((uv_handle_t *)&c->pipe, &fd) < 0 || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0 ||
 	    uv_read_start((uv_stream_t *)&c->pipe, on_alloc, on_read) < 0) {

@@ -3,6 +3,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import time
 import xml.etree.ElementTree
@@ -279,6 +280,121 @@ def test_a_new_configuration_does_not_touch_a_running_session(daemon, monitor, t
     d.process.send_signal(signal.SIGHUP)
     assert wait_for(lambda: "refused" in d.said())
     assert "0.2 mg/kg over 40 min" in d.ctl_json("session", "show", "--chair", "chair-1")["session_state"]["dose"]
+
+
+NO_CODES = ["Jane Doe", "", "x" * 33, "N/17", "N;17", "-17", ".17", "J\u00fcrgen", "N-17\n", "N'17", "--chair"]
+NO_WEIGHTS = ["0", "-70", "29.9", "250.1", "1e308", "7e1000", "nan", "inf", "70kg", "", "seventy"]
+
+
+def test_what_cannot_be_is_refused_and_nothing_is_half_done(daemon, monitor):
+    """Codes, weights, protocols, chairs, orders that cannot be: refused in words, and the chair is as it was."""
+    d = daemon([chair(monitor)]).start()
+    n = Nurse(d, monitor)
+    seen(d, "97")
+    opening = ["session", "start", "--protocol", "P1"]
+    for code in NO_CODES:
+        p = n._run([*opening, "--weight", "70", f"--patient={code}"], False)
+        assert p.returncode in (1, 2) and ("code" in p.stderr or "patient" in p.stderr), (code, p.stderr)
+    for kg in NO_WEIGHTS:
+        p = n._run([*opening, "--patient", "N-1", f"--weight={kg}"], False)
+        assert p.returncode in (1, 2) and ("weight" in p.stderr or "kg" in p.stderr), (kg, p.stderr)
+    assert "P1, P2" in n.refused("there is no protocol", "session", "start", "--protocol", "P99", "--patient", "N-1")
+    p = d.ctl(*opening, "--patient", "N-1", "--chair", "chair-9", "--operator", "anna", check=False)
+    assert p.returncode == 1 and "no chair 'chair-9'" in p.stderr
+    assert n.phase() == "none"
+    n.does(*opening, "--patient", "N-1", "--weight", "70")
+    before = d.ctl_json("session", "show", "--chair", "chair-1")["session_state"]
+    wrong_now = ["infusion", "paused", "recovery", "screening"]
+    for phase in wrong_now:
+        n.refused("screening", "session", "phase", phase)
+    n.refused("already", "session", "phase", "screening")
+    for words in (("pain", "11"), ("pain", "-1"), ("moaas", "6"), ("rate", "40", "mg/h"), ("nonsense", "1"), ("moaas",), ("weight", "700"),
+                  ("moaas", "5", "--corrects", "99"), ("check", "hypertension", "perhaps"), ("spo2", "97")):
+        n._run(["entry", *words], False)
+        assert n._run(["entry", *words], False).returncode in (1, 2), words
+    after = d.ctl_json("session", "show", "--chair", "chair-1")["session_state"]
+    assert {k: v for k, v in after.items() if k != "open_s"} == {k: v for k, v in before.items() if k != "open_s"}
+    entries = [json.loads(r["body"])["entry"] for r in d.sql("select body from audit_event where kind = 'entry'")]
+    assert set(entries) == {"refused"}, "what was refused is in the record, as refused"
+
+
+def test_nurses_in_the_same_second(daemon, monitor):
+    """Twelve open a session for one chair at once, twelve change its phase at once: one wins, the others are told."""
+    d = daemon([chair(monitor)]).start()
+    n = Nurse(d, monitor)
+    seen(d, "97")
+
+    def at_once(commands):
+        running = [subprocess.Popen([VITALSCTL, *words, "--chair", "chair-1", "--operator", who, "--control", d.control],
+                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for who, words in commands]
+        return [(p.communicate(timeout=30)[1], p.returncode) for p in running]
+
+    answers = at_once([(f"nurse-{i}", ["session", "start", "--patient", f"N-{i}", "--protocol", "P1", "--weight", "70"])
+                       for i in range(12)])
+    assert [code for _, code in answers].count(0) == 1
+    assert all("discharge, transfer or cancel it first" in said for said, code in answers if code)
+    n.enters("check all no", "pain 6", "consent yes")
+    n.does("session", "phase", "baseline")
+    n.cuff(121, 79, 93)
+    n.cuff(123, 80, 94)
+    n.enters("moaas 5")
+    n.does("session", "phase", "infusion")
+    answers = at_once([(f"nurse-{i}", ["session", "phase", ("paused", "recovery")[i % 2]]) for i in range(12)])
+    won = [i for i, (_, code) in enumerate(answers) if code == 0]
+    assert 1 <= len(won) <= 2 and n.phase() == "recovery", answers
+    assert all(said.strip() for said, code in answers if code)
+    d.stop()
+    bodies = [json.loads(r["body"]) for r in d.sql("select body from audit_event where kind = 'session' order by seq")]
+    moves = [(b.get("from"), b["phase"]) for b in bodies if b.get("from")]
+    assert all(a[1] == b[0] for a, b in zip(moves, moves[1:])), moves
+    refused = d.sql("select count(*) as n from audit_event where kind = 'entry' and body like '%refused%'")[0]["n"]
+    assert refused == 11 + 12 - len(won), "each refusal is in the record with its nurse"
+
+
+MANY = int(os.environ.get("VITALSD_CLIENTS", "60000"))  # a million: VITALSD_CLIENTS=1000000
+
+
+def test_clients_that_wait_and_a_great_many_requests(daemon, monitor):
+    """Half requests that wait, and requests without end: the chair is watched on, and a nurse gets her answer."""
+    d = daemon([chair(monitor)]).start()
+    s = d.subscribe("alive/")
+    n = Nurse(d, monitor)
+    seen(d, "97")
+    waiting = []
+    for i in range(200):
+        c = socket.socket(socket.AF_UNIX)
+        c.connect(str(d.control))
+        try:
+            c.sendall(b'{"op":"session-start","chair":"chair-1","patient":"N-9"'[:1 + i % 55])
+        except OSError:
+            pass  # put out for another one
+        waiting.append(c)
+    n.does("session", "start", "--patient", "N-1", "--protocol", "P1", "--weight", "70")  # as fast as ever, see `gap`
+    waiting[0].settimeout(5)
+    assert b"too many clients" in waiting[0].recv(400), "the one that waited longest was told why it had to go"
+    flood = socket.socket(socket.AF_UNIX)
+    flood.connect(str(d.control))
+    flood.settimeout(30)
+    answers, sent = flood.makefile("rb"), 0
+    requests = [b'{"op":"entry","chair":"chair-1","entry":"moaas","words":["9"],"operator":"x"}\n',
+                b'{"op":"session-phase","chair":"chair-1","phase":"infusion"}\n', b'{"op":"session-show","chair":"chair-1"}\n', b"{}\n"]
+    while sent < MANY:
+        flood.sendall(b"".join(requests) * 25)
+        refused = [json.loads(answers.readline())["ok"] for _ in range(100)]
+        assert refused.count(True) == 25, "the look at the session alone is answered with yes"
+        sent += 100
+    n.enters("check all no")
+    for c in [*waiting, flood]:
+        c.close()
+    assert n.phase() == "screening"
+    assert d.ctl_json("status")["chairs"][0]["values"]["spo2"]["value"] == 97
+    assert wait_for(lambda: len(s.bodies("alive")) > 2)
+    times = [b["seq"] for b in s.bodies("alive")]
+    assert times == list(range(times[0], times[0] + len(times)))
+    assert d.stop() == 0, d.said()
+    gap, = d.sql("select max(observed_ms - before) as longest from (select observed_ms, lag(observed_ms) over (order by observed_ms)"
+                 " as before from audit_observation where metric = 'spo2')")
+    assert gap["longest"] < 3000, gap
 
 
 def test_what_a_nurse_may_say_besides(daemon, monitor):
