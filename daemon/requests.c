@@ -63,6 +63,10 @@ static void put_session(struct vs_json *j, const struct vs_chair *c)
 	vs_json_key(j, "chair"), vs_json_string(j, c->id);
 	vs_json_key(j, "session"), vs_json_string(j, c->watch.session.id[0] ? c->watch.session.id : NULL);
 	vs_json_key(j, "phase"), vs_json_string(j, vs_phase_name(c->watch.session.phase));
+	vs_json_key(j, "limits_in_force"); /* what the baseline made of them */
+	vs_json_open(j, '{');
+	vs_engine_limits(&c->watch.engine, j);
+	vs_json_close(j, '}');
 	vs_json_key(j, "session_state");
 	vs_json_open(j, '{');
 	vs_session_body(j, &c->watch.session, NULL, vs_boottime_ms());

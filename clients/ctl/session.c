@@ -36,12 +36,21 @@ static json_t *request_of(const struct vs_ask *a, const char *op)
 	return request;
 }
 
-static void print_baseline(json_t *baseline)
+/* The baseline, and the limits that follow from it. */
+static void print_baseline(json_t *answer)
 {
 	const char *key;
 	json_t *value;
-	json_object_foreach(baseline, key, value)
-		printf("  baseline %-9s %g\n", key, json_number_value(value));
+	json_object_foreach(json_object_get(json_object_get(answer, "session_state"), "baseline"), key, value) {
+		json_t *l = json_object_get(json_object_get(answer, "limits_in_force"), key);
+		json_t *low = json_object_get(l, "low"), *high = json_object_get(l, "high");
+		printf("  baseline %-9s %-6g", key, json_number_value(value));
+		if (low)
+			printf(" alarm below %g", json_number_value(low));
+		if (high)
+			printf("%s above %g", low ? "," : " alarm", json_number_value(high));
+		putchar('\n');
+	}
 }
 
 static void print_session(json_t *answer)
@@ -59,7 +68,7 @@ static void print_session(json_t *answer)
 		printf("  course   %s\n", course);
 	if (*vs_json_text(s, "dose"))
 		printf("  dose     %s\n", vs_json_text(s, "dose"));
-	print_baseline(json_object_get(s, "baseline"));
+	print_baseline(answer);
 }
 
 /* False: one of them is no number, and said so. */
@@ -130,7 +139,8 @@ static int phase(const struct vs_ask *a)
 		printf("%s: phase %s\n", a->chair, vs_json_text(answer, "phase"));
 		if (*vs_json_text(answer, "warning"))
 			printf("  %s\n", vs_json_text(answer, "warning"));
-		print_baseline(json_object_get(answer, "baseline"));
+		if (strcmp(vs_json_text(answer, "phase"), "infusion") == 0)
+			print_baseline(answer);
 	}
 	json_decref(answer);
 	return r;

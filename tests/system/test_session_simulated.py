@@ -3,11 +3,13 @@ and vitalsctl, all on one clock that runs as fast as they can work (warp.py).  J
 import heapq
 import json
 import os
+import re
+import shlex
 import subprocess
 
 import pytest
 
-from house import VITALSCTL, VITALS_SIM, Daemon, wait_for
+from house import ROOT, VITALSCTL, VITALS_SIM, Daemon, wait_for
 from warp import Clock
 
 MINUTE, HOUR = 60, 3600
@@ -279,3 +281,41 @@ def test_five_days_of_p9(ward):
     w.live([delayed(30, n.day())])
     assert w.end() == 0, w.daemon.said()
     check(w, "chair-1", DAYS_OF_P9, n)
+
+
+def readme_commands():
+    """The words of each vitalsctl line of the nurse's section, as a shell would see them."""
+    section = (ROOT / "README.md").read_text().split("## A session, from the nurse's side")[1].split("```")[1]
+    return [shlex.split(line, comments=True)[1:] for line in section.splitlines() if line.startswith("vitalsctl ")]
+
+
+def test_the_readme_as_a_nurse_follows_it(ward):
+    """Every line of the README in its order, with the time in between that it speaks of; none is refused."""
+    w = ward([Plan("P1", 40, 30, 35)])
+    w.clock.run(30)
+    waits = {"baseline": 5, "infusion": 20, "paused": 4, "recovery": 31}
+    session, said = None, {}
+    for words in readme_commands():
+        if words[0] in ("chair", "watch"):
+            continue  # screens: tests of their own
+        if words[:2] == ["alarm", "list"]:
+            w.patient("chair-1", "scenario probe-off")
+            w.clock.run(30)
+        words = [session if word == "SESSION" else word for word in words]
+        words = [str(w.daemon.log) if word.startswith("/var/lib") else str(w.folder / word) if word == "report.html" else word
+                 for word in words]
+        w.patient("chair-1", "cuff") if words[-1] == "infusion" and session else None
+        w.clock.run(90 if words[-1] == "infusion" else 10)
+        p = w.ctl(*words) if "--log" not in words else subprocess.run([VITALSCTL, *words], capture_output=True, text=True, env=w.env)
+        assert p.returncode == 0, (words, p.stderr)
+        said[words[-1]] = p.stdout
+        if words[:2] == ["session", "start"]:
+            session = re.search(r"s-\d{8}-\d+", p.stdout).group(0)
+        if words[:2] == ["session", "phase"]:
+            w.clock.run(60 * waits.get(words[4], 0))
+    assert re.search(r"baseline nibp_sys +1\d\d(\.5)? +alarm below \d+, above \d+", said["infusion"]), said["infusion"]
+    assert "spo2" in said["chair-1"]
+    assert w.end() == 0
+    row, = w.daemon.sql("select outcome from audit_session")
+    assert row["outcome"] in ("completed", "stopped_early")
+    assert "<svg" in (w.folder / "report.html").read_text()
