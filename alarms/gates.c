@@ -158,7 +158,8 @@ static const struct vs_entry_last *entered(const struct vs_session *s, enum vs_e
 
 /* ---- after screening ---- */
 
-void vs_gates_screening(const struct vs_session *s, const struct vs_checklist *c, struct vs_gate_findings *out)
+void vs_gates_screening(const struct vs_session *s, const struct vs_checklist *c, const struct vs_gate_rules *r,
+	struct vs_gate_findings *out)
 {
 	char open[120] = "";
 	size_t len = 0;
@@ -181,6 +182,9 @@ void vs_gates_screening(const struct vs_session *s, const struct vs_checklist *c
 	if (!consent || consent->value < 1)
 		vs_gate_add(out, VS_GATE_S4, VS_BLOCK, consent ? "the patient does not consent" :
 			"consent is not recorded; enter `consent yes`");
+	if (r->s5_identity > 0 && !entered(s, VS_ENTRY_IDENTITY, 0))
+		vs_gate_add(out, VS_GATE_S5, VS_BLOCK, "nobody has compared two identifiers of the patient with this session; enter "
+			"`identity name and birth date`");
 }
 
 /* ---- before the infusion ---- */

@@ -84,7 +84,8 @@ extern const size_t vs_gate_rule_count;
 struct vs_session;
 struct vs_checklist;
 /* Findings are added; nothing is added for a gate that passes. */
-void vs_gates_screening(const struct vs_session *s, const struct vs_checklist *c, struct vs_gate_findings *out);
+void vs_gates_screening(const struct vs_session *s, const struct vs_checklist *c, const struct vs_gate_rules *r,
+	struct vs_gate_findings *out);
 void vs_gates_infusion(const struct vs_session *s, const struct vs_gate_rules *r, const struct vs_session_facts *f,
 	int64_t now_ms, struct vs_gate_findings *out);
 void vs_gates_resume(const struct vs_session *s, const struct vs_gate_rules *r, const struct vs_session_facts *f,

@@ -214,7 +214,7 @@ static void ask_guard(struct attempt *t, enum vs_guard guard)
 	case VS_GUARD_FREE:
 		break;
 	case VS_GUARD_SCREENING:
-		vs_gates_screening(t->s, &t->d->checks, out);
+		vs_gates_screening(t->s, &t->d->checks, r, out);
 		break;
 	case VS_GUARD_INFUSION:
 		vs_gates_infusion(t->s, r, t->f, t->now_ms, out);
@@ -476,8 +476,9 @@ static void answer_check(struct attempt *t, struct vs_entry *e)
 	char list[150] = "";
 	size_t len = 0;
 	if (!strcasecmp(e->word, "all") && answer == VS_ANSWER_NO) {
-		for (unsigned i = 0; i < l->len; i++)
-			put_answer(t, l->at[i].item, VS_ANSWER_NO);
+		for (unsigned i = 0; i < l->len; i++) /* a yes is not taken back by the way */
+			if (vs_session_check(t->s, l->at[i].item) == VS_ANSWER_NONE)
+				put_answer(t, l->at[i].item, VS_ANSWER_NO);
 		return;
 	}
 	for (unsigned i = 0; i < l->len; i++) {

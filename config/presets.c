@@ -75,7 +75,7 @@ static const cyaml_schema_field_t gates_fields[] = {
 	VS_FREE_FORM("G1"), VS_FREE_FORM("G2"), VS_FREE_FORM("G3"), VS_FREE_FORM("G4"), VS_FREE_FORM("G5"),
 	VS_FREE_FORM("G6"), VS_FREE_FORM("G7"), VS_FREE_FORM("D1"), VS_FREE_FORM("D2"), VS_FREE_FORM("D3"),
 	VS_FREE_FORM("D4"), VS_FREE_FORM("D5"), VS_FREE_FORM("R1"), VS_FREE_FORM("R2"), VS_FREE_FORM("R3"),
-	VS_FREE_FORM("A1"), VS_FREE_FORM("S2"), VS_FREE_FORM("reminders"), VS_FREE_FORM("chair"),
+	VS_FREE_FORM("A1"), VS_FREE_FORM("S2"), VS_FREE_FORM("S5"), VS_FREE_FORM("reminders"), VS_FREE_FORM("chair"),
 	VS_END,
 };
 static const cyaml_schema_field_t file_fields[] = {

@@ -209,6 +209,25 @@ json_t *vs_ask_daemon(const struct vs_ask *a, json_t *request)
 	return answer;
 }
 
+/* Several reasons: a line each, and what would help.  False: there are not several. */
+static bool tell_findings(const json_t *answer)
+{
+	const char *error = vs_json_text(answer, "error"), *help = strstr(error, " (to go on: ");
+	json_t *g, *gates = json_object_get(answer, "gates");
+	size_t i;
+	if (json_array_size(gates) < 2)
+		return false;
+	fputs("vitalsctl: refused\n", stderr);
+	json_array_foreach(gates, i, g)
+		if (!json_is_true(json_object_get(g, "settled")))
+			fprintf(stderr, "  %s: %s\n", vs_json_text(g, "code"), vs_json_text(g, "text"));
+	if (!help)
+		help = strstr(error, " (cannot be");
+	if (help)
+		fprintf(stderr, " %s\n", help);
+	return true;
+}
+
 /* The codes, where the words do not begin with them already ("G5: nobody has looked ..."). */
 static void tell_refusal(const json_t *answer)
 {
@@ -216,6 +235,8 @@ static void tell_refusal(const json_t *answer)
 	const json_t *codes = json_object_get(answer, "codes"), *code;
 	const char *first = json_string_value(json_array_get(codes, 0));
 	size_t i;
+	if (tell_findings(answer))
+		return;
 	fputs("vitalsctl: ", stderr);
 	if (first && strncmp(error, first, strlen(first)) != 0) {
 		json_array_foreach(codes, i, code)

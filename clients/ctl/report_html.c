@@ -334,7 +334,10 @@ static void entries(const struct vs_report *r, FILE *to)
 			continue;
 		fputs("<tr>", to);
 		cell(to, vs_report_text_of(e, "clock"));
-		fprintf(to, "<td>%lld</td>", (long long)json_integer_value(json_object_get(e, "number")));
+		if (json_is_integer(json_object_get(e, "number")))
+			fprintf(to, "<td>%lld</td>", (long long)json_integer_value(json_object_get(e, "number")));
+		else
+			fputs("<td>&ndash;</td>", to);
 		cell(to, vs_report_entry(e, line, sizeof line));
 		cell(to, vs_report_text_of(e, "operator"));
 		fputs("</tr>\n", to);

@@ -132,8 +132,10 @@ static void entries(const struct vs_report *r, FILE *to)
 		char line[400];
 		if (!json_object_get(e, "entry"))
 			continue;
-		fprintf(to, "  %s %3lld  %s  [%s]\n", vs_report_text_of(e, "clock"),
-			(long long)json_integer_value(json_object_get(e, "number")), vs_report_entry(e, line, sizeof line),
+		char number[24] = "  -"; /* a refusal has none */
+		if (json_is_integer(json_object_get(e, "number")))
+			snprintf(number, sizeof number, "%3lld", (long long)json_integer_value(json_object_get(e, "number")));
+		fprintf(to, "  %s %s  %s  [%s]\n", vs_report_text_of(e, "clock"), number, vs_report_entry(e, line, sizeof line),
 			vs_report_text_of(e, "operator"));
 	}
 }

@@ -8,6 +8,7 @@
 #include "clients/ctl/report.h"
 
 #define MINUTE_MS 60000
+#define REFUSAL_CHARS 100 /* of a refusal in a report; all of it stands in the record */
 #define NEAR_MS (5 * MINUTE_MS)
 
 const char *vs_report_text_of(const json_t *object, const char *key)
@@ -172,8 +173,10 @@ const char *vs_report_entry(const json_t *event, char *buf, size_t cap)
 	for (unsigned i = 0; i < 3 && n < cap; i++)
 		if (*vs_report_text_of(event, extras[i]))
 			n += (size_t)snprintf(buf + n, cap - n, ", %s", vs_report_text_of(event, extras[i]));
-	if (*vs_report_text_of(event, "note") && n < cap)
-		n += (size_t)snprintf(buf + n, cap - n, ": %s", vs_report_text_of(event, "note"));
+	const char *note = vs_report_text_of(event, "note");
+	int most = strcmp(vs_report_text_of(event, "entry"), "refused") == 0 ? REFUSAL_CHARS : (int)cap;
+	if (*note && n < cap)
+		n += (size_t)snprintf(buf + n, cap - n, ": %.*s%s", most, note, strlen(note) > (size_t)most ? " ..." : "");
 	if (json_is_integer(json_object_get(event, "corrects")) && n < cap)
 		snprintf(buf + n, cap - n, " (corrects entry %lld)",
 			 (long long)json_integer_value(json_object_get(event, "corrects")));

@@ -235,9 +235,20 @@ static void screening_guard(void **state)
 	expect(&r, "phase baseline", BLOCKS, "S1", "a yes needs two people");
 	room_must(&r, "entry check psychosis unknown");
 	expect(&r, "phase baseline", WARNS, "S1", "an unknown needs a word");
+	room_must(&r, "entry check all no");
+	expect(&r, "phase baseline", WARNS, "S1", "what was said of one question is not taken back by `all`");
+	room_must(&r, "entry check psychosis no");
+	expect(&r, "phase baseline", PASSES, "", "but by its own name");
 	r = was;
 	r.s.weight.v = 0;
 	expect(&r, "phase baseline", HARD, "S2", "no weight for a dose per kg: nothing could be checked");
+	struct vs_session_data asks = *r.d;
+	r = was;
+	asks.rules.s5_identity = 1;
+	r.d = &asks;
+	expect(&r, "phase baseline", BLOCKS, "S5", "a clinic that wants two identifiers compared");
+	room_must(&r, "entry identity name and birth date");
+	expect(&r, "phase baseline", PASSES, "", "and they were");
 }
 
 static const struct {
