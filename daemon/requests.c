@@ -245,6 +245,33 @@ static char *session_checks(struct request *q)
 	return answer_close(&a);
 }
 
+/* The protocols that may be chosen, with what they come to for a weight, where one is given. */
+static char *session_protocols(struct request *q)
+{
+	const struct vs_session_data *d = q->daemon->session_data;
+	const struct vs_dose_order as_preset = { .step = 0 };
+	struct vs_kg weight = { json_number_value(json_object_get(q->json, "weight_kg")) };
+	struct answer a;
+	if (!answer_open(q, &a))
+		return NULL;
+	vs_json_key(&a.j, "protocols");
+	vs_json_open(&a.j, '[');
+	for (unsigned i = 0; i < d->n_presets; i++) {
+		const struct vs_preset *p = &d->preset[i];
+		char sum[200];
+		vs_dose_arithmetic(p, &as_preset, weight, sum, sizeof sum);
+		vs_json_open(&a.j, '{');
+		vs_json_key(&a.j, "id"), vs_json_string(&a.j, p->id);
+		vs_json_key(&a.j, "name"), vs_json_string(&a.j, p->name);
+		vs_json_key(&a.j, "title"), vs_json_string(&a.j, p->title);
+		vs_json_key(&a.j, "dose"), vs_json_string(&a.j, sum);
+		vs_json_key(&a.j, "enabled"), vs_json_bool(&a.j, !p->disabled);
+		vs_json_close(&a.j, '}');
+	}
+	vs_json_close(&a.j, ']');
+	return answer_close(&a);
+}
+
 /* ---- alarms ---- */
 
 static char *done_or(struct request *q, const char *why)
@@ -430,6 +457,7 @@ static const struct {
 	{ "endpoints", endpoints, false, EVERYBODY },
 	{ "session-show", session_show, true, EVERYBODY },
 	{ "session-checks", session_checks, false, EVERYBODY },
+	{ "session-protocols", session_protocols, false, EVERYBODY },
 	{ "alarm-list", alarm_list, false, EVERYBODY },
 	{ "alarm-explain", alarm_explain, false, EVERYBODY },
 	{ "why", why, true, EVERYBODY },

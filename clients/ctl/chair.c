@@ -422,6 +422,13 @@ static void run(struct view *v)
 int vs_ctl_chair(int argc, char **argv)
 {
 	static struct view v;
+	if (argc > 1 && strcmp(argv[argc - 1], "--help") == 0) {
+		puts("usage: vitalsctl chair --chair C [--operator NAME]\n\n"
+		     "The screen at the bedside: 80 by 24 and larger, smaller ones get a line a value; NO_COLOR switches colours off.  Keys:\n"
+		     "  a acknowledge all   1-9 acknowledge that alarm   p pause the audio   r resume\n"
+		     "  e entry   f phase   s open a session   v override what was refused   o who you are   ? help   q quit");
+		return VS_EXIT_DONE;
+	}
 	int r = vs_ask_options(&v.ask, argc, argv, NULL);
 	if (r != VS_EXIT_DONE)
 		return r;

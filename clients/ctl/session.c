@@ -231,12 +231,53 @@ static int checks(const struct vs_ask *a)
 	return r;
 }
 
+/* What may be given to --protocol here, and with --weight what it comes to. */
+static int protocols(const struct vs_ask *a)
+{
+	json_t *request = request_of(a, "session-protocols"), *answer = NULL, *p;
+	size_t i;
+	if (!put_numbers(request, a)) {
+		json_decref(request);
+		return VS_EXIT_USAGE;
+	}
+	int r = vs_ask_and_tell(a, request, &answer);
+	json_array_foreach(json_object_get(answer, "protocols"), i, p)
+		if (!a->json)
+			printf("%-5s %-20s %s%s\n%26s %s\n", vs_json_text(p, "id"), vs_json_text(p, "name"), vs_json_text(p, "title"),
+			       json_is_true(json_object_get(p, "enabled")) ? "" : "  (disabled)", "", vs_json_text(p, "dose"));
+	json_decref(answer);
+	return r;
+}
+
+static const char help[] =
+	"usage: vitalsctl session start --chair C --patient CODE --protocol NAME [--weight KG] [--dose MG/KG] [--over MINUTES]\n"
+	"                                [--step N] [--last-weight KG]\n"
+	"       vitalsctl session phase --chair C baseline|infusion|paused|recovery|discharged|aborted [--reason TEXT]\n"
+	"       vitalsctl session transfer --chair C WHERE      hand the patient over; closes the session\n"
+	"       vitalsctl session show --chair C                phase, baseline and limits, dose, course\n"
+	"       vitalsctl session checks [--chair C]            the screening questions, and what was answered\n"
+	"       vitalsctl session protocols [--weight KG]       what may be given to --protocol, and what it comes to\n"
+	"       vitalsctl session report SESSION --log FILE [--format text|html] [--out FILE]\n"
+	"       vitalsctl session course CODE --log FILE [--json]   the sessions of one patient\n\n"
+	"CODE is a pseudonym of the patient, never a name.  What is refused says why, with a code, and what would help:\n"
+	"  --confirm                          you have seen the warning and go on\n"
+	"  --override REASON --second NAME    two people go on all the same; not everything can be overridden\n"
+	"  --operator NAME                    who you are, where a login is shared\n"
+	"`phase paused` and then `phase infusion` goes on where it was.  `phase aborted` needs nothing and always works.\n"
+	"`phase discharged --reason TEXT` before the infusion closes a session that is not given.\n"
+	"All of it: docs/sessions.md.\n";
+
 int vs_ctl_session(int argc, char **argv)
 {
+	if (argc > 1 && strcmp(argv[argc - 1], "--help") == 0) {
+		fputs(help, stdout);
+		return VS_EXIT_DONE;
+	}
 	static const struct {
 		const char *word;
 		int (*run)(const struct vs_ask *a);
-	} verbs[] = { { "start", start }, { "phase", phase }, { "transfer", transfer }, { "show", show }, { "checks", checks } };
+	} verbs[] = { { "start", start }, { "phase", phase }, { "transfer", transfer }, { "show", show }, { "checks", checks },
+		    { "protocols", protocols } };
 	struct vs_ask a;
 	if (argc > 1 && strcmp(argv[1], "report") == 0) /* these two read the log and need no daemon */
 		return vs_ctl_session_report(argc - 1, argv + 1);
@@ -248,5 +289,5 @@ int vs_ctl_session(int argc, char **argv)
 	for (size_t i = 0; a.n_words && i < sizeof verbs / sizeof *verbs; i++)
 		if (strcmp(a.words[0], verbs[i].word) == 0)
 			return verbs[i].run(&a);
-	return vs_ctl_usage("session: start, phase, transfer, show, checks, report or course?");
+	return vs_ctl_usage("session: start, phase, transfer, show, checks, protocols, report or course?");
 }

@@ -272,6 +272,8 @@ def test_a_new_configuration_does_not_touch_a_running_session(daemon, monitor, t
     presets.write_text("presets:\n  - { id: C1, name: ours, title: our own, dose: 0.2 mg/kg, over: 40 min, recovery: 30 min }\n")
     d.process.send_signal(signal.SIGHUP)
     assert wait_for(lambda: "in force" in d.said())
+    listed = d.ctl("session", "protocols", "--weight", "80").stdout
+    assert re.search(r"P8 .*\(disabled\)", listed) and re.search(r"C1 +ours +our own\n +0.2 mg/kg .* x 80 kg = 24 mg/h, 16 mg", listed), listed
     assert "0.4 mg/kg over 40 min" in d.ctl_json("session", "show", "--chair", "chair-1")["session_state"]["dose"]
     n.does("session", "phase", "discharged", "--reason", "not today")
     n.does("session", "start", "--patient", "N-1", "--protocol", "C1", "--weight", "70")
