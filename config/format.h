@@ -62,7 +62,7 @@ struct raw_chair {
 };
 
 struct raw_log {
-	char *path, *custody;
+	char *path, *custody, *rotate, *keep;
 };
 
 struct raw_publish {

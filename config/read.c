@@ -15,6 +15,7 @@
 
 #define CUSTODY_LEAST (256u << 10)
 #define CUSTODY_MOST (1u << 30)
+#define ROTATE_LEAST (1u << 20)
 #define CONTROL_DEFAULT "/run/vitalsd/control.sock"
 
 struct whole { /* what vs_config_free gets back */
@@ -23,6 +24,29 @@ struct whole { /* what vs_config_free gets back */
 };
 
 /* ---- the station ---- */
+
+static void take_rotate(struct vs_reader *l, const char *text, vs_place at)
+{
+	uint64_t bytes = 0;
+	bool year = !text || !strcmp(text, "year");
+	if (!year && strcmp(text, "never") != 0 && (!vs_word_size(text, &bytes) || bytes < ROTATE_LEAST))
+		vs_yaml_find(l->y, vs_yaml_key(l->y, at, "rotate"),
+			     "`rotate` is \"%s\"; it must be year, never, or a size from 1MiB on, like 4GiB", text);
+	l->config->log_yearly = year;
+	l->config->log_bytes = bytes;
+}
+
+/* `10y` */
+static void take_keep(struct vs_reader *l, const char *text, vs_place at)
+{
+	char *end = NULL;
+	unsigned long years = text && *text >= '0' && *text <= '9' ? strtoul(text, &end, 10) : 0;
+	if (text && (!end || strcmp(end, "y") != 0 || years < 1 || years > 200))
+		vs_yaml_find(l->y, vs_yaml_key(l->y, at, "keep"),
+			     "`keep` is \"%s\"; it must be years from 1y to 200y, like 10y; without it everything is kept", text);
+	else
+		l->config->log_keep_years = (uint32_t)years;
+}
 
 static void take_log(struct vs_reader *l, const struct raw_log *log, vs_place at)
 {
@@ -35,6 +59,8 @@ static void take_log(struct vs_reader *l, const struct raw_log *log, vs_place at
 		vs_yaml_find(l->y, vs_yaml_key(l->y, at, "custody"),
 			     "`custody` is \"%s\"; it must be a size from 256KiB to 1GiB, like 8MiB", log->custody);
 	l->config->custody_bytes = (uint32_t)bytes;
+	take_rotate(l, log->rotate, at);
+	take_keep(l, log->keep, at);
 }
 
 /* NULL: a URL that nanomsg can bind; else what is wrong. */
@@ -331,6 +357,7 @@ int vs_config_load_bytes(const char *file, char *bytes, size_t len, struct vs_co
 		free(w);
 		return -ENOMEM;
 	}
+	w->config.log_yearly = true;
 	int r = read_into(w, bytes, len, findings);
 	if (r) {
 		vs_findings_sort(findings);

@@ -5,12 +5,22 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
-struct vs_history {
+#include "record/files.h"
+
+/* One file of the log. */
+struct file {
 	char *path;
+	int64_t first_epoch, last_epoch; /* of the present file the last is not known */
 	sqlite3 *db;
 	sqlite3_stmt *events, *runs, *readings;
-	dev_t dev;
+};
+
+struct vs_history {
+	struct file *files; /* oldest first; the last one is the present one */
+	size_t n;
+	dev_t dev; /* of the present one */
 	ino_t ino;
 };
 
@@ -26,51 +36,106 @@ static const char readings_sql[] =
 struct vs_history *vs_history_create(const char *path)
 {
 	struct vs_history *h = calloc(1, sizeof *h);
-	if (h && !(h->path = strdup(path))) {
+	if (!h)
+		return NULL;
+	h->files = calloc(1, sizeof *h->files);
+	h->n = h->files != NULL;
+	if (!h->files || !(h->files[0].path = strdup(path))) {
+		free(h->files);
 		free(h);
 		return NULL;
 	}
 	return h;
 }
 
-static void close_file(struct vs_history *h)
+static void close_file(struct file *f)
 {
-	sqlite3_finalize(h->events);
-	sqlite3_finalize(h->runs);
-	sqlite3_finalize(h->readings);
-	sqlite3_close(h->db);
-	h->events = h->runs = h->readings = NULL;
-	h->db = NULL;
+	sqlite3_finalize(f->events);
+	sqlite3_finalize(f->runs);
+	sqlite3_finalize(f->readings);
+	sqlite3_close(f->db);
+	f->events = f->runs = f->readings = NULL;
+	f->db = NULL;
+}
+
+/* All but the present file are forgotten, and that is closed. */
+static void close_files(struct vs_history *h)
+{
+	struct file present = h->files[h->n - 1];
+	close_file(&present);
+	for (size_t i = 0; i + 1 < h->n; i++) {
+		close_file(&h->files[i]);
+		free(h->files[i].path);
+	}
+	h->files[0] = present;
+	h->n = 1;
 }
 
 void vs_history_destroy(struct vs_history *h)
 {
 	if (!h)
 		return;
-	close_file(h);
-	free(h->path);
+	close_files(h);
+	free(h->files[0].path);
+	free(h->files);
 	free(h);
 }
 
-static int open_file(struct vs_history *h)
+static int open_file(struct file *f)
 {
-	struct stat st;
-	if (stat(h->path, &st) < 0)
-		return -errno;
-	if (h->db && st.st_dev == h->dev && st.st_ino == h->ino)
+	if (f->db)
 		return 0;
-	close_file(h);
-	h->dev = st.st_dev;
-	h->ino = st.st_ino;
-	if (sqlite3_open_v2(h->path, &h->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK ||
-	    sqlite3_busy_timeout(h->db, 200) != SQLITE_OK ||
-	    sqlite3_prepare_v2(h->db, events_sql, -1, &h->events, NULL) != SQLITE_OK ||
-	    sqlite3_prepare_v2(h->db, runs_sql, -1, &h->runs, NULL) != SQLITE_OK ||
-	    sqlite3_prepare_v2(h->db, readings_sql, -1, &h->readings, NULL) != SQLITE_OK) {
-		close_file(h);
+	if (sqlite3_open_v2(f->path, &f->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK ||
+	    sqlite3_busy_timeout(f->db, 200) != SQLITE_OK ||
+	    sqlite3_prepare_v2(f->db, events_sql, -1, &f->events, NULL) != SQLITE_OK ||
+	    sqlite3_prepare_v2(f->db, runs_sql, -1, &f->runs, NULL) != SQLITE_OK ||
+	    sqlite3_prepare_v2(f->db, readings_sql, -1, &f->readings, NULL) != SQLITE_OK) {
+		close_file(f);
 		return -EIO;
 	}
 	return 0;
+}
+
+/* The files before the present one, as it names them. */
+static int find_past(struct vs_history *h)
+{
+	struct vs_log_link *links = NULL;
+	struct file present = h->files[0];
+	char path[4096];
+	size_t n = 0;
+	if (vs_log_links(present.db, &links, &n) != SQLITE_OK)
+		return -EIO;
+	struct file *all = n ? calloc(n + 1, sizeof *all) : NULL;
+	for (size_t i = 0; all && i < n; i++) {
+		bool plain = vs_log_path_beside(present.path, links[i].name, path, sizeof path);
+		struct file f = { .path = plain ? strdup(path) : NULL, .first_epoch = links[i].first_epoch,
+				  .last_epoch = links[i].last_epoch };
+		if (f.path)
+			all[h->n++ - 1] = f;
+	}
+	if (all) {
+		present.first_epoch = links[n - 1].last_epoch;
+		all[h->n - 1] = present;
+		free(h->files);
+		h->files = all;
+	}
+	free(links);
+	return 0;
+}
+
+static int open_present(struct vs_history *h)
+{
+	struct stat st;
+	struct file *present = &h->files[h->n - 1];
+	if (stat(present->path, &st) < 0)
+		return -errno;
+	if (present->db && st.st_dev == h->dev && st.st_ino == h->ino)
+		return 0;
+	close_files(h);
+	h->dev = st.st_dev;
+	h->ino = st.st_ino;
+	int r = open_file(&h->files[0]);
+	return r < 0 ? r : find_past(h);
 }
 
 struct giving {
@@ -93,7 +158,7 @@ static int give(sqlite3_stmt *st, struct giving *g)
 	return rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : -EIO;
 }
 
-static int give_readings(struct vs_history *h, const char *chair, uint64_t epoch, int64_t after, struct giving *g)
+static int give_readings(struct file *h, const char *chair, uint64_t epoch, int64_t after, struct giving *g)
 {
 	int rc = SQLITE_DONE, r = 0;
 	sqlite3_bind_int64(h->runs, 1, (int64_t)epoch);
@@ -110,23 +175,39 @@ static int give_readings(struct vs_history *h, const char *chair, uint64_t epoch
 	return rc == SQLITE_ROW || rc == SQLITE_DONE ? r : -EIO;
 }
 
+static int give_events(struct file *f, const char *kind, const char *chair, uint64_t epoch, int64_t after, struct giving *g)
+{
+	sqlite3_bind_int64(f->events, 1, (int64_t)epoch);
+	sqlite3_bind_text(f->events, 2, chair, -1, SQLITE_STATIC);
+	sqlite3_bind_text(f->events, 3, kind, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(f->events, 4, after);
+	sqlite3_bind_int64(f->events, 5, g->limit - g->given);
+	return give(f->events, g);
+}
+
+/* Whether a file can have messages of the epoch. */
+static bool may_have(const struct vs_history *h, const struct file *f, uint64_t epoch)
+{
+	return (int64_t)epoch >= f->first_epoch && (f == &h->files[h->n - 1] || (int64_t)epoch <= f->last_epoch);
+}
+
 int vs_history_replay(struct vs_history *h, enum vs_kind kind, const char *chair, uint64_t epoch, uint64_t after,
 		      unsigned limit, int (*take)(void *arg, uint64_t seq, const char *json, size_t len), void *arg)
 {
 	struct giving g = { .take = take, .arg = arg, .limit = limit, .enough = limit == 0 };
 	int64_t behind = after > INT64_MAX / 2 ? INT64_MAX / 2 : (int64_t)after;
-	int r = open_file(h);
-	if (r < 0)
-		return r;
-	if (kind == VS_KIND_VITALS) {
-		r = give_readings(h, chair, epoch, behind, &g);
-	} else {
-		sqlite3_bind_int64(h->events, 1, (int64_t)epoch);
-		sqlite3_bind_text(h->events, 2, chair, -1, SQLITE_STATIC);
-		sqlite3_bind_text(h->events, 3, vs_kind_name(kind), -1, SQLITE_STATIC);
-		sqlite3_bind_int64(h->events, 4, behind);
-		sqlite3_bind_int64(h->events, 5, limit);
-		r = give(h->events, &g);
+	int r = open_present(h);
+	/* In the order of the files the numbers of a topic only grow. */
+	for (size_t i = 0; r == 0 && !g.enough && i < h->n; i++) {
+		struct file *f = &h->files[i];
+		if (!may_have(h, f, epoch))
+			continue;
+		if (i + 1 < h->n && access(f->path, F_OK) < 0)
+			continue; /* removed by policy, or missing: what is left is given */
+		r = open_file(f);
+		if (r == 0)
+			r = kind == VS_KIND_VITALS ? give_readings(f, chair, epoch, behind, &g)
+						   : give_events(f, vs_kind_name(kind), chair, epoch, behind, &g);
 	}
 	return r < 0 ? r : (int)g.given;
 }

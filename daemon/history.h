@@ -1,6 +1,7 @@
 /* History: events that are in the log, read back by another process than the one that writes (op `replay`, contract 4).
  *
- * Read only.  The file is opened at the first question, and again after it was set aside for a new one. */
+ * Read only.  The file is opened at the first question, and again after a new one took its place; those before it are
+ * asked where an epoch reaches back into them. */
 #pragma once
 #include "core/event.h"
 

@@ -253,6 +253,7 @@ static int open_parts(struct vs_daemon *d)
 		return r;
 	struct vs_store_options so = { .path = d->config->log_path, .site = d->config->site,
 				       .config_hash = d->config->hash, .version = VS_VERSION, .ring = d->custody,
+				       .rotate_yearly = d->config->log_yearly, .rotate_bytes = d->config->log_bytes,
 				       .changed = store_changed, .arg = d };
 	r = vs_store_open(&so, &d->store);
 	if (r < 0)

@@ -17,30 +17,35 @@
 enum statement {
 	ORIGIN_FIND, ORIGIN_ADD, RUN_FIND, RUN_ADD, READING_ADD, SHAPE_FIND, SHAPE_ADD, SHAPE_METRIC_ADD, EVENT_ADD,
 	SESSION_ADD, ALARM_ADD, STATE_SET, EPOCH_ADD, EPOCH_END_ADD, GAP_ADD, FINDING_ADD, SEAL_ADD, PART_ADD, PART_LAST,
-	HEAD_SET, STATEMENTS
+	HEAD_SET, CARRIED, CLOSED_ADD, STATEMENTS
 };
 static const char *const sql[STATEMENTS] = {
 	[ORIGIN_FIND] = "SELECT origin FROM origin WHERE epoch = ?1 AND chair = ?2 AND site = ?3",
-	[ORIGIN_ADD] = "INSERT INTO origin(epoch, chair, site) VALUES(?1, ?2, ?3)",
+	[ORIGIN_ADD] = "INSERT INTO origin(epoch, chair, site, origin) VALUES(?1, ?2, ?3, :id)",
 	[RUN_FIND] = "SELECT run, session, first_seq, start_ms, boot_ms, (SELECT max(id) FROM reading WHERE id BETWEEN run * 8192 AND "
 		     "run * 8192 + 8191) FROM run WHERE origin = ?1 AND first_seq <= ?2 ORDER BY first_seq DESC LIMIT 1",
-	[RUN_ADD] = "INSERT INTO run(origin, session, first_seq, start_ms, boot_ms) VALUES(?1, ?2, ?3, ?4, ?5)",
+	[RUN_ADD] = "INSERT INTO run(origin, session, first_seq, start_ms, boot_ms, run) VALUES(?1, ?2, ?3, ?4, ?5, :id)",
 	[READING_ADD] = "INSERT OR IGNORE INTO reading VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
 	[SHAPE_FIND] = "SELECT shape FROM shape WHERE key = ?1",
-	[SHAPE_ADD] = "INSERT INTO shape(device, key, reading_flags, flags, k1, k2, k3, k4) VALUES(?1,?2,?3,?4,?5,?6,?7,?8)",
+	[SHAPE_ADD] = "INSERT INTO shape(device, key, reading_flags, flags, k1, k2, k3, k4, shape)"
+		      " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, :id)",
 	[SHAPE_METRIC_ADD] = "INSERT INTO shape_metric VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
 	/* A body that is no JSON would make the views fail for everybody: it is kept as a string. */
 	[EVENT_ADD] =
-		"INSERT INTO event(origin, kind, seq, at_ms, session, operator, alarm, body) SELECT ?1, ?2, ?3, ?4, ?5,"
+		"INSERT INTO event(origin, kind, seq, at_ms, session, operator, alarm, body, event) SELECT ?1, ?2, ?3, ?4, ?5,"
 		" CASE ok WHEN 1 THEN coalesce(json_extract(j, '$.operator'), json_extract(j, '$.by')) END,"
 		" CASE ok AND ?2 = 'alarm' WHEN 1 THEN json_extract(j, '$.alarm') END,"
-		" CASE ok WHEN 1 THEN ?6 ELSE '\"unreadable\":' || json_quote(?6) END"
+		" CASE ok WHEN 1 THEN ?6 ELSE '\"unreadable\":' || json_quote(?6) END, :id"
 		" FROM (SELECT '{' || ?6 || '}' AS j, json_valid('{' || ?6 || '}') AS ok)"
 		" WHERE true ON CONFLICT(origin, kind, seq) DO NOTHING",
-	[SESSION_ADD] = "INSERT OR IGNORE INTO session VALUES(?1, ?2, ?3)",
+	/* The first message of a session or an alarm may be in the file before this one. */
+	[SESSION_ADD] =
+		"INSERT OR IGNORE INTO session SELECT ?1, ?2, ?3 WHERE NOT EXISTS (SELECT 1 FROM carried WHERE what ="
+		" 'day ' || substr(?2, 3, 8) AND number >= CAST(substr(?2, 12) AS INTEGER))",
 	[ALARM_ADD] =
 		"INSERT OR IGNORE INTO alarm SELECT event, alarm, coalesce(CAST(round((julianday(json_extract('{' || body || '}',"
-		" '$.onset')) - 2440587.5) * 86400000) AS INTEGER), at_ms) FROM event WHERE event = ?1 AND alarm IS NOT NULL",
+		" '$.onset')) - 2440587.5) * 86400000) AS INTEGER), at_ms) FROM event WHERE event = ?1 AND alarm IS NOT NULL"
+		" AND NOT EXISTS (SELECT 1 FROM carried WHERE what = 'alarm id' AND number >= CAST(substr(alarm, 3) AS INTEGER))",
 	[STATE_SET] = "INSERT INTO chair_state VALUES(?1, ?2, ?3) ON CONFLICT(chair) DO UPDATE SET at_ms = ?2, state = ?3",
 	[EPOCH_ADD] =
 		"INSERT OR IGNORE INTO epoch SELECT ?1, ?2, ?3, ?4, ?5, (SELECT CASE WHEN e.ended_ms IS NULL THEN"
@@ -48,12 +53,14 @@ static const char *const sql[STATEMENTS] = {
 		" strftime('%Y-%m-%dT%H:%M:%fZ', e.ended_ms / 1000.0, 'unixepoch') END"
 		" FROM epoch p LEFT JOIN epoch_end e USING(epoch) ORDER BY p.epoch DESC LIMIT 1), ?6",
 	[EPOCH_END_ADD] = "INSERT OR IGNORE INTO epoch_end VALUES(?1, ?2)",
-	[GAP_ADD] = "INSERT INTO gap(epoch, from_ms, until_ms, readings, reason) VALUES(?1, ?2, ?3, ?4, ?5)",
-	[FINDING_ADD] = "INSERT INTO finding(at_ms, text) VALUES(?1, ?2)",
+	[GAP_ADD] = "INSERT INTO gap(epoch, from_ms, until_ms, readings, reason, gap) VALUES(?1, ?2, ?3, ?4, ?5, :id)",
+	[FINDING_ADD] = "INSERT INTO finding(at_ms, text, finding) VALUES(?1, ?2, :id)",
 	[SEAL_ADD] = "INSERT INTO seal VALUES(?1, ?2, ?3, ?4, ?5)",
 	[PART_ADD] = "INSERT INTO seal_part VALUES(?1, ?2, ?3, ?4, ?5)",
 	[PART_LAST] = "SELECT max(last) FROM seal_part WHERE part = ?1 AND last BETWEEN ?2 AND ?3",
 	[HEAD_SET] = "UPDATE head SET seal = ?1, rows = ?2, tail = ?3, first_run = ?4, given_up = ?5 WHERE one = 1",
+	[CARRIED] = "SELECT number FROM carried WHERE what = ?1",
+	[CLOSED_ADD] = "INSERT INTO closed(at_ms, name, reason) VALUES(?1, ?2, ?3)",
 };
 
 struct chair {
@@ -61,6 +68,7 @@ struct chair {
 	char name[64], site[64], session[64];
 	uint64_t epoch;
 	int64_t origin; /* 0: not looked up for this epoch and site */
+	uint64_t mark[VS_KIND_COUNT]; /* messages of this epoch up to here are in the file before this one */
 	int64_t run;    /* 0: none; else all that follows is of this run */
 	bool has_session, listed; /* listed: stands in open_runs since the last seal */
 	uint64_t first_seq;
@@ -91,6 +99,7 @@ struct vs_scribe {
 	unsigned n_shapes;
 	struct open_run *open;
 	size_t n_open, cap_open;
+	int64_t first[VS_SEAL_TABLES];  /* number of the first row of a table, where it goes on from a file before; else 0 */
 	int64_t sealed[VS_SEAL_TABLES]; /* last row under seal, of all but readings */
 	int64_t first_run;
 	uint8_t tail[VS_HASH];
@@ -180,6 +189,9 @@ static int count_row(struct vs_scribe *s, const char *table, int64_t id)
 /* Runs an insert and counts the row it made, if it made one. */
 static int add_row(struct vs_scribe *s, enum statement which, const char *table, int64_t *ret_id)
 {
+	int64_t *first = &s->first[table_of(table)];
+	if (*first)
+		sqlite3_bind_int64(s->st[which], sqlite3_bind_parameter_index(s->st[which], ":id"), *first);
 	int rc = run(s->st[which]);
 	sqlite3_clear_bindings(s->st[which]);
 	if (rc != SQLITE_OK)
@@ -188,6 +200,7 @@ static int add_row(struct vs_scribe *s, enum statement which, const char *table,
 		*ret_id = 0;
 		return SQLITE_OK;
 	}
+	*first = 0;
 	*ret_id = sqlite3_last_insert_rowid(s->db);
 	return count_row(s, table, *ret_id);
 }
@@ -209,6 +222,28 @@ static struct chair *chair_of(struct vs_scribe *s, const char *name)
 	return c;
 }
 
+/* What the files before gave last: a table's number, a topic's.  0: nothing. */
+static int carried(struct vs_scribe *s, const char *what, int64_t *ret)
+{
+	*ret = 0;
+	bind_text(s->st[CARRIED], 1, what);
+	int rc = number(s->st[CARRIED], ret);
+	return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+static int read_marks(struct vs_scribe *s, struct chair *c)
+{
+	char what[128];
+	int rc = SQLITE_OK;
+	for (unsigned k = 0; rc == SQLITE_OK && k < VS_KIND_COUNT; k++) {
+		int64_t seq;
+		snprintf(what, sizeof what, "%s %llu %s", vs_kind_name(k), (unsigned long long)c->epoch, c->name);
+		rc = carried(s, what, &seq);
+		c->mark[k] = (uint64_t)seq;
+	}
+	return rc;
+}
+
 static int find_origin(struct vs_scribe *s, struct chair *c, const struct vs_event *e)
 {
 	const char *site = e->site ? e->site : "";
@@ -217,6 +252,9 @@ static int find_origin(struct vs_scribe *s, struct chair *c, const struct vs_eve
 	c->origin = c->run = 0;
 	c->epoch = e->epoch;
 	snprintf(c->site, sizeof c->site, "%s", site);
+	int r = read_marks(s, c);
+	if (r != SQLITE_OK)
+		return r;
 	for (int i = 0; i < 2; i++) {
 		sqlite3_stmt *st = s->st[i ? ORIGIN_ADD : ORIGIN_FIND];
 		sqlite3_bind_int64(st, 1, (int64_t)e->epoch);
@@ -642,7 +680,7 @@ static int add(struct vs_scribe *s, const struct vs_custody_record *r)
 	if (e->kind == VS_KIND_ALIVE)
 		return SQLITE_OK;
 	int rc = find_origin(s, c, e);
-	if (rc != SQLITE_OK)
+	if (rc != SQLITE_OK || e->seq <= c->mark[e->kind])
 		return rc;
 	return e->kind == VS_KIND_VITALS ? add_reading(s, c, e, (int64_t)r->boot_ms) : add_event(s, c, e);
 }
@@ -816,6 +854,114 @@ int vs_scribe_seal(struct vs_scribe *s, int64_t at_ms, const struct vs_key *key,
 	s->head = h;
 	begin_tail(s);
 	return rc;
+}
+
+/* ---- One file ends, the next goes on ---- */
+
+int vs_scribe_closed(struct vs_scribe *s, int64_t at_ms, const char *name, const char *reason)
+{
+	int64_t id;
+	sqlite3_bind_int64(s->st[CLOSED_ADD], 1, at_ms);
+	bind_text(s->st[CLOSED_ADD], 2, name);
+	bind_text(s->st[CLOSED_ADD], 3, reason);
+	return add_row(s, CLOSED_ADD, "closed", &id);
+}
+
+/* Numbers that go on, from the files before. */
+static int read_first(struct vs_scribe *s)
+{
+	static const char *const numbered[] = { "origin", "event", "shape", "run", "gap", "finding" };
+	int rc = SQLITE_OK;
+	for (size_t i = 0; rc == SQLITE_OK && i < sizeof numbered / sizeof *numbered; i++) {
+		unsigned t = table_of(numbered[i]);
+		sqlite3_stmt *st = NULL;
+		char text[64];
+		int64_t last = 0;
+		snprintf(text, sizeof text, "SELECT max(%s) FROM %s", vs_seal_tables[t].key, numbered[i]);
+		rc = sqlite3_prepare_v2(s->db, text, -1, &st, NULL);
+		bool empty = rc == SQLITE_OK && number(st, &last) == SQLITE_DONE;
+		sqlite3_finalize(st);
+		if (rc == SQLITE_OK && empty)
+			rc = carried(s, numbered[i], &last);
+		s->first[t] = empty && last ? last + 1 : 0;
+	}
+	return rc;
+}
+
+/* What stands in the new file of the one before; all but the last is history and goes under its first seal. */
+static const char *const hand_on_sql[] = {
+	"INSERT INTO link SELECT * FROM past.link ORDER BY link",
+	"INSERT INTO link(name, from_ms, until_ms, first_epoch, last_epoch, seal, rows, hash, public_key)"
+	" SELECT :name, coalesce((SELECT until_ms FROM past.link ORDER BY link DESC LIMIT 1), (SELECT min(started_ms) FROM past.epoch)),"
+	" (SELECT at_ms FROM past.closed ORDER BY closed DESC LIMIT 1), (SELECT min(epoch) FROM past.epoch),"
+	" (SELECT max(epoch) FROM past.epoch), seal, rows, hash, (SELECT public_key FROM past.epoch WHERE public_key IS NOT NULL"
+	" ORDER BY epoch DESC LIMIT 1) FROM past.seal ORDER BY seal DESC LIMIT 1",
+	"INSERT INTO epoch SELECT * FROM past.epoch ORDER BY epoch DESC LIMIT 1",
+	/* max(): of the rows, and of what was carried into a file that had none */
+	"INSERT INTO carried(what, number) SELECT what, max(number) FROM ("
+	" SELECT 'origin' AS what, max(origin) AS number FROM past.origin UNION ALL SELECT 'event', max(event) FROM past.event"
+	" UNION ALL SELECT 'shape', max(shape) FROM past.shape UNION ALL SELECT 'run', max(run) FROM past.run"
+	" UNION ALL SELECT 'gap', max(gap) FROM past.gap UNION ALL SELECT 'finding', max(finding) FROM past.finding"
+	" UNION ALL SELECT 'alarm id', max(CAST(substr(alarm, 3) AS INTEGER)) FROM past.alarm"
+	" UNION ALL SELECT what, number FROM past.carried WHERE what IN ('origin', 'event', 'shape', 'run', 'gap', 'finding',"
+	" 'alarm id')) WHERE number IS NOT NULL GROUP BY what ORDER BY what",
+	"INSERT INTO carried(what, number) SELECT what, max(number) FROM ("
+	" SELECT 'day ' || substr(session, 3, 8) AS what, CAST(substr(session, 12) AS INTEGER) AS number FROM past.session"
+	" UNION ALL SELECT what, number FROM past.carried WHERE what LIKE 'day %') GROUP BY what ORDER BY what DESC LIMIT 32",
+	"INSERT INTO carried(what, number) WITH now(epoch) AS (SELECT max(epoch) FROM past.epoch)"
+	" SELECT what, max(seq) FROM (SELECT e.kind || ' ' || o.epoch || ' ' || o.chair AS what, max(e.seq) AS seq"
+	" FROM now JOIN past.origin o USING(epoch) CROSS JOIN past.event e ON e.origin = o.origin GROUP BY what"
+	" UNION ALL SELECT 'vitals ' || o.epoch || ' ' || o.chair, u.first_seq + ((SELECT max(id) FROM past.reading WHERE id BETWEEN"
+	" u.run * 8192 AND u.run * 8192 + 8191) & 8191) FROM now JOIN past.origin o USING(epoch) CROSS JOIN past.run u ON"
+	" u.origin = o.origin UNION ALL SELECT what, number FROM past.carried, now WHERE what LIKE '% ' || now.epoch || ' %')"
+	" WHERE seq IS NOT NULL GROUP BY what ORDER BY what",
+	"INSERT INTO hold SELECT * FROM past.hold h WHERE stands = 1 AND hold = (SELECT max(hold) FROM past.hold WHERE name = h.name)"
+	" ORDER BY hold",
+	"INSERT INTO removal SELECT * FROM past.removal ORDER BY removal",
+	"INSERT INTO chair_state SELECT * FROM past.chair_state",
+};
+
+/* The end of the chain, as the file before has it. */
+static int take_over_head(struct vs_scribe *s)
+{
+	sqlite3_stmt *st = NULL;
+	int rc = sqlite3_prepare_v2(s->db, "SELECT l.seal, l.rows, l.hash, h.given_up, (SELECT number + 1 FROM carried WHERE what ="
+					   " 'run') FROM link l, past.head h ORDER BY l.link DESC LIMIT 1", -1, &st, NULL);
+	if (rc != SQLITE_OK)
+		return rc;
+	rc = sqlite3_step(st);
+	if (rc == SQLITE_ROW && sqlite3_column_bytes(st, 2) == VS_HASH) {
+		s->head.seal = sqlite3_column_int64(st, 0);
+		s->head.rows = sqlite3_column_int64(st, 1);
+		memcpy(s->head.hash, sqlite3_column_blob(st, 2), VS_HASH);
+		s->head.given_up = (uint64_t)sqlite3_column_int64(st, 3);
+		s->first_run = sqlite3_column_int64(st, 4);
+		rc = SQLITE_OK;
+	} else if (rc == SQLITE_ROW || rc == SQLITE_DONE) {
+		rc = SQLITE_CORRUPT;
+	}
+	sqlite3_finalize(st);
+	return rc;
+}
+
+int vs_scribe_go_on(struct vs_scribe *s, const char *name)
+{
+	const size_t n = sizeof hand_on_sql / sizeof *hand_on_sql;
+	int rc = SQLITE_OK;
+	for (size_t i = 0; rc == SQLITE_OK && i < n; i++) {
+		sqlite3_stmt *st = NULL;
+		rc = sqlite3_prepare_v2(s->db, hand_on_sql[i], -1, &st, NULL);
+		if (rc != SQLITE_OK)
+			return rc;
+		sqlite3_bind_text(st, sqlite3_bind_parameter_index(st, ":name"), name, -1, SQLITE_STATIC);
+		rc = run(st);
+		sqlite3_finalize(st);
+		if (rc == SQLITE_OK && i + 1 < n)
+			s->head.unsealed += sqlite3_changes(s->db);
+	}
+	if (rc == SQLITE_OK)
+		rc = take_over_head(s);
+	return rc == SQLITE_OK ? read_first(s) : rc;
 }
 
 /* ---- Transactions ---- */
@@ -993,6 +1139,8 @@ int vs_scribe_create(sqlite3 *db, const struct vs_key *key, struct vs_scribe **r
 	for (unsigned t = 0; rc == SQLITE_OK && t < VS_SEAL_READING; t++)
 		rc = last_sealed(s, t, INT64_MIN, INT64_MAX, &s->sealed[t]);
 	if (rc == SQLITE_OK)
+		rc = read_first(s);
+	if (rc == SQLITE_OK)
 		rc = find_open_runs(s);
 	if (rc == SQLITE_OK)
 		rc = seal_what_was_left(s, key);
@@ -1035,4 +1183,9 @@ const struct vs_scribe_head *vs_scribe_head(const struct vs_scribe *s)
 uint64_t vs_scribe_added(const struct vs_scribe *s)
 {
 	return s->added;
+}
+
+sqlite3 *vs_scribe_db(const struct vs_scribe *s)
+{
+	return s->db;
 }

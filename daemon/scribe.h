@@ -32,6 +32,11 @@ int vs_scribe_epoch_end(struct vs_scribe *s, uint64_t epoch, int64_t at_ms);
 int vs_scribe_gap(struct vs_scribe *s, uint64_t epoch, int64_t from_ms, int64_t until_ms, uint64_t given_up,
 		  const char *reason);
 int vs_scribe_finding(struct vs_scribe *s, int64_t at_ms, const char *text);
+/* The last row of this file: from here on it is kept under `name`.  The caller seals, commits, and writes no more. */
+int vs_scribe_closed(struct vs_scribe *s, int64_t at_ms, const char *name, const char *reason);
+/* In a new, empty file: goes on from the closed one that is attached as `past` and kept as `name`.  Numbers, the chain of
+ * seals, the running epoch, holds and the chairs' states go on.  Between begin and commit; the caller seals in between. */
+int vs_scribe_go_on(struct vs_scribe *s, const char *name);
 /* Seals every row that is not sealed.  Signs if there is a key (else NULL) and it is asked for; the first seal of each day (UTC)
  * is signed unasked, so that `audit verify` knows which signatures there must be.  Without any row to seal: nothing is done unless
  * a signature is asked for. */
@@ -52,5 +57,7 @@ struct vs_scribe_head {
 	bool is_signed;
 };
 const struct vs_scribe_head *vs_scribe_head(const struct vs_scribe *s);
+/* Its connection, to ask it questions. */
+sqlite3 *vs_scribe_db(const struct vs_scribe *s);
 /* Events added since the scribe was made. */
 uint64_t vs_scribe_added(const struct vs_scribe *s);

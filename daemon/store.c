@@ -13,6 +13,7 @@
 #include "daemon/clock.h"
 #include "daemon/say.h"
 #include "daemon/scribe.h"
+#include "record/files.h"
 #include "record/schema.h"
 
 #define GROUP_MS 250         /* power loss may cost so much */
@@ -24,6 +25,9 @@
 #define LOOK_MS 1000         /* how often the file's place is checked */
 #define QUICK_CHECK_MAX (128 << 20) /* bytes of which all pages are checked at the start: 0.1 s */
 #define SEALS_MAX 64
+#define ROTATE_LOOK_MS 60000 /* how often it is asked whether the file is complete */
+#define ROTATE_DAY_MS 86400000ll
+#define ROTATE_WAIT_MS (7 * ROTATE_DAY_MS) /* so long sessions that are open hold it up at most */
 
 struct state {
 	struct state *next;
@@ -56,6 +60,9 @@ struct vs_store {
 	char newest_session[64], past_session[64]; /* of this run; of the runs before, as of open */
 	char past_head[96];       /* the last seal of the file that was used before */
 	uint64_t looked_ms;       /* when the file's place was checked last */
+	bool rotate_yearly;
+	uint64_t rotate_bytes, rotate_looked_ms;
+	int64_t file_from_ms;     /* since when the file is written; 0: not known yet */
 	dev_t dev;
 	ino_t ino;
 	char closed_chair[64], closed_session[64]; /* of the session that this group closes */
@@ -160,23 +167,150 @@ static void remember_place(struct vs_store *s)
 	s->looked_ms = vs_boottime_ms();
 }
 
+static int open_file(const char *path, bool check, sqlite3 **ret)
+{
+	int rc = sqlite3_open_v2(path, ret, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+	if (rc == SQLITE_OK) {
+		struct stat st;
+		sqlite3_extended_result_codes(*ret, 0);
+		sqlite3_busy_timeout(*ret, 200);
+		rc = bring_up_to_date(*ret);
+		if (rc == SQLITE_OK && check)
+			rc = quick_check(*ret, stat(path, &st) == 0 ? st.st_size : 0);
+	}
+	return rc;
+}
+
+/* ---- A new file goes on ---- */
+
+/* Moves the WAL and its index of a closed file along with it.  Whoever has it open reads on. */
+static void move_along(const char *from, const char *to)
+{
+	static const char *const parts[] = { "-wal", "-shm" };
+	char a[4096], b[4096];
+	for (size_t i = 0; i < 2; i++)
+		if ((size_t)snprintf(a, sizeof a, "%s%s", from, parts[i]) < sizeof a &&
+		    (size_t)snprintf(b, sizeof b, "%s%s", to, parts[i]) < sizeof b && rename(a, b) < 0 && errno != ENOENT)
+			vs_say(VS_SAY_ERROR, "%s cannot be moved to %s: %s", a, b, strerror(errno));
+}
+
+/* Makes the new file, complete with its first seal, under another name. */
+static int make_next(struct vs_store *s, const char *path, const char *name)
+{
+	static const char *const parts[] = { "", "-wal", "-shm" };
+	char part[4096];
+	sqlite3 *db = NULL;
+	struct vs_scribe *scribe = NULL;
+	for (size_t i = 0; i < 3; i++) /* of an attempt that was cut off */
+		if ((size_t)snprintf(part, sizeof part, "%s%s", path, parts[i]) < sizeof part)
+			unlink(part);
+	int rc = create_file(path) < 0 ? SQLITE_CANTOPEN : open_file(path, false, &db);
+	if (rc == SQLITE_OK) {
+		char *attach = sqlite3_mprintf("ATTACH %Q AS past", s->path);
+		rc = attach ? sqlite3_exec(db, attach, NULL, NULL, NULL) : SQLITE_NOMEM;
+		sqlite3_free(attach);
+	}
+	if (rc != SQLITE_OK) {
+		sqlite3_close(db);
+		return rc;
+	}
+	rc = vs_scribe_create(db, key_of(s), &scribe); /* owns db from here on */
+	if (rc != SQLITE_OK)
+		return rc;
+	rc = vs_scribe_begin(scribe);
+	if (rc == SQLITE_OK)
+		rc = vs_scribe_go_on(scribe, name);
+	if (rc == SQLITE_OK)
+		rc = vs_scribe_seal(scribe, vs_wall_ms(), key_of(s), true);
+	if (rc == SQLITE_OK)
+		rc = vs_scribe_commit(scribe);
+	vs_scribe_destroy(scribe);
+	return rc;
+}
+
+static void sync_folder(const char *path)
+{
+	char folder[4096];
+	snprintf(folder, sizeof folder, "%s", path);
+	char *slash = strrchr(folder, '/');
+	if (slash)
+		slash[slash == folder] = '\0';
+	int fd = open(slash ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0 && fsync(fd) < 0)
+		vs_say(VS_SAY_ERROR, "%s: the folder of the log cannot be synced: %s", folder, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+}
+
+/* The file at the log's path is closed: it gets its own name, and a new one takes its place.  Each step can be cut off and
+ * is done again from the beginning; at every moment there is a log at the path. */
+static int go_on(struct vs_store *s, const char *name, char why[160])
+{
+	char kept[4096], next[4096];
+	struct stat a, b;
+	if (!vs_log_path_beside(s->path, name, kept, sizeof kept) ||
+	    (size_t)snprintf(next, sizeof next, "%s.next", s->path) >= sizeof next) {
+		snprintf(why, 160, "the name is too long");
+		return SQLITE_CANTOPEN;
+	}
+	bool there = stat(kept, &b) == 0;
+	if (stat(s->path, &a) < 0 || (there ? a.st_ino != b.st_ino || a.st_dev != b.st_dev : link(s->path, kept) < 0)) {
+		snprintf(why, 160, "the file that is complete cannot be kept as %.60s: %s", name, strerror(there ? EEXIST : errno));
+		return SQLITE_CANTOPEN;
+	}
+	int rc = make_next(s, next, name);
+	if (rc != SQLITE_OK) {
+		snprintf(why, 160, "%s", rc == SQLITE_FULL ? "the disk is full" : sqlite3_errstr(rc));
+		return rc;
+	}
+	move_along(s->path, kept);
+	if (rename(next, s->path) < 0) {
+		snprintf(why, 160, "%s", strerror(errno));
+		return SQLITE_CANTOPEN;
+	}
+	sync_folder(s->path);
+	vs_say(VS_SAY_NOTICE, "%s: the log goes on in a new file; what came before is kept as %s", s->path, kept);
+	return SQLITE_OK;
+}
+
+/* A closed file becomes one that nobody writes, and whose WAL is gone, once nobody has it open. */
+static void settle(const char *path)
+{
+	struct stat st;
+	sqlite3 *db = NULL;
+	if (stat(path, &st) < 0 || !(st.st_mode & 0222))
+		return;
+	if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK &&
+	    sqlite3_exec(db, "PRAGMA journal_mode = DELETE", NULL, NULL, NULL) == SQLITE_OK)
+		chmod(path, 0440);
+	sqlite3_close(db);
+}
+
 /* Opens the file and makes a scribe on it. */
 static int open_log(struct vs_store *s, bool check, char why[160])
 {
 	sqlite3 *db = NULL;
+	char closed[VS_FILE_NAME_CAP] = "";
 	int r = create_file(s->path);
 	if (r < 0) {
 		snprintf(why, 160, "%s", strerror(-r));
 		return SQLITE_CANTOPEN;
 	}
-	int rc = sqlite3_open_v2(s->path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
-	if (rc == SQLITE_OK) {
-		struct stat st;
-		sqlite3_extended_result_codes(db, 0);
-		sqlite3_busy_timeout(db, 200);
-		rc = bring_up_to_date(db);
-		if (rc == SQLITE_OK && check)
-			rc = quick_check(db, stat(s->path, &st) == 0 ? st.st_size : 0);
+	int rc = open_file(s->path, check, &db);
+	if (rc == SQLITE_OK)
+		rc = vs_log_closed_as(db, closed);
+	if (rc == SQLITE_OK && closed[0]) { /* and what followed was cut off, or could not be done */
+		const char *slash = strrchr(s->path, '/');
+		sqlite3_close(db);
+		db = NULL;
+		if (strcmp(slash ? slash + 1 : s->path, closed) == 0) {
+			snprintf(why, 160, "this file was closed, and the log goes on in another one; name that one as log: path:");
+			return SQLITE_PERM;
+		}
+		rc = go_on(s, closed, why);
+		if (rc != SQLITE_OK)
+			return rc;
+		rc = open_file(s->path, false, &db);
 	}
 	if (rc != SQLITE_OK) {
 		snprintf(why, 160, "%s", rc == SQLITE_FULL ? "the disk is full" : sqlite3_errmsg(db));
@@ -363,6 +497,8 @@ static uint64_t read_past(struct vs_store *s)
 		int64_t a = ask(db, "SELECT max(epoch) FROM epoch"), b = ask(db, "SELECT max(epoch) FROM origin");
 		epoch = (uint64_t)(a > b ? a : b);
 		s->last_alarm = (uint64_t)ask(db, "SELECT max(CAST(substr(alarm, 3) AS INTEGER)) FROM alarm");
+		uint64_t carried = (uint64_t)ask(db, "SELECT number FROM carried WHERE what = 'alarm id'");
+		s->last_alarm = carried > s->last_alarm ? carried : s->last_alarm;
 		s->signed_day = ask(db, "SELECT at_ms / 86400000 FROM seal WHERE signature IS NOT NULL ORDER BY seal DESC LIMIT 1");
 		read_states(s, db);
 		read_numbers(s, db);
@@ -570,6 +706,109 @@ static int write_group(struct vs_store *s, unsigned *ret)
 	return rc == SQLITE_OK ? finish_group(s) : rc;
 }
 
+/* ---- When a file is complete ---- */
+
+static int64_t ask(sqlite3 *db, const char *sql);
+
+static int year_of(int64_t ms)
+{
+	char text[VS_TIME_TEXT_CAP];
+	vs_time_text(ms, text);
+	return atoi(text);
+}
+
+/* Under which name it is kept: by the year in which it begins; a number where that name is taken. */
+static void name_of_closed(const struct vs_store *s, char name[VS_FILE_NAME_CAP])
+{
+	const char *slash = strrchr(s->path, '/'), *base = slash ? slash + 1 : s->path, *dot = strrchr(base, '.');
+	size_t stem = dot && dot != base ? (size_t)(dot - base) : strlen(base);
+	char path[4096], number[16] = "";
+	for (int i = 2; i < 10000; i++) {
+		snprintf(name, VS_FILE_NAME_CAP, "%.*s-%04d%s%s", (int)(stem < 200 ? stem : 200), base, year_of(s->file_from_ms),
+			 number, base + stem);
+		if (!vs_log_path_beside(s->path, name, path, sizeof path) || access(path, F_OK) < 0)
+			return;
+		snprintf(number, sizeof number, "-%d", i);
+	}
+}
+
+/* Why it is complete; NULL: it is not.  A session of the last day that is open holds it up, for a week or until the file
+ * is a quarter larger. */
+static const char *complete(struct vs_store *s, sqlite3 *db, int64_t now)
+{
+	if (!s->file_from_ms)
+		s->file_from_ms = ask(db, "SELECT coalesce((SELECT max(until_ms) FROM link), (SELECT min(started_ms) FROM epoch), 0)");
+	if (!s->file_from_ms || vs_scribe_head(s->scribe)->seal == 0)
+		return NULL;
+	bool year = s->rotate_yearly && year_of(now) > year_of(s->file_from_ms);
+	uint64_t bytes = 0;
+	if (s->rotate_bytes)
+		bytes = (uint64_t)(ask(db, "PRAGMA page_count") * ask(db, "PRAGMA page_size"));
+	bool size = s->rotate_bytes && bytes >= s->rotate_bytes;
+	if (!year && !size)
+		return NULL;
+	char sql[512];
+	snprintf(sql, sizeof sql, "SELECT count(*) FROM session s WHERE started_ms > %lld AND NOT EXISTS (SELECT 1 FROM event e WHERE"
+		 " e.session = s.session AND e.kind = 'session' AND json_extract('{' || e.body || '}', '$.phase') = 'discharged')",
+		 (long long)(now - ROTATE_DAY_MS));
+	bool late = (year && year_of(now - ROTATE_WAIT_MS) > year_of(s->file_from_ms)) ||
+		    (size && bytes - s->rotate_bytes >= s->rotate_bytes / 4);
+	if (!late && ask(db, sql) > 0)
+		return NULL;
+	return year ? "the year is over" : "the file is as large as it may be";
+}
+
+static int close_file(struct vs_store *s, int64_t now, const char *reason)
+{
+	char name[VS_FILE_NAME_CAP];
+	name_of_closed(s, name);
+	s->closed_session[0] = '\0';
+	int rc = vs_scribe_begin(s->scribe);
+	if (rc == SQLITE_OK)
+		rc = vs_scribe_closed(s->scribe, now, name, reason);
+	if (rc == SQLITE_OK)
+		rc = vs_scribe_seal(s->scribe, now, key_of(s), true);
+	if (rc == SQLITE_OK)
+		rc = vs_scribe_commit(s->scribe);
+	if (rc == SQLITE_OK && s->has_key && s->any_chair[0]) {
+		announce(s);
+		s->signed_day = now / 86400000;
+		tell(s);
+	}
+	return rc;
+}
+
+/* Between two groups: everything that was taken is in the file.  What fails here is tried again with the next group. */
+static void rotate(struct vs_store *s)
+{
+	uint64_t boot = vs_boottime_ms();
+	int64_t now = vs_wall_ms();
+	if (!s->scribe || (!s->rotate_yearly && !s->rotate_bytes) ||
+	    (s->rotate_looked_ms && boot - s->rotate_looked_ms < ROTATE_LOOK_MS))
+		return;
+	s->rotate_looked_ms = boot;
+	sqlite3 *db = vs_scribe_db(s->scribe);
+	const char *reason = complete(s, db, now);
+	if (!reason) {
+		char last[4096];
+		struct vs_log_link *links = NULL;
+		size_t n = 0;
+		if (vs_log_links(db, &links, &n) == SQLITE_OK && n > 0 &&
+		    vs_log_path_beside(s->path, links[n - 1].name, last, sizeof last))
+			settle(last);
+		free(links);
+		return;
+	}
+	int rc = close_file(s, now, reason);
+	if (rc == SQLITE_OK)
+		sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	else
+		vs_say(VS_SAY_ERROR, "%s: the file is complete (%s) and cannot be closed: %s; tried again in a minute", s->path, reason,
+		       sqlite3_errstr(rc));
+	close_log(s); /* opened again with the next group, which finds it closed */
+	s->file_from_ms = 0;
+}
+
 /* ---- Health ---- */
 
 static void fine(struct vs_store *s)
@@ -688,6 +927,7 @@ static void *write_on(void *arg)
 				usleep(RETRY_MIN_MS * 1000);
 			continue;
 		}
+		rotate(s);
 		if (n < GROUP_MAX)
 			vs_custody_wait(s->reader, true, GROUP_MS);
 	}
@@ -785,6 +1025,8 @@ static int copy_options(struct vs_store *s, const struct vs_store_options *o)
 	s->lost_told = vs_custody_lost(o->ring);
 	s->changed = o->changed;
 	s->arg = o->arg;
+	s->rotate_yearly = o->rotate_yearly;
+	s->rotate_bytes = o->rotate_bytes;
 	s->started_ms = s->last_commit_ms = vs_wall_ms();
 	pthread_mutex_init(&s->lock, NULL);
 	return s->path && s->site && s->config_hash && s->version ? 0 : -ENOMEM;
@@ -902,8 +1144,9 @@ uint64_t vs_store_last_session(const struct vs_store *s, const char *day)
 	sqlite3_stmt *st = NULL;
 	uint64_t n = 0;
 	if (sqlite3_open_v2(s->path, &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK &&
-	    sqlite3_prepare_v2(db, "SELECT max(CAST(substr(session, 12) AS INTEGER)) FROM session WHERE session BETWEEN "
-				   "'s-' || ?1 || '-' AND 's-' || ?1 || '-~'", -1, &st, NULL) == SQLITE_OK) {
+	    sqlite3_prepare_v2(db, "SELECT max(n) FROM (SELECT CAST(substr(session, 12) AS INTEGER) AS n FROM session WHERE session BETWEEN"
+				   " 's-' || ?1 || '-' AND 's-' || ?1 || '-~' UNION ALL SELECT number FROM carried WHERE what ="
+				   " 'day ' || ?1)", -1, &st, NULL) == SQLITE_OK) {
 		sqlite3_bind_text(st, 1, day, -1, SQLITE_STATIC);
 		if (sqlite3_step(st) == SQLITE_ROW)
 			n = (uint64_t)sqlite3_column_int64(st, 0);

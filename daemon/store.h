@@ -9,6 +9,9 @@
  *
  * When the disk is full, fails or is locked, the writer tries again for ever, 100 ms to 5 s apart, and says so once;
  * nothing is lost but what custody itself has to give up (readings, when three quarters of the ring are waiting).
+ * One file a year, or of a size: when it is over, and no session is open, the file is closed with a signed seal, kept beside
+ * the new one under its own name, and the new one goes on with its numbers and its chain of seals (record/files.h).
+ *
  * When the file turns out to be damaged it is set aside as PATH.damaged-TIME and a new one is begun, in which a finding names the
  * old one and its last seal.  The chairs' states and the numbers of alarms and sessions go on in it. */
 #pragma once
@@ -21,6 +24,8 @@ struct vs_store_options {
 	const char *path;
 	const char *site, *config_hash, *version; /* stand in the record of this start */
 	struct vs_custody *ring;                  /* outlives the store */
+	bool rotate_yearly;                       /* a new file at the turn of the year (UTC) */
+	uint64_t rotate_bytes;                    /* ... or when the file is so large; 0: not by size */
 	/* Called on the writer thread when health changed or a seal waits to be published; it may only wake the loop
 	 * (uv_async_send).  NULL: nobody wants to know. */
 	void (*changed)(void *arg);

@@ -29,6 +29,12 @@ static int number_of(sqlite3 *db, const char *sql, int *ret)
 	return rc == SQLITE_DONE ? SQLITE_ERROR : rc;
 }
 
+int vs_schema_version(sqlite3 *db)
+{
+	int version = 0;
+	return number_of(db, "PRAGMA user_version", &version) == SQLITE_OK ? version : 0;
+}
+
 int vs_schema_look(sqlite3 *db, enum vs_schema_state *ret)
 {
 	int id = 0, version = 0, objects = 0;
@@ -116,9 +122,10 @@ int vs_schema_compare(sqlite3 *db, void (*found)(void *arg, const char *type, co
 		      void *arg)
 {
 	sqlite3 *fresh = NULL;
-	int lost = -1, added = -1;
+	int lost = -1, added = -1, version = 0;
 	if (sqlite3_open(":memory:", &fresh) == SQLITE_OK &&
-	    vs_schema_migrate(fresh, vs_schema_newest()) == SQLITE_OK) {
+	    number_of(db, "PRAGMA user_version", &version) == SQLITE_OK &&
+	    vs_schema_migrate(fresh, version < vs_schema_newest() ? version : vs_schema_newest()) == SQLITE_OK) {
 		lost = missing(fresh, db, "was dropped", "was redefined", found, arg);
 		added = missing(db, fresh, "was added", NULL, found, arg);
 	}

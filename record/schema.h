@@ -10,6 +10,9 @@
 /* How many migrations this program knows: the newest version of the schema. */
 int vs_schema_newest(void);
 
+/* How many the file has; 0: none, or it cannot be read. */
+int vs_schema_version(sqlite3 *db);
+
 enum vs_schema_state {
 	VS_SCHEMA_OK,      /* a log of ours, of the newest version */
 	VS_SCHEMA_EMPTY,   /* an empty database */
@@ -24,7 +27,7 @@ int vs_schema_look(sqlite3 *db, enum vs_schema_state *ret);
  * Returns an SQLite result code. */
 int vs_schema_migrate(sqlite3 *db, int upto);
 
-/* Compares tables, indexes, views and triggers with what the migrations make; calls `found` for each that was added,
- * dropped or redefined.  Returns how many, or -1: the file could not be read. */
+/* Compares tables, indexes, views and triggers with what the migrations up to the file's version make; calls `found` for
+ * each that was added, dropped or redefined.  Returns how many, or -1: the file could not be read. */
 int vs_schema_compare(sqlite3 *db, void (*found)(void *arg, const char *type, const char *name, const char *what),
 		      void *arg);

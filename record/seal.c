@@ -7,19 +7,24 @@
 #include "core/json.h"
 
 const struct vs_seal_table vs_seal_tables[VS_SEAL_TABLES + 1] = {
-	{ "epoch", "epoch", "epoch, started_ms, site, config_hash, version, restarted_after, public_key" },
-	{ "epoch_end", "epoch", "epoch, ended_ms" },
-	{ "origin", "origin", "origin, epoch, site, chair" },
-	{ "event", "event", "event, origin, kind, seq, at_ms, session, operator, alarm, body" },
-	{ "session", "event", "event, session, started_ms" },
-	{ "alarm", "event", "event, alarm, onset_ms" },
-	{ "shape", "shape", "shape, device, key, reading_flags, flags, k1, k2, k3, k4" },
-	{ "shape_metric", "id", "id, metric, unit, place, flags, own_flags" },
-	{ "run", "run", "run, origin, session, first_seq, start_ms, boot_ms" },
-	{ "gap", "gap", "gap, epoch, from_ms, until_ms, readings, reason" },
-	{ "finding", "finding", "finding, at_ms, text" },
-	{ "reading", "id", "id, shape, t, v1, v2, v3, v4, more" },
-	{ NULL, NULL, NULL },
+	{ "epoch", "epoch", "epoch, started_ms, site, config_hash, version, restarted_after, public_key", 1 },
+	{ "epoch_end", "epoch", "epoch, ended_ms", 1 },
+	{ "origin", "origin", "origin, epoch, site, chair", 1 },
+	{ "event", "event", "event, origin, kind, seq, at_ms, session, operator, alarm, body", 1 },
+	{ "session", "event", "event, session, started_ms", 1 },
+	{ "alarm", "event", "event, alarm, onset_ms", 1 },
+	{ "shape", "shape", "shape, device, key, reading_flags, flags, k1, k2, k3, k4", 1 },
+	{ "shape_metric", "id", "id, metric, unit, place, flags, own_flags", 1 },
+	{ "run", "run", "run, origin, session, first_seq, start_ms, boot_ms", 1 },
+	{ "gap", "gap", "gap, epoch, from_ms, until_ms, readings, reason", 1 },
+	{ "finding", "finding", "finding, at_ms, text", 1 },
+	{ "link", "link", "link, name, from_ms, until_ms, first_epoch, last_epoch, seal, rows, hash, public_key", 2 },
+	{ "carried", "carried", "carried, what, number", 2 },
+	{ "closed", "closed", "closed, at_ms, name, reason", 2 },
+	{ "hold", "hold", "hold, at_ms, name, stands, operator, reason, patient, session, from_ms, until_ms", 2 },
+	{ "removal", "removal", "removal, at_ms, name, operator, reason, from_ms, until_ms, seal, rows, hash", 2 },
+	{ "reading", "id", "id, shape, t, v1, v2, v3, v4, more", 1 },
+	{ NULL, NULL, NULL, 0 },
 };
 
 void vs_row_finish(struct vs_row_text *t)

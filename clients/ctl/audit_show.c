@@ -130,6 +130,7 @@ int vs_audit_show(int argc, char **argv)
 	if (r != VS_EXIT_DONE)
 		return r;
 	o.session = o.words[0];
+	vs_log_narrow(l, o.session);
 	json_t *ledger = vs_audit_ledger(l, o.session);
 	if (!ledger) {
 		vs_log_close(l);

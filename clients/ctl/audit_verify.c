@@ -26,11 +26,16 @@ struct seal {
 
 struct verify {
 	struct vs_log *l;
+	sqlite3 *db;          /* the file that is looked at */
+	const char *label;    /* its name, where there are several; else NULL */
+	int version;          /* of its schema */
+	const char *session;  /* only what seals cover its rows; NULL: everything */
 	struct vs_verdict *out;
 	struct part *parts; /* in the order of tables, then of numbers */
 	size_t n_parts;
-	struct seal *seals;
-	size_t n_seals;
+	struct seal *seals;   /* of all files */
+	size_t n_seals, first_seal; /* first_seal: of this file */
+	struct seal before;   /* the end of the file before: seal, rows and hash; zeros at the beginning */
 	uint8_t tail[VS_HASH];
 	int64_t tail_rows;
 	struct vs_row_text row;
@@ -48,11 +53,21 @@ __attribute__((format(printf, 3, 0))) static void say(json_t *to, const char *pl
 	json_array_append_new(to, json_pack("{s:s,s:s}", "place", place, "what", text));
 }
 
+/* "vitals-2026.db: seal 12, ..." where there are several files. */
+static const char *placed(const struct verify *v, const char *place, char buf[512])
+{
+	if (!v->label)
+		return place;
+	snprintf(buf, 512, "%s: %s", v->label, place);
+	return buf;
+}
+
 __attribute__((format(printf, 3, 4))) static void finding(struct verify *v, const char *place, const char *format, ...)
 {
 	va_list args;
+	char buf[512];
 	va_start(args, format);
-	say(v->out->findings, place, format, args);
+	say(v->out->findings, placed(v, place, buf), format, args);
 	va_end(args);
 }
 
@@ -63,7 +78,7 @@ static void name_rows(struct verify *v, unsigned table, int64_t first, int64_t l
 	snprintf(buf, cap, "%s, rows %" PRId64 " to %" PRId64, vs_seal_tables[table].name, first, last);
 	if (table != VS_SEAL_READING)
 		return;
-	if (sqlite3_prepare_v2(vs_log_db(v->l),
+	if (sqlite3_prepare_v2(v->db,
 			       "SELECT o.chair, u.first_seq, u.start_ms, o.epoch, (SELECT min(t) FROM reading WHERE id BETWEEN ?2 AND"
 			       " ?3), (SELECT max(t) FROM reading WHERE id BETWEEN ?2 AND ?3) FROM run u LEFT JOIN origin o"
 			       " USING(origin) WHERE u.run = ?1", -1, &st, NULL) == SQLITE_OK) {
@@ -109,7 +124,7 @@ static int part_order(const void *a, const void *b)
 static int read_parts(struct verify *v)
 {
 	sqlite3_stmt *st = NULL;
-	int rc = sqlite3_prepare_v2(vs_log_db(v->l), "SELECT part, last, seal, rows, digest FROM seal_part", -1, &st, NULL);
+	int rc = sqlite3_prepare_v2(v->db, "SELECT part, last, seal, rows, digest FROM seal_part", -1, &st, NULL);
 	while (rc == SQLITE_OK && sqlite3_step(st) == SQLITE_ROW) {
 		const char *name = (const char *)sqlite3_column_text(st, 0);
 		unsigned table = table_by_name(name ? name : "");
@@ -138,7 +153,7 @@ static int read_parts(struct verify *v)
 static int read_seals(struct verify *v)
 {
 	sqlite3_stmt *st = NULL;
-	int rc = sqlite3_prepare_v2(vs_log_db(v->l), "SELECT seal, at_ms, rows, hash, signature FROM seal ORDER BY seal", -1, &st,
+	int rc = sqlite3_prepare_v2(v->db, "SELECT seal, at_ms, rows, hash, signature FROM seal ORDER BY seal", -1, &st,
 				    NULL);
 	while (rc == SQLITE_OK && sqlite3_step(st) == SQLITE_ROW) {
 		struct seal *more = grown(v->seals, v->n_seals, sizeof *more);
@@ -170,12 +185,26 @@ static int add_key(struct verify *v, const uint8_t key[VS_KEY_PUBLIC])
 	return 0;
 }
 
+/* All keys that the files name. */
+static int read_own_keys(struct verify *v)
+{
+	int r = 0;
+	for (size_t i = 0; r == 0 && i < vs_log_parts(v->l); i++) {
+		struct vs_log_part *part = vs_log_part(v->l, i);
+		sqlite3_stmt *st = NULL;
+		if (part->db && sqlite3_prepare_v2(part->db, "SELECT DISTINCT public_key FROM epoch WHERE length(public_key) = 32", -1,
+						   &st, NULL) == SQLITE_OK)
+			while (r == 0 && sqlite3_step(st) == SQLITE_ROW)
+				r = add_key(v, sqlite3_column_blob(st, 0));
+		sqlite3_finalize(st);
+	}
+	return r;
+}
+
 /* The key that the caller trusts, as text or in a file; else all that the log names. */
 static int read_keys(struct verify *v)
 {
 	uint8_t key[VS_KEY_PUBLIC];
-	sqlite3_stmt *st = NULL;
-	int r = 0;
 	if (v->trusted) {
 		char text[256] = "";
 		FILE *f = fopen(v->trusted, "re");
@@ -189,12 +218,7 @@ static int read_keys(struct verify *v)
 					   v->trusted);
 		return add_key(v, key);
 	}
-	if (sqlite3_prepare_v2(vs_log_db(v->l), "SELECT DISTINCT public_key FROM epoch WHERE length(public_key) = 32", -1, &st,
-			       NULL) == SQLITE_OK)
-		while (r == 0 && sqlite3_step(st) == SQLITE_ROW)
-			r = add_key(v, sqlite3_column_blob(st, 0));
-	sqlite3_finalize(st);
-	return r;
+	return read_own_keys(v);
 }
 
 /* ---- Rows against their parts ---- */
@@ -266,7 +290,7 @@ static int walk_table(struct verify *v, unsigned table, size_t *part)
 	while (w.end < v->n_parts && v->parts[w.end].table == table)
 		w.end++;
 	begin_part(&w);
-	int rc = vs_seal_prepare(vs_log_db(v->l), table, &st);
+	int rc = vs_seal_prepare(v->db, table, &st);
 	if (rc == SQLITE_OK) {
 		sqlite3_bind_int64(st, 1, INT64_MIN);
 		sqlite3_bind_int64(st, 2, INT64_MAX);
@@ -280,8 +304,156 @@ static int walk_table(struct verify *v, unsigned table, size_t *part)
 	sqlite3_finalize(st);
 	*part = w.end;
 	if (rc != SQLITE_DONE)
-		finding(v, vs_seal_tables[table].name, "the table cannot be read to its end: %s", sqlite3_errmsg(vs_log_db(v->l)));
+		finding(v, vs_seal_tables[table].name, "the table cannot be read to its end: %s", sqlite3_errmsg(v->db));
 	return 0;
+}
+
+/* ---- One session's rows ---- */
+
+/* Rows of a part that is in doubt: of tables with few rows all are. */
+static bool is_small(unsigned table)
+{
+	static const char *const large[] = { "event", "session", "alarm", "run", "reading" };
+	for (size_t i = 0; i < sizeof large / sizeof *large; i++)
+		if (strcmp(vs_seal_tables[table].name, large[i]) == 0)
+			return false;
+	return true;
+}
+
+/* The part that covers a row; n_parts: it waits for its seal. */
+static size_t part_of(const struct verify *v, unsigned table, int64_t id)
+{
+	size_t low = 0, high = v->n_parts;
+	while (low < high) {
+		size_t mid = (low + high) / 2;
+		const struct part *p = &v->parts[mid];
+		if (p->table < table || (p->table == table && p->last < id))
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < v->n_parts && v->parts[low].table == table ? low : v->n_parts;
+}
+
+/* Where a part begins: behind the one before it, of readings in the same run. */
+static int64_t begin_of(const struct verify *v, size_t i)
+{
+	const struct part *p = &v->parts[i], *q = i ? p - 1 : NULL;
+	bool reading = p->table == VS_SEAL_READING;
+	if (q && q->table == p->table && (!reading || q->last / VS_RUN_ROWS == p->last / VS_RUN_ROWS))
+		return q->last;
+	return reading ? p->last / VS_RUN_ROWS * VS_RUN_ROWS - 1 : INT64_MIN;
+}
+
+static void check_part(struct verify *v, size_t i)
+{
+	struct part *p = &v->parts[i];
+	uint8_t digest[VS_HASH];
+	char place[256];
+	int64_t rows = 0, last = 0, after = begin_of(v, i);
+	sqlite3_stmt *st = NULL;
+	int rc = vs_seal_prepare(v->db, p->table, &st);
+	if (rc == SQLITE_OK)
+		rc = vs_seal_digest(st, after, p->last, &v->row, &rows, &last, digest, NULL, NULL);
+	sqlite3_finalize(st);
+	p->met = true;
+	v->out->rows += rows;
+	if (rc == SQLITE_OK && rows == p->rows && memcmp(digest, p->digest, VS_HASH) == 0)
+		return;
+	name_rows(v, p->table, after == INT64_MIN ? 0 : after + 1, p->last, place, sizeof place);
+	if (rc != SQLITE_OK)
+		finding(v, place, "they cannot be read: %s", sqlite3_errmsg(v->db));
+	else if (rows != p->rows)
+		finding(v, place, "there are %" PRId64 " rows, and %" PRId64 " under seal %" PRId64, rows, p->rows, p->seal);
+	else
+		finding(v, place, "rows are not as they were under seal %" PRId64 ": changed, or put in another order", p->seal);
+}
+
+/* The parts in which a statement's numbers are: with span, all from the first to the second number. */
+static void check_numbers(struct verify *v, const char *table, const char *sql, bool span)
+{
+	sqlite3_stmt *st = NULL;
+	unsigned t = table_by_name(table);
+	int rc = sqlite3_prepare_v2(v->db, sql, -1, &st, NULL);
+	if (rc == SQLITE_OK)
+		sqlite3_bind_text(st, 1, v->session, -1, SQLITE_STATIC);
+	while (rc == SQLITE_OK && sqlite3_step(st) == SQLITE_ROW) {
+		int64_t id = sqlite3_column_int64(st, 0), until = span ? sqlite3_column_int64(st, 1) : id;
+		for (size_t i = part_of(v, t, id); i < v->n_parts && v->parts[i].table == t; i++) {
+			if (span && v->parts[i].last > until)
+				break; /* of the next run */
+			if (!v->parts[i].met)
+				check_part(v, i);
+			if (v->parts[i].last >= until)
+				break;
+		}
+	}
+	sqlite3_finalize(st);
+	if (rc != SQLITE_OK)
+		finding(v, table, "it cannot be asked: %s", sqlite3_errmsg(v->db));
+}
+
+struct tail {
+	struct verify *v;
+	const char *part;
+};
+
+static void tail_row(void *arg, const struct vs_row_text *t)
+{
+	struct tail *tail = arg;
+	vs_tail_row(tail->v->tail, tail->part, t);
+	tail->v->tail_rows++;
+}
+
+static void add_tail(struct verify *v, unsigned table, int64_t after, int64_t upto)
+{
+	struct tail tail = { v, vs_seal_tables[table].name };
+	uint8_t digest[VS_HASH];
+	int64_t rows, last;
+	sqlite3_stmt *st = NULL;
+	int rc = vs_seal_prepare(v->db, table, &st);
+	if (rc == SQLITE_OK)
+		rc = vs_seal_digest(st, after, upto, &v->row, &rows, &last, digest, tail_row, &tail);
+	sqlite3_finalize(st);
+	if (rc != SQLITE_OK)
+		finding(v, vs_seal_tables[table].name, "the table cannot be read to its end: %s", sqlite3_errmsg(v->db));
+}
+
+/* Rows that wait for their seal, of whatever session. */
+static void check_tail(struct verify *v)
+{
+	sqlite3_stmt *st = NULL;
+	for (unsigned t = 0; t < VS_SEAL_READING; t++) {
+		size_t i = part_of(v, t + 1, INT64_MIN);
+		while (i > 0 && (i == v->n_parts || v->parts[i].table > t))
+			i--;
+		bool sealed = v->n_parts && v->parts[i].table == t;
+		if (vs_seal_tables[t].since <= v->version)
+			add_tail(v, t, sealed ? v->parts[i].last : INT64_MIN, INT64_MAX);
+	}
+	if (sqlite3_prepare_v2(v->db, "SELECT run FROM run WHERE run >= (SELECT first_run FROM head)", -1, &st, NULL) == SQLITE_OK)
+		while (sqlite3_step(st) == SQLITE_ROW) {
+			int64_t low = sqlite3_column_int64(st, 0) * VS_RUN_ROWS, after = low - 1;
+			for (size_t i = part_of(v, VS_SEAL_READING, low);
+			     i < v->n_parts && v->parts[i].last < low + VS_RUN_ROWS; i++)
+				after = v->parts[i].last;
+			add_tail(v, VS_SEAL_READING, after, low + VS_RUN_ROWS - 1);
+		}
+	sqlite3_finalize(st);
+}
+
+/* All parts that have rows of the session, or rows that these lean on. */
+static void check_session(struct verify *v)
+{
+	for (size_t i = 0; i < v->n_parts; i++)
+		if (is_small(v->parts[i].table))
+			check_part(v, i);
+	check_numbers(v, "event", "SELECT event FROM event WHERE session = ?1 ORDER BY event", false);
+	check_numbers(v, "session", "SELECT event FROM session WHERE session = ?1", false);
+	check_numbers(v, "alarm", "SELECT a.event FROM event e JOIN alarm a USING(event) WHERE e.session = ?1 ORDER BY a.event", false);
+	check_numbers(v, "run", "SELECT run FROM run WHERE session = ?1 ORDER BY run", false);
+	check_numbers(v, "reading", "SELECT run * 8192, run * 8192 + 8191 FROM run WHERE session = ?1 ORDER BY run", true);
+	check_tail(v);
 }
 
 /* ---- The chain ---- */
@@ -316,7 +488,7 @@ static void check_seal(struct verify *v, size_t i, size_t *part, const uint8_t p
 	struct vs_seal_hash h;
 	uint8_t hash[VS_HASH];
 	char place[128];
-	int64_t rows = i ? v->seals[i - 1].rows : 0;
+	int64_t rows = i > v->first_seal ? v->seals[i - 1].rows : v->before.rows;
 	name_seal(s, place, sizeof place);
 	vs_seal_begin(&h, previous, s->seal, s->at_ms, s->rows);
 	for (; *part < v->n_parts && v->parts[*part].seal <= s->seal; ++*part) {
@@ -341,29 +513,29 @@ static void check_seal(struct verify *v, size_t i, size_t *part, const uint8_t p
 
 static void check_chain(struct verify *v)
 {
-	static const uint8_t none[VS_HASH];
 	size_t part = 0;
 	char place[128];
 	if (v->n_parts)
 		qsort(v->parts, v->n_parts, sizeof *v->parts, seal_order);
-	for (size_t i = 0; i < v->n_seals; i++) {
-		if (v->seals[i].seal != (i ? v->seals[i - 1].seal : 0) + 1) {
+	for (size_t i = v->first_seal; i < v->n_seals; i++) {
+		const struct seal *before = i > v->first_seal ? &v->seals[i - 1] : &v->before;
+		if (v->seals[i].seal != before->seal + 1) {
 			name_seal(&v->seals[i], place, sizeof place);
 			finding(v, place, "the seal before it, %" PRId64 ", is missing", v->seals[i].seal - 1);
 		}
-		check_seal(v, i, &part, i ? v->seals[i - 1].hash : none);
+		check_seal(v, i, &part, before->hash);
 	}
 	if (part < v->n_parts)
 		finding(v, "seal", "the last seals, up to %" PRId64 ", are missing", v->parts[v->n_parts - 1].seal);
-	v->out->seals = (int64_t)v->n_seals;
+	v->out->seals += (int64_t)(v->n_seals - v->first_seal);
 }
 
 static void check_head(struct verify *v)
 {
 	sqlite3_stmt *st = NULL;
-	int64_t last = v->n_seals ? v->seals[v->n_seals - 1].seal : 0, seal = 0, rows = 0;
-	v->out->unsealed = v->tail_rows;
-	bool there = sqlite3_prepare_v2(vs_log_db(v->l), "SELECT seal, rows, tail FROM head WHERE one = 1", -1, &st, NULL) ==
+	int64_t last = v->n_seals > v->first_seal ? v->seals[v->n_seals - 1].seal : v->before.seal, seal = 0, rows = 0;
+	v->out->unsealed += v->tail_rows;
+	bool there = sqlite3_prepare_v2(v->db, "SELECT seal, rows, tail FROM head WHERE one = 1", -1, &st, NULL) ==
 			     SQLITE_OK && sqlite3_step(st) == SQLITE_ROW;
 	if (there) {
 		seal = sqlite3_column_int64(st, 0);
@@ -393,12 +565,14 @@ static void schema_differs(void *arg, const char *type, const char *name, const 
 static void ask(struct verify *v, const char *sql, json_t *to)
 {
 	sqlite3_stmt *st = NULL;
-	if (sqlite3_prepare_v2(vs_log_db(v->l), sql, -1, &st, NULL) == SQLITE_OK)
+	char buf[512];
+	if (sqlite3_prepare_v2(v->db, sql, -1, &st, NULL) == SQLITE_OK)
 		while (sqlite3_step(st) == SQLITE_ROW)
-			json_array_append_new(to, json_pack("{s:s,s:s}", "place", sqlite3_column_text(st, 0), "what",
+			json_array_append_new(to, json_pack("{s:s,s:s}", "place",
+							    placed(v, (const char *)sqlite3_column_text(st, 0), buf), "what",
 							    sqlite3_column_text(st, 1)));
 	else
-		finding(v, "the log", "cannot be asked: %s", sqlite3_errmsg(vs_log_db(v->l)));
+		finding(v, "the log", "cannot be asked: %s", sqlite3_errmsg(v->db));
 	sqlite3_finalize(st);
 }
 
@@ -407,7 +581,7 @@ static void ask(struct verify *v, const char *sql, json_t *to)
 static void check_pages(struct verify *v)
 {
 	sqlite3_stmt *st = NULL;
-	if (sqlite3_prepare_v2(vs_log_db(v->l), "PRAGMA integrity_check(20)", -1, &st, NULL) == SQLITE_OK)
+	if (sqlite3_prepare_v2(v->db, "PRAGMA integrity_check(20)", -1, &st, NULL) == SQLITE_OK)
 		while (sqlite3_step(st) == SQLITE_ROW) {
 			const char *text = (const char *)sqlite3_column_text(st, 0);
 			if (text && strcmp(text, "ok") != 0)
@@ -418,8 +592,10 @@ static void check_pages(struct verify *v)
 
 static void check_rest(struct verify *v)
 {
-	if (vs_schema_compare(vs_log_db(v->l), schema_differs, v) < 0)
-		finding(v, "schema", "it cannot be read: %s", sqlite3_errmsg(vs_log_db(v->l)));
+	if (vs_schema_compare(v->db, schema_differs, v) < 0)
+		finding(v, "schema", "it cannot be read: %s", sqlite3_errmsg(v->db));
+	if (v->session)
+		return;
 	check_pages(v);
 	ask(v, "SELECT 'finding ' || finding || ', ' || " AT("at_ms") ", text FROM finding WHERE text LIKE 'rows after seal%'",
 	    v->out->findings);
@@ -433,6 +609,11 @@ static void check_rest(struct verify *v)
 	ask(v, "SELECT o.chair || ', epoch ' || o.epoch || ', ' || e.kind, (max(e.seq) - min(e.seq) + 1 - count(*)) ||"
 	       " ' numbers are missing between ' || min(e.seq) || ' and ' || max(e.seq) FROM event e JOIN origin o USING(origin)"
 	       " GROUP BY o.epoch, o.chair, e.kind HAVING max(e.seq) - min(e.seq) + 1 <> count(*)", v->out->findings);
+	/* ... also where a file goes on with a topic of the one before. */
+	if (v->version >= 2)
+		ask(v, "SELECT o.chair || ', epoch ' || o.epoch || ', ' || e.kind, 'numbers are missing between ' || c.number || ' and ' ||"
+		       " min(e.seq) FROM carried c JOIN origin o JOIN event e USING(origin) WHERE c.what = e.kind || ' ' || o.epoch ||"
+		       " ' ' || o.chair GROUP BY o.epoch, o.chair, e.kind HAVING min(e.seq) <> c.number + 1", v->out->findings);
 }
 
 /* The first seal of a day, and one that closes a session or ends the daemon in order, are signed if there is a key.  Once
@@ -482,6 +663,10 @@ static void check_witness(struct verify *v, int line, const json_t *message)
 				(long long)rows);
 		return;
 	}
+	if (number && v->n_seals && number < v->seals[0].seal) { /* of a file that is not here: that was said already */
+		v->out->witnesses--;
+		return;
+	}
 	finding(v, place, "seal %lld was published and is not in this log, which ends at seal %" PRId64, (long long)number,
 		v->n_seals ? v->seals[v->n_seals - 1].seal : 0);
 }
@@ -504,32 +689,126 @@ static int read_witness(struct verify *v, const char *file)
 	return v->out->witnesses ? 0 : vs_ctl_fail("%s: there is no seal message in it, one JSON object a line", file);
 }
 
-/* ---- All of it ---- */
+/* ---- One file ---- */
 
-int vs_verify(struct vs_log *l, const char *key, const char *witness, struct vs_verdict *ret)
+static void check_tables(struct verify *v)
+{
+	size_t part = 0;
+	for (unsigned t = 0; t < VS_SEAL_TABLES; t++)
+		if (vs_seal_tables[t].since <= v->version)
+			walk_table(v, t, &part);
+}
+
+static int check_file(struct verify *v)
+{
+	v->n_parts = 0;
+	v->first_seal = v->n_seals;
+	v->tail_rows = 0;
+	memset(v->tail, 0, sizeof v->tail);
+	v->version = vs_schema_version(v->db);
+	/* One snapshot: the daemon may go on writing. */
+	if (sqlite3_get_autocommit(v->db) &&
+	    sqlite3_exec(v->db, "BEGIN; SELECT count(*) FROM head", NULL, NULL, NULL) != SQLITE_OK)
+		return vs_ctl_fail("%s", sqlite3_errmsg(v->db));
+	check_rest(v);
+	if (read_parts(v) < 0 || read_seals(v) < 0)
+		finding(v, "seals", "they cannot be read: %s", sqlite3_errmsg(v->db));
+	if (v->session)
+		check_session(v);
+	else
+		check_tables(v);
+	check_chain(v);
+	check_signatures(v);
+	check_head(v);
+	sqlite3_exec(v->db, "ROLLBACK", NULL, NULL, NULL);
+	return 0;
+}
+
+/* ---- From file to file ---- */
+
+static void take_end(struct seal *end, const struct vs_log_link *k)
+{
+	*end = (struct seal){ .seal = k->seal, .rows = k->rows };
+	memcpy(end->hash, k->hash, VS_HASH);
+}
+
+/* The end of the file before, as this one says; it must be what is there. */
+static void check_link(struct verify *v, size_t i)
+{
+	struct vs_log_link *links = NULL;
+	size_t n = 0;
+	const struct vs_log_link *said = i > 0 ? vs_log_part(v->l, i - 1)->link : NULL;
+	if (vs_log_links(v->db, &links, &n) != SQLITE_OK)
+		finding(v, "link", "it cannot be read: %s", sqlite3_errmsg(v->db));
+	v->before = (struct seal){ .seal = 0 };
+	if (n)
+		take_end(&v->before, &links[n - 1]);
+	if (said && (n == 0 || strcmp(said->name, links[n - 1].name) != 0 || said->seal != v->before.seal ||
+		     said->rows != v->before.rows || memcmp(said->hash, v->before.hash, VS_HASH) != 0))
+		finding(v, "link", "this file does not go on from %s, as the present file says", said->name);
+	free(links);
+}
+
+/* A file of the past ends as those behind it say, and in order. */
+static void check_end(struct verify *v, const struct vs_log_link *k)
+{
+	char closed[VS_FILE_NAME_CAP] = "";
+	const struct seal *last = v->n_seals > v->first_seal ? &v->seals[v->n_seals - 1] : &v->before;
+	if (last->seal != k->seal || last->rows != k->rows || memcmp(last->hash, k->hash, VS_HASH) != 0)
+		finding(v, "link", "the file ends with seal %" PRId64 "; the next one goes on from seal %" PRId64 " and another hash",
+			last->seal, k->seal);
+	if (vs_log_closed_as(v->db, closed) != SQLITE_OK || strcmp(closed, k->name) != 0)
+		finding(v, "closed", "the file was not closed as %s", k->name);
+}
+
+static void check_missing(struct verify *v, const struct vs_log_part *part)
+{
+	char seals[96];
+	snprintf(seals, sizeof seals, "seals up to %" PRId64, part->link->seal);
+	if (part->removed)
+		json_array_append_new(v->out->notes, json_pack("{s:s,s:s}", "place", part->link->name, "what", part->why));
+	else
+		finding(v, seals, "the file cannot be read: %s", part->why);
+}
+
+static int check_files(struct verify *v)
+{
+	size_t n = vs_log_parts(v->l);
+	int r = 0;
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		const struct vs_log_part *part = vs_log_part(v->l, i);
+		const char *slash = strrchr(part->path, '/');
+		bool begins;
+		v->label = n == 1 ? NULL : slash ? slash + 1 : part->path;
+		v->db = part->db;
+		if (!part->db) {
+			if (!v->session)
+				check_missing(v, part);
+			continue;
+		}
+		if (v->session && !vs_log_part_has(v->db, v->session, &begins))
+			continue;
+		v->out->files++;
+		check_link(v, i);
+		r = check_file(v);
+		if (r == 0 && part->link)
+			check_end(v, part->link);
+	}
+	if (r == 0 && v->session && v->out->files == 0)
+		return vs_ctl_fail("there is no session '%s' in this log; 'vitalsctl audit sessions' lists them", v->session);
+	return r;
+}
+
+int vs_verify(struct vs_log *l, const struct vs_verify_options *o, struct vs_verdict *ret)
 {
 	*ret = (struct vs_verdict){ .findings = json_array(), .notes = json_array() };
-	struct verify v = { .l = l, .out = ret, .trusted = key };
-	size_t part = 0;
-	/* One snapshot: the daemon may go on writing. */
-	int r = sqlite3_exec(vs_log_db(l), "BEGIN; SELECT count(*) FROM head", NULL, NULL, NULL) == SQLITE_OK ? 0
-													    : vs_log_failed(l);
+	struct verify v = { .l = l, .out = ret, .trusted = o->key, .session = o->session };
+	int r = read_keys(&v);
 	if (r == 0)
-		r = read_keys(&v);
-	if (r == 0)
-		check_rest(&v);
-	if (r == 0 && (read_parts(&v) < 0 || read_seals(&v) < 0))
-		finding(&v, "seals", "they cannot be read: %s", sqlite3_errmsg(vs_log_db(l)));
-	for (unsigned t = 0; r == 0 && t < VS_SEAL_TABLES; t++)
-		r = walk_table(&v, t, &part);
-	if (r == 0) {
-		check_chain(&v);
-		check_signatures(&v);
-		check_head(&v);
-	}
-	if (r == 0 && witness)
-		r = read_witness(&v, witness);
-	sqlite3_exec(vs_log_db(l), "ROLLBACK", NULL, NULL, NULL);
+		r = check_files(&v);
+	v.label = NULL;
+	if (r == 0 && o->witness)
+		r = read_witness(&v, o->witness);
 	free(v.parts);
 	free(v.seals);
 	free(v.keys);
@@ -554,7 +833,8 @@ static void print_verdict(const struct vs_log_options *o, const struct vs_log *l
 {
 	size_t n = json_array_size(v->findings);
 	if (o->json) {
-		json_t *j = json_pack("{s:s,s:b,s:I,s:I,s:I,s:I,s:I,s:O,s:O}", "log", vs_log_file(l), "ok", n == 0, "rows",
+		json_t *j = json_pack("{s:s,s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:O,s:O}", "log", vs_log_file(l), "ok", n == 0, "files",
+				      (json_int_t)v->files, "rows",
 				      (json_int_t)v->rows, "unsealed", (json_int_t)v->unsealed, "seals", (json_int_t)v->seals,
 				      "signatures", (json_int_t)v->signatures, "witnesses", (json_int_t)v->witnesses, "findings",
 				      v->findings, "notes", v->notes);
@@ -565,8 +845,14 @@ static void print_verdict(const struct vs_log_options *o, const struct vs_log *l
 	}
 	print_all("note", v->notes);
 	print_all("FINDING", v->findings);
-	printf("%s: %" PRId64 " rows under %" PRId64 " seals (%" PRId64 " signed), %" PRId64 " rows wait for the next seal",
-	       vs_log_file(l), v->rows, v->seals, v->signatures, v->unsealed);
+	if (o->session)
+		printf("%s: what the seals over session %s cover: ", vs_log_file(l), o->session);
+	else if (v->files != 1)
+		printf("%s, %" PRId64 " files: ", vs_log_file(l), v->files);
+	else
+		printf("%s: ", vs_log_file(l));
+	printf("%" PRId64 " rows under %" PRId64 " seals (%" PRId64 " signed), %" PRId64 " rows wait for the next seal",
+	       v->rows, v->seals, v->signatures, v->unsealed);
 	if (v->witnesses)
 		printf(", %" PRId64 " seals kept elsewhere", v->witnesses);
 	if (n == 0)
@@ -580,14 +866,14 @@ int vs_audit_verify(int argc, char **argv)
 	struct vs_log_options o;
 	struct vs_log *l = NULL;
 	struct vs_verdict v;
-	int r = vs_log_options(&o, argc, argv, "witness key");
+	int r = vs_log_options(&o, argc, argv, "witness key session");
 	if (r == VS_EXIT_DONE && o.n_words)
 		return vs_ctl_usage("audit verify: '%s' is one word too many", o.words[0]);
 	if (r == VS_EXIT_DONE)
 		r = vs_log_open_given(&o, &l);
 	if (r != VS_EXIT_DONE)
 		return r;
-	r = vs_verify(l, o.key, o.witness, &v);
+	r = vs_verify(l, &(struct vs_verify_options){ o.key, o.witness, o.session }, &v);
 	if (r == VS_EXIT_DONE) {
 		print_verdict(&o, l, &v);
 		r = json_array_size(v.findings) ? VS_EXIT_FAILED : VS_EXIT_DONE;

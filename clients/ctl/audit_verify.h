@@ -6,10 +6,14 @@
 struct vs_verdict {
 	json_t *findings; /* array of {"place":...,"what":...} */
 	json_t *notes;    /* the same, of what is no finding: a killed daemon, rows that wait for their seal */
-	int64_t seals, rows, unsealed, signatures, witnesses;
+	int64_t files, seals, rows, unsealed, signatures, witnesses;
 };
 
-/* key: the public key that is trusted, hexadecimal or a file that holds it; NULL: those in the log.
- * witness: a file with messages of kind `seal`, one a line (with or without their topic); NULL: none.
- * 0: all was looked at, the verdict's arrays are the caller's; VS_EXIT_FAILED: it could not be, said why. */
-int vs_verify(struct vs_log *l, const char *key, const char *witness, struct vs_verdict *ret);
+struct vs_verify_options {
+	const char *key;     /* the public key that is trusted, hexadecimal or a file that holds it; NULL: those in the log */
+	const char *witness; /* a file with messages of kind `seal`, one a line (with or without their topic); NULL: none */
+	const char *session; /* only the rows under the seals that cover this session, and the chain of the seals of its file;
+			      * NULL: everything, page by page too */
+};
+/* 0: all was looked at, the verdict's arrays are the caller's; VS_EXIT_FAILED: it could not be, said why. */
+int vs_verify(struct vs_log *l, const struct vs_verify_options *o, struct vs_verdict *ret);

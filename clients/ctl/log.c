@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "clients/ctl/audit_verify.h"
+#include "core/timetext.h"
 #include "record/key.h"
 #include "record/schema.h"
 #include "record/seal.h"
@@ -15,7 +16,7 @@ static const char help[] =
 	"  key              the public key that signs the record; keep it where the record is judged (audit verify --key)\n"
 	"  info             what is in the log: version, size, times, how much\n"
 	"  check            whether the file is whole, page by page; 'audit verify' asks whether it is unchanged\n"
-	"  backup --out F   a copy while the daemon runs, verified afterwards\n";
+	"  backup --out F   a copy while the daemon runs, verified afterwards; closed files go beside F, where they are not yet\n";
 
 /* The key of the last start that had one. */
 static int print_key(struct vs_log *l, const struct vs_log_options *o)
@@ -34,12 +35,62 @@ static int print_key(struct vs_log *l, const struct vs_log_options *o)
 	return rc == SQLITE_ROW ? VS_EXIT_DONE : vs_log_failed(l);
 }
 
+static int64_t number_of(sqlite3 *db, const char *sql)
+{
+	sqlite3_stmt *st = NULL;
+	int64_t n = 0;
+	if (sqlite3_prepare_v2(db, sql, -1, &st, NULL) == SQLITE_OK && sqlite3_step(st) == SQLITE_ROW)
+		n = sqlite3_column_int64(st, 0);
+	sqlite3_finalize(st);
+	return n;
+}
+
+static json_t *time_json(int64_t ms)
+{
+	char text[VS_TIME_TEXT_CAP];
+	vs_time_text(ms, text);
+	return json_string(text);
+}
+
+/* One file: what it spans, how large it is; of one that is gone, why. */
+static json_t *file_json(struct vs_log *l, size_t i, int64_t *bytes)
+{
+	const struct vs_log_part *part = vs_log_part(l, i);
+	const char *slash = strrchr(part->path, '/');
+	json_t *file = json_pack("{s:s}", "file", slash ? slash + 1 : part->path);
+	if (part->link) {
+		json_object_set_new(file, "from", time_json(part->link->from_ms));
+		json_object_set_new(file, "until", time_json(part->link->until_ms));
+	} else if (i > 0) {
+		json_object_set_new(file, "from", time_json(vs_log_part(l, i - 1)->link->until_ms));
+	}
+	if (!part->db) {
+		json_object_set_new(file, "missing", json_string(part->why));
+		return file;
+	}
+	int64_t size = number_of(part->db, "PRAGMA page_count") * number_of(part->db, "PRAGMA page_size");
+	*bytes += size;
+	json_object_set_new(file, "bytes", json_integer(size));
+	json_object_set_new(file, "seals", json_integer(number_of(part->db, "SELECT count(*) FROM seal")));
+	return file;
+}
+
+static void add_files(struct vs_log *l, json_t *info)
+{
+	json_t *files = json_array();
+	int64_t bytes = 0;
+	size_t n = vs_log_parts(l);
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(files, file_json(l, i, &bytes));
+	json_object_set_new(info, "schema", json_integer(vs_schema_version(vs_log_part(l, n - 1)->db)));
+	json_object_set_new(info, "bytes", json_integer(bytes));
+	json_object_set_new(info, "files", files);
+}
+
 static json_t *info_of(struct vs_log *l, const struct vs_log_options *o)
 {
 	sqlite3_stmt *st = vs_log_query(l,
-		"SELECT (SELECT user_version FROM pragma_user_version) AS schema,"
-		" (SELECT page_count FROM pragma_page_count) * (SELECT page_size FROM pragma_page_size) AS bytes,"
-		" (SELECT group_concat(DISTINCT site) FROM epoch) AS site,"
+		"SELECT 0 AS schema, 0 AS bytes, (SELECT group_concat(DISTINCT site) FROM epoch) AS site,"
 		" (SELECT strftime('%Y-%m-%dT%H:%M:%fZ', min(started_ms) / 1000.0, 'unixepoch') FROM epoch) AS first_start,"
 		" (SELECT strftime('%Y-%m-%dT%H:%M:%fZ', max(started_ms) / 1000.0, 'unixepoch') FROM epoch) AS last_start,"
 		" (SELECT max(epoch) FROM epoch) AS epoch, (SELECT count(*) FROM session) AS sessions,"
@@ -53,6 +104,8 @@ static json_t *info_of(struct vs_log *l, const struct vs_log_options *o)
 	else if (st)
 		vs_log_failed(l);
 	sqlite3_finalize(st);
+	if (info)
+		add_files(l, info);
 	return info;
 }
 
@@ -76,27 +129,45 @@ static int print_info(struct vs_log *l, const struct vs_log_options *o)
 	return VS_EXIT_DONE;
 }
 
-static int check_pages(struct vs_log *l, const struct vs_log_options *o)
+/* Findings of one file into the array; -1: it cannot be asked, said why. */
+static int check_file(const struct vs_log_part *part, bool name_it, json_t *found)
 {
-	int bad = 0, rc = SQLITE_ERROR;
-	json_t *found = json_array();
-	sqlite3_stmt *st = vs_log_query(l, "PRAGMA integrity_check", o);
-	while (st && (rc = sqlite3_step(st)) == SQLITE_ROW) {
+	char line[1024];
+	sqlite3_stmt *st = NULL;
+	int rc = sqlite3_prepare_v2(part->db, "PRAGMA integrity_check", -1, &st, NULL);
+	while (rc == SQLITE_OK && (rc = sqlite3_step(st)) == SQLITE_ROW) {
 		const char *text = (const char *)sqlite3_column_text(st, 0);
-		if (strcmp(text, "ok") == 0)
-			continue;
-		bad++;
-		json_array_append_new(found, json_string(text));
-		if (!o->json)
-			puts(text);
+		snprintf(line, sizeof line, "%s%s%s", name_it ? part->path : "", name_it ? ": " : "", text);
+		if (strcmp(text, "ok") != 0)
+			json_array_append_new(found, json_string(line));
+		rc = SQLITE_OK;
 	}
 	sqlite3_finalize(st);
-	if (st && rc != SQLITE_DONE) {
-		json_decref(found);
-		return vs_log_failed(l);
+	return rc == SQLITE_DONE ? 0 : (vs_ctl_fail("%s: %s", part->path, sqlite3_errmsg(part->db)), -1);
+}
+
+static int check_pages(struct vs_log *l, const struct vs_log_options *o)
+{
+	int r = 0;
+	size_t k, n = vs_log_parts(l);
+	json_t *text, *found = json_array();
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		const struct vs_log_part *part = vs_log_part(l, i);
+		if (part->db)
+			r = check_file(part, n > 1, found);
+		else if (!part->removed)
+			json_array_append_new(found, json_string(part->why));
 	}
+	if (r < 0) {
+		json_decref(found);
+		return VS_EXIT_FAILED;
+	}
+	bool bad = json_array_size(found) > 0;
+	if (!o->json)
+		json_array_foreach(found, k, text)
+			puts(json_string_value(text));
 	if (o->json) {
-		json_t *j = json_pack("{s:b,s:O}", "ok", bad == 0, "findings", found);
+		json_t *j = json_pack("{s:b,s:O}", "ok", !bad, "findings", found);
 		json_dumpf(j, stdout, JSON_INDENT(1));
 		putchar('\n');
 		json_decref(j);
@@ -108,11 +179,11 @@ static int check_pages(struct vs_log *l, const struct vs_log_options *o)
 }
 
 /* Copies page by page; a daemon that writes meanwhile makes it begin again by itself. */
-static int copy_pages(struct vs_log *l, const char *to)
+static int copy_pages(sqlite3 *from, const char *to)
 {
 	sqlite3 *db = NULL;
 	int rc = sqlite3_open_v2(to, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL);
-	sqlite3_backup *b = rc == SQLITE_OK ? sqlite3_backup_init(db, "main", vs_log_db(l), "main") : NULL;
+	sqlite3_backup *b = rc == SQLITE_OK ? sqlite3_backup_init(db, "main", from, "main") : NULL;
 	if (b) {
 		while ((rc = sqlite3_backup_step(b, -1)) == SQLITE_BUSY || rc == SQLITE_LOCKED)
 			sqlite3_sleep(50);
@@ -132,7 +203,7 @@ static int verify_copy(const char *path)
 	struct vs_verdict v;
 	if (vs_log_open(path, &copy) < 0)
 		return VS_EXIT_FAILED;
-	int r = vs_verify(copy, NULL, NULL, &v);
+	int r = vs_verify(copy, &(struct vs_verify_options){ .key = NULL }, &v);
 	if (r == VS_EXIT_DONE) {
 		size_t i;
 		json_t *f;
@@ -146,27 +217,77 @@ static int verify_copy(const char *path)
 	return r;
 }
 
+/* A closed file that was copied before is there already: it must end with the same seal. */
+static int same_end(const char *path, const struct vs_log_link *k)
+{
+	sqlite3 *db = NULL;
+	sqlite3_stmt *st = NULL;
+	bool same = sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK &&
+		    sqlite3_prepare_v2(db, "SELECT hash FROM seal ORDER BY seal DESC LIMIT 1", -1, &st, NULL) == SQLITE_OK &&
+		    sqlite3_step(st) == SQLITE_ROW && sqlite3_column_bytes(st, 0) == VS_HASH &&
+		    memcmp(sqlite3_column_blob(st, 0), k->hash, VS_HASH) == 0;
+	sqlite3_finalize(st);
+	sqlite3_close(db);
+	return same ? VS_EXIT_DONE : vs_ctl_fail("%s: there is another file of this name already; give another folder", path);
+}
+
+/* Under a name of its own until it is whole. */
+static int copy_under(sqlite3 *from, const char *to, char part[4096])
+{
+	if ((size_t)snprintf(part, 4096, "%s.part", to) >= 4096)
+		return vs_ctl_fail("%s: the name is too long", to);
+	unlink(part);
+	return copy_pages(from, part);
+}
+
+static int finish_copy(const char *part, const char *to)
+{
+	return rename(part, to) < 0 ? vs_ctl_fail("%s: %s", to, strerror(errno)) : VS_EXIT_DONE;
+}
+
+/* The closed files go beside the copy of the present one, under their own names. */
+static int backup_past(struct vs_log *l, const char *out)
+{
+	char path[4096], part[4096];
+	int r = VS_EXIT_DONE;
+	for (size_t i = 0; r == VS_EXIT_DONE && i + 1 < vs_log_parts(l); i++) {
+		const struct vs_log_part *p = vs_log_part(l, i);
+		if (!p->db)
+			continue;
+		if (!vs_log_path_beside(out, p->link->name, path, sizeof path))
+			r = vs_ctl_fail("%s: the name is too long", p->link->name);
+		else if (access(path, F_OK) == 0)
+			r = same_end(path, p->link);
+		else
+			r = copy_under(p->db, path, part) == VS_EXIT_DONE ? finish_copy(part, path) : (unlink(part), VS_EXIT_FAILED);
+	}
+	return r;
+}
+
 static int backup(struct vs_log *l, const struct vs_log_options *o)
 {
-	char temp[4096];
+	char part[4096] = "";
 	if (!o->out)
 		return vs_ctl_usage("log backup: --out FILE says where to");
 	if (access(o->out, F_OK) == 0)
 		return vs_ctl_fail("%s: there is a file already; a backup never replaces one", o->out);
-	if ((size_t)snprintf(temp, sizeof temp, "%s.part", o->out) >= sizeof temp)
-		return vs_ctl_fail("%s: the name is too long", o->out);
-	unlink(temp);
-	int r = copy_pages(l, temp);
+	size_t n = vs_log_parts(l);
+	int r = backup_past(l, o->out);
 	if (r == VS_EXIT_DONE)
-		r = verify_copy(temp);
-	if (r == VS_EXIT_DONE && rename(temp, o->out) < 0)
-		r = vs_ctl_fail("%s: %s", o->out, strerror(errno));
+		r = copy_under(vs_log_part(l, n - 1)->db, o->out, part);
+	if (r == VS_EXIT_DONE)
+		r = verify_copy(part);
+	if (r == VS_EXIT_DONE)
+		r = finish_copy(part, o->out);
 	if (r != VS_EXIT_DONE) {
-		unlink(temp);
+		if (part[0])
+			unlink(part);
 		return r;
 	}
 	if (o->json)
-		printf("{\"ok\":true}\n");
+		printf("{\"ok\":true,\"files\":%zu}\n", n);
+	else if (n > 1)
+		printf("%s: copied and verified, with the %zu files before it\n", o->out, n - 1);
 	else
 		printf("%s: copied and verified\n", o->out);
 	return VS_EXIT_DONE;

@@ -9,6 +9,7 @@
 
 #include "clients/ctl/ctl.h"
 #include "clients/ctl/logread.h"
+#include "record/files.h"
 
 struct vs_log_options {
 	const char *log, *config;             /* --log, --config */
@@ -28,8 +29,22 @@ struct vs_log_options {
 int vs_log_options(struct vs_log_options *o, int argc, char **argv, const char *allowed);
 /* Opens the log that the options name. */
 int vs_log_open_given(const struct vs_log_options *o, struct vs_log **ret);
+/* Everything that is read, as one database.  The first call opens the files of the past. */
 sqlite3 *vs_log_db(struct vs_log *l);
 const char *vs_log_file(const struct vs_log *l);
+
+/* The files themselves, for what looks at each of them: 0 is the oldest, the last one the present one. */
+struct vs_log_part {
+	const char *path;
+	const struct vs_log_link *link; /* what the present file says of it; NULL: it is the present one */
+	sqlite3 *db;                    /* NULL: it cannot be read, which was said, or it was removed by policy */
+	char why[256];                  /* then */
+	bool removed;                   /* by policy */
+};
+size_t vs_log_parts(struct vs_log *l);
+struct vs_log_part *vs_log_part(struct vs_log *l, size_t i);
+/* Whether a file has messages or readings of the session, and (*ret_begins) its first one. */
+bool vs_log_part_has(sqlite3 *db, const char *session, bool *ret_begins);
 
 /* Binds the filters to the named parameters that a statement has: :chair, :patient, :operator, :rule, :session,
  * :protocol (NULL: any), :since, :until. */

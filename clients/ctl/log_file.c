@@ -1,4 +1,5 @@
 /* Opening the log to read it, whatever rights and files there are. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -7,16 +8,34 @@
 #include <unistd.h>
 
 #include "clients/ctl/log.h"
+#include "clients/ctl/log_span.h"
 #include "config/config.h"
+#include "core/timetext.h"
 #include "record/schema.h"
 
 #define DEFAULT_LOG "/var/lib/vitalsd/vitals.db"
 
-struct vs_log {
-	sqlite3 *db;
+/* One file of the log. */
+struct file {
+	struct vs_log_part part;
 	char *path;
 	char copy[512]; /* folder of a copy that is removed at the end; "": none */
+	bool tried;     /* to open it */
 };
+
+struct vs_log {
+	struct file *files; /* oldest first; the last one is the present one, or the only one */
+	size_t n;
+	struct vs_log_link *links; /* of all but the last */
+	sqlite3 *db;       /* what is asked: a file's, or the span's; NULL: not decided yet */
+	sqlite3 *span;
+	sqlite3 **spanned; /* the files in it */
+};
+
+static struct file *present(const struct vs_log *l)
+{
+	return &l->files[l->n - 1];
+}
 
 const char *vs_log_path(const char *given, const char *config)
 {
@@ -38,26 +57,32 @@ const char *vs_log_path(const char *given, const char *config)
 	return path;
 }
 
-static void remove_copy(const struct vs_log *l)
+static void remove_copy(const struct file *f)
 {
 	static const char *const names[] = { "log", "log-wal", "log-shm" };
 	char path[600];
-	if (!l->copy[0])
+	if (!f->copy[0])
 		return;
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-		snprintf(path, sizeof path, "%s/%s", l->copy, names[i]);
+		snprintf(path, sizeof path, "%s/%s", f->copy, names[i]);
 		unlink(path);
 	}
-	rmdir(l->copy);
+	rmdir(f->copy);
 }
 
 void vs_log_close(struct vs_log *l)
 {
 	if (!l)
 		return;
-	sqlite3_close(l->db);
-	remove_copy(l);
-	free(l->path);
+	sqlite3_close(l->span);
+	for (size_t i = 0; i < l->n; i++) {
+		sqlite3_close(l->files[i].part.db);
+		remove_copy(&l->files[i]);
+		free(l->files[i].path);
+	}
+	free(l->spanned);
+	free(l->files);
+	free(l->links);
 	free(l);
 }
 
@@ -81,30 +106,30 @@ static int copy_file(const char *from, const char *to)
 }
 
 /* A database with a WAL beside it, and no right to make the index that reading a WAL takes: read a copy. */
-static int copy_log(struct vs_log *l)
+static int copy_log(struct file *f)
 {
 	char from[4096], to[600];
 	const char *tmp = getenv("TMPDIR");
-	snprintf(l->copy, sizeof l->copy, "%.480s/vitalsctl.XXXXXX", tmp && *tmp ? tmp : "/tmp");
-	if (!mkdtemp(l->copy)) {
-		l->copy[0] = '\0';
+	snprintf(f->copy, sizeof f->copy, "%.480s/vitalsctl.XXXXXX", tmp && *tmp ? tmp : "/tmp");
+	if (!mkdtemp(f->copy)) {
+		f->copy[0] = '\0';
 		return -errno;
 	}
-	snprintf(to, sizeof to, "%s/log", l->copy);
-	int r = copy_file(l->path, to);
+	snprintf(to, sizeof to, "%s/log", f->copy);
+	int r = copy_file(f->path, to);
 	if (r == 0) {
-		snprintf(from, sizeof from, "%s-wal", l->path);
-		snprintf(to, sizeof to, "%s/log-wal", l->copy);
+		snprintf(from, sizeof from, "%s-wal", f->path);
+		snprintf(to, sizeof to, "%s/log-wal", f->copy);
 		r = copy_file(from, to);
 	}
 	return r;
 }
 
-static bool has_wal(const struct vs_log *l)
+static bool has_wal(const struct file *f)
 {
 	char wal[4096];
 	struct stat st;
-	snprintf(wal, sizeof wal, "%s-wal", l->path);
+	snprintf(wal, sizeof wal, "%s-wal", f->path);
 	return stat(wal, &st) == 0 && st.st_size > 0;
 }
 
@@ -117,68 +142,294 @@ static void uri_of(const char *path, const char *query, char *uri, size_t cap)
 	snprintf(uri + n, cap - n, "?%s", query);
 }
 
-static int try_open(struct vs_log *l, const char *path, const char *query, enum vs_schema_state *state)
+static int try_open(struct file *f, const char *path, const char *query, enum vs_schema_state *state)
 {
 	char uri[8192];
-	sqlite3_close(l->db);
-	l->db = NULL;
+	sqlite3_close(f->part.db);
+	f->part.db = NULL;
 	uri_of(path, query, uri, sizeof uri);
-	int rc = sqlite3_open_v2(uri, &l->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, NULL);
+	int rc = sqlite3_open_v2(uri, &f->part.db, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, NULL);
 	if (rc == SQLITE_OK)
-		rc = sqlite3_busy_timeout(l->db, 3000);
-	return rc == SQLITE_OK ? vs_schema_look(l->db, state) : rc;
+		rc = sqlite3_busy_timeout(f->part.db, 3000);
+	return rc == SQLITE_OK ? vs_schema_look(f->part.db, state) : rc;
 }
 
-static int open_some_way(struct vs_log *l, enum vs_schema_state *state)
+static int open_some_way(struct file *f, enum vs_schema_state *state)
 {
 	char copy[600];
-	int rc = try_open(l, l->path, "mode=ro", state);
+	int rc = try_open(f, f->path, "mode=ro", state);
 	if (rc != SQLITE_CANTOPEN && rc != SQLITE_READONLY)
 		return rc;
-	if (!has_wal(l))
-		return try_open(l, l->path, "mode=ro&immutable=1", state);
-	int r = copy_log(l);
+	if (!has_wal(f))
+		return try_open(f, f->path, "mode=ro&immutable=1", state);
+	int r = copy_log(f);
 	if (r < 0) {
 		vs_ctl_fail("%s-wal belongs to the log, and reading both takes a copy: %s in %s; set TMPDIR to a folder with room",
-			    l->path, strerror(-r), l->copy[0] ? l->copy : "the folder for temporary files");
+			    f->path, strerror(-r), f->copy[0] ? f->copy : "the folder for temporary files");
 		return rc;
 	}
-	snprintf(copy, sizeof copy, "%s/log", l->copy);
-	return try_open(l, copy, "mode=ro", state);
+	snprintf(copy, sizeof copy, "%s/log", f->copy);
+	return try_open(f, copy, "mode=ro", state);
 }
 
-static int refuse(struct vs_log *l, int r, const char *why)
+static int cannot(struct file *f, int r, const char *why)
 {
-	vs_ctl_fail("%s: %s", l->path, why);
-	vs_log_close(l);
+	snprintf(f->part.why, sizeof f->part.why, "%s", why);
+	sqlite3_close(f->part.db);
+	f->part.db = NULL;
 	return r;
+}
+
+/* 0, or -errno with the reason in words in part.why. */
+static int open_file(struct file *f)
+{
+	struct stat st;
+	enum vs_schema_state state = VS_SCHEMA_OK;
+	f->tried = true;
+	f->part.path = f->path;
+	if (stat(f->path, &st) < 0)
+		return cannot(f, -errno, strerror(errno));
+	int rc = open_some_way(f, &state);
+	if (rc == SQLITE_NOTADB)
+		return cannot(f, -EINVAL, "this is not a log of vitalsd, or its beginning is damaged");
+	if (rc == SQLITE_CORRUPT)
+		return cannot(f, -EIO, "the file is damaged or cut short; 'sqlite3 FILE .recover' may save what is left");
+	if (rc != SQLITE_OK)
+		return cannot(f, -EIO, f->part.db ? sqlite3_errmsg(f->part.db) : sqlite3_errstr(rc));
+	if (state == VS_SCHEMA_NEWER)
+		return cannot(f, -EPROTO, "a newer vitalsd wrote this log; read it with that version's vitalsctl");
+	if (state == VS_SCHEMA_FOREIGN || state == VS_SCHEMA_EMPTY)
+		return cannot(f, -EINVAL, state == VS_SCHEMA_EMPTY ? "there is nothing in this file"
+								   : "this database is not a log of vitalsd");
+	return 0;
+}
+
+/* ---- The files before ---- */
+
+/* One that policy removed is silently left out; one that is missing is said. */
+static void open_past(struct vs_log *l, size_t i)
+{
+	struct file *f = &l->files[i];
+	if (f->tried)
+		return;
+	if (open_file(f) == 0)
+		return;
+	f->part.removed = access(f->path, F_OK) < 0 &&
+			  vs_log_removed(present(l)->part.db, &l->links[i], f->part.why, sizeof f->part.why) == SQLITE_ROW;
+	if (!f->part.removed)
+		vs_ctl_fail("%s: %s: this part of the log is not read", f->path, f->part.why);
+}
+
+/* Finds what the present file names. */
+static int find_past(struct vs_log *l)
+{
+	char closed[VS_FILE_NAME_CAP], path[4096];
+	size_t n = 0;
+	struct file last = *present(l);
+	if (vs_log_closed_as(last.part.db, closed) != SQLITE_OK || closed[0] ||
+	    vs_log_links(last.part.db, &l->links, &n) != SQLITE_OK || n == 0)
+		return 0;
+	struct file *all = calloc(n + 1, sizeof *all);
+	if (!all)
+		return -ENOMEM;
+	free(l->files);
+	l->files = all;
+	l->n = n + 1;
+	all[n] = last;
+	for (size_t i = 0; i < n; i++) {
+		bool plain = vs_log_path_beside(last.path, l->links[i].name, path, sizeof path);
+		all[i].path = strdup(plain ? path : "");
+		all[i].part.path = all[i].path;
+		all[i].part.link = &l->links[i];
+		if (!all[i].path)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+size_t vs_log_parts(struct vs_log *l)
+{
+	return l->n;
+}
+
+struct vs_log_part *vs_log_part(struct vs_log *l, size_t i)
+{
+	open_past(l, i);
+	return &l->files[i].part;
+}
+
+/* Makes one of those files that can be read and are wanted (NULL: all). */
+static void span_files(struct vs_log *l, const bool *wanted)
+{
+	size_t n = 0;
+	l->spanned = calloc(l->n, sizeof *l->spanned);
+	for (size_t i = 0; l->spanned && i < l->n; i++) {
+		if (wanted && !wanted[i])
+			continue;
+		open_past(l, i);
+		if (l->files[i].part.db)
+			l->spanned[n++] = l->files[i].part.db;
+	}
+	l->db = n == 1 ? l->spanned[0] : present(l)->part.db;
+	if (n < 2)
+		return;
+	/* One state of all of it while it is read. */
+	for (size_t i = 0; i < n; i++)
+		sqlite3_exec(l->spanned[i], "BEGIN", NULL, NULL, NULL);
+	int rc = vs_span_open(l->spanned, n, &l->span);
+	if (rc == SQLITE_OK)
+		l->db = l->span;
+	else
+		vs_ctl_fail("%s: the files of the past cannot be read with it: %s", present(l)->path,
+			    l->span ? sqlite3_errmsg(l->span) : sqlite3_errstr(rc));
+}
+
+sqlite3 *vs_log_db(struct vs_log *l)
+{
+	if (!l->db)
+		span_files(l, NULL);
+	return l->db;
+}
+
+bool vs_log_part_has(sqlite3 *db, const char *session, bool *ret_begins)
+{
+	sqlite3_stmt *st = NULL;
+	bool has = sqlite3_prepare_v2(db, "SELECT EXISTS (SELECT 1 FROM session WHERE session = ?1) FROM (SELECT 1) WHERE EXISTS"
+					  " (SELECT 1 FROM event WHERE session = ?1) OR EXISTS (SELECT 1 FROM run WHERE session ="
+					  " ?1)", -1, &st, NULL) == SQLITE_OK &&
+		   sqlite3_bind_text(st, 1, session, -1, SQLITE_STATIC) == SQLITE_OK && sqlite3_step(st) == SQLITE_ROW;
+	*ret_begins = has && sqlite3_column_int(st, 0);
+	sqlite3_finalize(st);
+	return has;
+}
+
+/* The file that a session's day points to (s-20261121-3), to be looked at first; else the present one. */
+static size_t likely_file(const struct vs_log *l, const char *session)
+{
+	char text[32];
+	int64_t day;
+	if (strlen(session) < 10 || strncmp(session, "s-", 2) != 0)
+		return l->n - 1;
+	snprintf(text, sizeof text, "%.4s-%.2s-%.2sT23:59:59Z", session + 2, session + 6, session + 8);
+	if (!vs_time_parse(text, &day))
+		return l->n - 1;
+	for (size_t i = 0; i + 1 < l->n; i++)
+		if (l->links[i].until_ms >= day)
+			return i;
+	return l->n - 1;
+}
+
+/* Readings and cuff values from shortly before a session count for it too. */
+#define BEFORE_MS (2 * 3600 * 1000)
+
+static bool begins_early(sqlite3 *db, const char *session, int64_t from_ms)
+{
+	sqlite3_stmt *st = NULL;
+	bool is = sqlite3_prepare_v2(db, "SELECT started_ms < ?2 FROM session WHERE session = ?1", -1, &st, NULL) == SQLITE_OK &&
+		  sqlite3_bind_text(st, 1, session, -1, SQLITE_STATIC) == SQLITE_OK &&
+		  sqlite3_bind_int64(st, 2, from_ms + BEFORE_MS) == SQLITE_OK && sqlite3_step(st) == SQLITE_ROW &&
+		  sqlite3_column_int(st, 0);
+	sqlite3_finalize(st);
+	return is;
+}
+
+/* Looks at the files from the likely one on, and marks those that count; false: none has it. */
+static bool mark_files(struct vs_log *l, const char *session, bool *wanted)
+{
+	size_t likely = likely_file(l, session);
+	bool found = false;
+	for (size_t k = 0; k < l->n && !found; k++) {
+		size_t i = k == 0 ? likely : k - 1 < likely ? k - 1 : k;
+		bool begins;
+		open_past(l, i);
+		if (!l->files[i].part.db || !vs_log_part_has(l->files[i].part.db, session, &begins))
+			continue;
+		found = wanted[i] = true;
+		/* It may have begun in the file before, and go on in the one behind. */
+		for (size_t j = i; !begins && j-- > 0;) {
+			open_past(l, j);
+			wanted[j] = l->files[j].part.db && vs_log_part_has(l->files[j].part.db, session, &begins);
+		}
+		for (size_t j = i + 1; j < l->n; j++) {
+			open_past(l, j);
+			if (!l->files[j].part.db || !vs_log_part_has(l->files[j].part.db, session, &begins))
+				break;
+			wanted[j] = true;
+		}
+		if (i > 0 && begins_early(l->files[i].part.db, session, l->links[i - 1].until_ms))
+			wanted[i - 1] = true;
+	}
+	return found;
+}
+
+void vs_log_narrow(struct vs_log *l, const char *session)
+{
+	if (l->db || l->n == 1 || !session)
+		return;
+	bool *wanted = calloc(l->n, sizeof *wanted);
+	if (wanted && mark_files(l, session, wanted))
+		span_files(l, wanted);
+	free(wanted);
+}
+
+/* ---- Opening ---- */
+
+/* The present file of the only log in a folder.  0, or -errno after saying why. */
+static int find_in_folder(const char *folder, char *path, size_t cap)
+{
+	struct dirent **names;
+	int n = scandir(folder, &names, NULL, alphasort), found = 0;
+	if (n < 0)
+		return vs_ctl_fail("%s: %s", folder, strerror(errno)), -EACCES;
+	for (int i = 0; i < n; i++) {
+		size_t len = strlen(names[i]->d_name);
+		bool is = len > 3 && strcmp(names[i]->d_name + len - 3, ".db") == 0;
+		for (int j = 0; is && j < n; j++) { /* vitals-2026.db is a file of vitals.db */
+			size_t stem = strlen(names[j]->d_name);
+			is = !(j != i && stem > 3 && strcmp(names[j]->d_name + stem - 3, ".db") == 0 && len > stem &&
+			       strncmp(names[i]->d_name, names[j]->d_name, stem - 3) == 0 && names[i]->d_name[stem - 3] == '-');
+		}
+		found += is;
+		if (is)
+			snprintf(path, cap, "%s/%s", folder, names[i]->d_name);
+	}
+	for (int i = 0; i < n; i++)
+		free(names[i]);
+	free(names);
+	if (found == 1)
+		return 0;
+	vs_ctl_fail("%s: this is a folder, and there is %s log in it; --log wants the file (vitals.db)", folder,
+		    found ? "more than one" : "no");
+	return -EISDIR;
 }
 
 int vs_log_open(const char *path, struct vs_log **ret)
 {
 	struct stat st;
-	enum vs_schema_state state = VS_SCHEMA_OK;
+	char found[4096];
+	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
+		int r = find_in_folder(path, found, sizeof found);
+		if (r < 0)
+			return r;
+		path = found;
+	}
 	struct vs_log *l = calloc(1, sizeof *l);
-	if (!l || !(l->path = strdup(path))) {
+	if (!l || !(l->files = calloc(1, sizeof *l->files)) || !(l->files[0].path = strdup(path))) {
+		if (l)
+			free(l->files);
 		free(l);
 		return -ENOMEM;
 	}
-	if (stat(path, &st) < 0)
-		return refuse(l, -errno, strerror(errno));
-	if (S_ISDIR(st.st_mode))
-		return refuse(l, -EISDIR, "this is a folder; --log wants the file (vitals.db)");
-	int rc = open_some_way(l, &state);
-	if (rc == SQLITE_NOTADB)
-		return refuse(l, -EINVAL, "this is not a log of vitalsd, or its beginning is damaged");
-	if (rc == SQLITE_CORRUPT)
-		return refuse(l, -EIO, "the file is damaged or cut short; 'sqlite3 FILE .recover' may save what is left");
-	if (rc != SQLITE_OK)
-		return refuse(l, -EIO, l->db ? sqlite3_errmsg(l->db) : sqlite3_errstr(rc));
-	if (state == VS_SCHEMA_NEWER)
-		return refuse(l, -EPROTO, "a newer vitalsd wrote this log; read it with that version's vitalsctl");
-	if (state == VS_SCHEMA_FOREIGN || state == VS_SCHEMA_EMPTY)
-		return refuse(l, -EINVAL, state == VS_SCHEMA_EMPTY ? "there is nothing in this file"
-								   : "this database is not a log of vitalsd");
+	l->n = 1;
+	int r = open_file(&l->files[0]);
+	if (r < 0)
+		vs_ctl_fail("%s: %s", path, l->files[0].part.why);
+	else
+		r = find_past(l);
+	if (r < 0) {
+		vs_log_close(l);
+		return r;
+	}
 	*ret = l;
 	return 0;
 }
@@ -191,20 +442,16 @@ int vs_log_open_given(const struct vs_log_options *o, struct vs_log **ret)
 	return vs_log_open(path, ret) < 0 ? VS_EXIT_FAILED : VS_EXIT_DONE;
 }
 
-sqlite3 *vs_log_db(struct vs_log *l)
-{
-	return l->db;
-}
-
 const char *vs_log_file(const struct vs_log *l)
 {
-	return l->path;
+	return present(l)->path;
 }
 
 int vs_log_failed(struct vs_log *l)
 {
 	int rc = sqlite3_errcode(l->db);
+	const char *path = vs_log_file(l);
 	if (rc == SQLITE_CORRUPT || rc == SQLITE_NOTADB)
-		return vs_ctl_fail("%s: the file is damaged; 'sqlite3 FILE .recover' may save what is left", l->path);
-	return vs_ctl_fail("%s: %s", l->path, sqlite3_errmsg(l->db));
+		return vs_ctl_fail("%s: the file is damaged; 'sqlite3 FILE .recover' may save what is left", path);
+	return vs_ctl_fail("%s: %s", path, sqlite3_errmsg(l->db));
 }

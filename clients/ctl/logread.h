@@ -9,10 +9,14 @@ struct vs_log;
  * /var/lib/vitalsd/vitals.db.  The text is static or the caller's. */
 const char *vs_log_path(const char *given, const char *config);
 
-/* Opens the log.  Says what is wrong on stderr; -ENOENT, -EINVAL (not a log of vitalsd), -EPROTO (written by a newer
- * version), ... */
+/* Opens the log: `path` is its present file, of which all files before it are read as one with it; or one file that was
+ * closed, alone; or the folder of a log.  Says what is wrong on stderr; -ENOENT, -EINVAL (not a log of vitalsd), -EPROTO
+ * (written by a newer version), ...  A file of the past that is missing is said, and left out. */
 int vs_log_open(const char *path, struct vs_log **ret);
 void vs_log_close(struct vs_log *l);
+/* From here on only the files with this session are read: mostly one, which is faster.  To be called before anything is
+ * asked; a session that is not in the log leaves everything as it is. */
+void vs_log_narrow(struct vs_log *l, const char *session);
 
 /* Whether the log knows the session, and its chair.  1: yes; 0: no; negative: -errno, said on stderr. */
 int vs_log_session(struct vs_log *l, const char *session, char chair[64]);

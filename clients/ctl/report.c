@@ -288,6 +288,7 @@ int vs_ctl_session_report(int argc, char **argv)
 		return vs_ctl_usage("session report: --format is text or html, not '%s'", o.format);
 	if (vs_log_open_given(&o, &log) < 0)
 		return VS_EXIT_FAILED;
+	vs_log_narrow(log, o.words[0]);
 	int r = vs_report_gather(log, o.words[0], &report);
 	if (r == 0)
 		status = write_report(&report, &o);

@@ -1,0 +1,323 @@
+"""A log of several files: read as one, sealed as one, closed and begun anew at any moment, migrated, kept and removed."""
+import hashlib
+import json
+import os
+import pathlib
+import re
+import shutil
+import sqlite3
+import struct
+import subprocess
+
+import pytest
+
+from record import BUILD, CTL, ROOT, asan, ctl, sql, tamper, verify, write
+
+DECADE = BUILD / "tests/bench/decade"
+FROM = 1768208400000  # 12 January 2026, 9:00 UTC
+YEAR = 31557600000
+EVERY = int(os.environ.get("RECORD_EVERY", "23"))  # each n-th call is one at which the writer is killed
+
+
+def decade(folder, *options, status=0, env=None):
+    pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
+    r = subprocess.run([DECADE, folder, *map(str, options)], capture_output=True, text=True, timeout=120,
+                       env={**os.environ, **(env or {})})
+    assert r.returncode == status, f"exit {r.returncode}: {r.stdout} {r.stderr[-2000:]}"
+    return r
+
+
+def strip(text):
+    """Without seals, whose times and keys are each log's own."""
+    return [line for line in text.splitlines() if '"kind":"seal"' not in line and ",seal," not in line]
+
+
+@pytest.fixture(scope="module")
+def years(tmp_path_factory):
+    """The same three years in three files, and in one."""
+    folder = tmp_path_factory.mktemp("years")
+    for name, rotate in (("many", "year"), ("one", "never")):
+        decade(folder / name, "--years", 3, "--sessions", 9, "--seconds", 1500, "--rotate", rotate)
+    return folder
+
+
+@pytest.fixture
+def copy(years, tmp_path):
+    shutil.copytree(years / "many", tmp_path / "log")
+    for f in (tmp_path / "log").glob("*.db"):
+        f.chmod(0o640)
+    return tmp_path / "log"
+
+
+def sessions(log):
+    return [s["session"] for s in json.loads(ctl("audit", "sessions", "--log", log, "--json"))]
+
+
+# ---- Read as one ----
+
+def test_one_file_a_year(years):
+    names = sorted(f.name for f in (years / "many").glob("*.db*"))
+    assert names == ["vitals-2026.db", "vitals-2027.db", "vitals.db", "vitals.db.key"]
+    assert all((years / "many" / n).stat().st_mode & 0o777 == 0o440 for n in names[:2]), "closed files can be written"
+    assert [sql(years / "many" / n, "SELECT name FROM closed") for n in names[:2]] == names[:2]
+    info = json.loads(ctl("log", "info", "--log", years / "many", "--json"))
+    assert [f["file"] for f in info["files"]] == names[:3] and info["sessions"] == 9 and info["schema"] == 2
+
+
+@pytest.mark.parametrize("words", [
+    ["audit", "sessions"], ["audit", "alarms", "--json"], ["audit", "entries", "--csv"], ["audit", "operators"],
+    ["audit", "events", "--csv"], ["audit", "alarms", "--since", "2026-06-01", "--until", "2027-06-01"],
+    ["audit", "sessions", "--patient", "P-004", "--json"], ["audit", "show", 1], ["audit", "show", 4, "--json"],
+    ["audit", "show", 8], ["audit", "export", 5, "--format", "json"], ["replay", "--session", 4, "--json"]],
+    ids=lambda w: " ".join(map(str, w)))
+def test_every_question_is_answered_as_from_one_file(years, words):
+    names = sessions(years / "one/vitals.db")
+    words = [names[w] if isinstance(w, int) else w for w in words]
+    one = strip(ctl(*words, "--log", years / "one/vitals.db"))
+    assert one and strip(ctl(*words, "--log", years / "many/vitals.db")) == one
+    if words[0] == "audit":
+        assert strip(ctl(*words, "--log", years / "many")) == one, "the folder stands for the log"
+
+
+def test_numbers_go_on(years):
+    for table, key in (("event", "event"), ("run", "run"), ("shape", "shape"), ("origin", "origin"), ("seal", "seal")):
+        ends = [sql(years / "many" / f, f"SELECT min({key}) || ' ' || max({key}) FROM {table}").split()
+                for f in ("vitals-2026.db", "vitals-2027.db", "vitals.db")]
+        assert int(ends[0][0]) == 1
+        assert [int(b[0]) - int(a[1]) for a, b in zip(ends, ends[1:])] == [1, 1], (table, ends)
+    same = "SELECT epoch, chair, kind, seq, body FROM audit_event WHERE kind <> 'seal'"
+    rows = [row for f in ("vitals-2026.db", "vitals-2027.db", "vitals.db") for row in sql(years / "many" / f, same).splitlines()]
+    assert sorted(rows) == sorted(sql(years / "one/vitals.db", same).splitlines())
+
+
+def test_a_closed_file_alone_is_that_file(years):
+    assert len(sessions(years / "many/vitals-2027.db")) == 3
+    verdict = verify(years / "many/vitals-2027.db")
+    assert verdict["ok"] and verdict["files"] == 1, verdict["findings"]
+
+
+def test_the_worked_statement_for_those_who_only_have_sqlite3(years):
+    text = (ROOT / "schema/README.md").read_text()
+    statement = re.search(r"```sql\n(ATTACH .*?)```", text, re.S).group(1)
+    r = subprocess.run(["sqlite3", "-batch", "-readonly", "file:vitals.db", statement], cwd=years / "many", text=True,
+                       capture_output=True, timeout=60)
+    assert r.returncode == 0, r.stderr
+    whole = sql(years / "one/vitals.db", "SELECT strftime('%Y', onset_at), rule, count(*) FROM audit_alarm GROUP BY 1, 2")
+    last_two = sql(years / "many/vitals-2026.db", "SELECT count(*) FROM audit_alarm"), sql(years / "many/vitals.db",
+                                                                                           "SELECT count(*) FROM audit_alarm")
+    assert r.stdout.splitlines() and sum(int(line.split("|")[2]) for line in r.stdout.splitlines()) == sum(map(int, last_two))
+    assert r.stdout.splitlines()[0] == whole.splitlines()[0]
+
+
+def test_a_session_may_span_two_files(tmp_path):
+    """A file that is a quarter larger than it may be waits no longer: alarms, course, ledger are as from one file."""
+    for name, rotate in (("many", 1 << 19), ("one", "never")):
+        decade(tmp_path / name, "--years", 1, "--sessions", 1, "--seconds", 12500, "--rotate", rotate)
+    name, = sessions(tmp_path / "one/vitals.db")
+    files = list((tmp_path / "many").glob("vitals*.db"))
+    assert len([f for f in files if int(sql(f, f"SELECT count(*) FROM run WHERE session = '{name}'"))]) > 1
+    for words in (["audit", "show", name, "--json"], ["audit", "alarms", "--json"], ["audit", "sessions"],
+                  ["replay", "--session", name, "--json"]):
+        assert strip(ctl(*words, "--log", tmp_path / "many")) == strip(ctl(*words, "--log", tmp_path / "one")), words
+    for verdict in (verify(tmp_path / "many"), verify(tmp_path / "many", "--session", name)):
+        assert verdict["ok"] and verdict["files"] == len(files), verdict["findings"]
+
+
+def test_the_next_start_goes_on(years, tmp_path):
+    folder = shutil.copytree(years / "many", tmp_path / "log")
+    decade(folder, "--years", 1, "--sessions", 2, "--seconds", 700, "--from", FROM + 3 * YEAR)
+    assert verify(folder)["ok"]
+    assert [len(sessions(folder)), len(set(sessions(folder)))] == [11, 11]
+    rows = json.loads(ctl("audit", "alarms", "--log", folder, "--json"))
+    assert len({a["alarm"] for a in rows}) == len(rows) == 9, "an alarm's number is given once"
+    assert sql(folder / "vitals.db", "SELECT restarted_after LIKE 'an orderly stop%' FROM epoch WHERE epoch = 2") == "1"
+
+
+# ---- Sealed as one ----
+
+def test_the_chain_runs_through_all_files(years):
+    verdict = verify(years / "many")
+    assert verdict["ok"] and verdict["files"] == 3 and verdict["notes"] == [], verdict["findings"]
+    whole = verify(years / "one/vitals.db")
+    kinds = "SELECT count(*) FROM seal"
+    assert verdict["seals"] == sum(int(sql(f, kinds)) for f in (years / "many").glob("vitals*.db"))
+    assert verdict["rows"] > whole["rows"]  # link, carried, closed, and the epoch again
+
+
+TAMPERING = {
+    "a value in a closed file": ("vitals-2026.db", "UPDATE reading SET v1 = 88 WHERE id = (SELECT max(id) - 9 FROM reading)",
+                                 "vitals-2026.db: chair-1, epoch 1, readings"),
+    "the last seal of a closed file": ("vitals-2026.db", "DELETE FROM seal WHERE seal = (SELECT max(seal) FROM seal)",
+                                       "vitals-2026.db: "),
+    "what a file goes on from": ("vitals-2027.db", "UPDATE link SET rows = rows - 1", "vitals-2027.db: link"),
+    "that a file was closed": ("vitals-2027.db", "DELETE FROM closed", "vitals-2027.db: closed"),
+    "where numbers go on": ("vitals.db", "UPDATE carried SET number = 1 WHERE what = 'event'", "vitals.db: carried"),
+    "the list of files": ("vitals.db", "DELETE FROM link WHERE link = 1", "vitals.db: link"),
+}
+
+
+@pytest.mark.parametrize("what", TAMPERING)
+def test_tampering_is_found_across_files(copy, what):
+    name, script, place = TAMPERING[what]
+    tamper(copy / name, script)
+    verdict = verify(copy, status=1)
+    assert not verdict["ok"] and any(f["place"].startswith(place) for f in verdict["findings"]), verdict["findings"]
+
+
+def test_a_file_that_is_missing_is_a_finding_and_the_rest_is_read(copy):
+    (copy / "vitals-2026.db").unlink()
+    verdict = verify(copy, status=1)
+    assert [f["place"] for f in verdict["findings"]] == [f"vitals-2026.db: seals up to {sql(copy / 'vitals-2027.db', 'SELECT seal FROM link')}"]
+    assert len(sessions(copy)) == 6
+    r = subprocess.run([CTL, "audit", "sessions", "--log", copy], capture_output=True, text=True)
+    assert r.returncode == 0 and "vitals-2026.db: No such file" in r.stderr
+
+
+def test_another_log_in_its_place_is_found(copy, tmp_path):
+    decade(tmp_path / "other", "--years", 2, "--sessions", 4, "--seconds", 400)
+    shutil.copy(tmp_path / "other/vitals-2026.db", copy / "vitals-2026.db")
+    verdict = verify(copy, status=1)
+    assert any("another hash" in f["what"] for f in verdict["findings"]), verdict["findings"]
+
+
+def test_seals_that_others_kept_are_found_in_any_file(years, copy, tmp_path):
+    kept = tmp_path / "kept"
+    kept.write_text("".join(sql(f, "SELECT body FROM audit_event WHERE kind = 'seal'") + "\n"
+                            for f in sorted((years / "many").glob("vitals*.db"))))
+    verdict = verify(copy, "--witness", kept)
+    assert verdict["ok"] and verdict["witnesses"] > 9, verdict["findings"]
+    kept.write_text(re.sub(r'"rows":(\d+)', lambda m: f'"rows":{int(m[1]) + 1}', kept.read_text(), count=1))
+    verify(copy, "--witness", kept, status=1)
+
+
+def test_one_session_is_verified_by_the_seals_over_it(copy):
+    names = sessions(copy)
+    whole = verify(copy)
+    for s in names[0], names[4], names[8]:
+        verdict = verify(copy, "--session", s)
+        assert verdict["ok"] and 3000 < verdict["rows"] < whole["rows"] / 2, verdict
+    other, own = names[3], names[4]
+    run = int(sql(copy / "vitals-2027.db", f"SELECT min(run) FROM run WHERE session = '{own}'"))
+    tamper(copy / "vitals-2027.db", f"UPDATE reading SET t = t + 1 WHERE id = {run * 8192 + 100}")
+    found = verify(copy, "--session", own, status=1)["findings"]
+    assert len(found) == 1 and "readings" in found[0]["place"]
+    assert verify(copy, "--session", other)["ok"], "another session's rows are not looked at"
+    assert verify(copy, status=1)["findings"]
+    tamper(copy / "vitals-2027.db", f"DELETE FROM event WHERE event = (SELECT max(event) FROM event WHERE session = '{other}')")
+    verify(copy, "--session", other, status=1)
+    ctl("audit", "verify", "--log", copy, "--session", "s-19990101-1", status=1)
+
+
+def test_backup_of_all_files(years, tmp_path):
+    out = tmp_path / "backup"
+    out.mkdir()
+    assert "with the 2 files before it" in ctl("log", "backup", "--log", years / "many", "--out", out / "vitals.db")
+    assert sorted(f.name for f in out.iterdir()) == ["vitals-2026.db", "vitals-2027.db", "vitals.db"]
+    assert verify(out)["rows"] == verify(years / "many")["rows"]
+    (out / "vitals.db").unlink()
+    before = (out / "vitals-2026.db").stat().st_ino
+    ctl("log", "backup", "--log", years / "many", "--out", out / "vitals.db")
+    assert (out / "vitals-2026.db").stat().st_ino == before, "what is there already is not copied again"
+    assert json.loads(ctl("log", "check", "--log", out, "--json"))["ok"]
+    (out / "vitals.db").unlink()
+    shutil.copy(years / "many/vitals-2027.db", tmp_path / "x")
+    os.replace(tmp_path / "x", out / "vitals-2026.db")
+    assert "another file of this name" in ctl("log", "backup", "--log", years / "many", "--out", out / "vitals.db", status=1)
+
+
+# ---- Closed and begun anew at any moment ----
+
+def test_a_turn_of_the_year_that_cannot_be_finished_is_finished_later(tmp_path):
+    """The new file cannot be made: custody keeps what comes, the next start finishes the turn, and nothing is missing."""
+    (tmp_path / "log/vitals.db.next/x").mkdir(parents=True)
+    plan = ["--years", 1, "--sessions", 4, "--seconds", 600, "--from", FROM + YEAR - 90 * 86400000]
+    p = subprocess.Popen([DECADE, tmp_path / "log", *map(str, plan)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    for line in p.stderr:
+        if "cannot be written" in line:
+            break
+    p.kill()
+    p.communicate()
+    assert (tmp_path / "log/vitals-2026.db").exists() and sql(tmp_path / "log/vitals.db", "SELECT count(*) FROM closed") == "1"
+    shutil.rmtree(tmp_path / "log/vitals.db.next")
+    decade(tmp_path / "log", "--years", 1, "--sessions", 1, "--seconds", 60, "--from", FROM + 2 * YEAR - 90 * 86400000)
+    verdict = verify(tmp_path / "log")
+    assert verdict["ok"] and verdict["files"] >= 2, verdict["findings"]
+
+
+def test_kill_9_at_any_write_of_a_turn(tmp_path):
+    """At every n-th write, flush or rename, before, in and after the turn, the daemon is killed; the next start goes on."""
+    plan = ["--years", 1, "--sessions", 2, "--seconds", 60, "--from", FROM + YEAR - 31 * 86400000]
+    shim = BUILD / "tests/tools/faulty-disk.so"
+
+    def run(folder, *more, at=1 << 40):
+        count = folder.parent / f"{folder.name}.count"
+        count.write_bytes(struct.pack("q", 0))
+        r = subprocess.run([DECADE, folder, *map(str, more or plan)], capture_output=True, text=True, timeout=60, env={
+            **os.environ, "LD_PRELOAD": f"{asan()} {shim}".strip(), "ASAN_OPTIONS": "verify_asan_link_order=0",
+            "DISK_FOLDER": str(folder), "DISK_COUNT": str(count), "DISK_AT": str(at), "DISK_HOW": "kill"})
+        return r, struct.unpack("q", count.read_bytes())[0]
+
+    (tmp_path / "whole").mkdir()
+    r, calls = run(tmp_path / "whole")
+    assert r.returncode == 0 and (tmp_path / "whole/vitals-2026.db").exists(), r.stderr
+    turned = 0
+    for at in range(calls // 3, calls, EVERY):
+        folder = tmp_path / str(at)
+        folder.mkdir()
+        r, _ = run(folder, at=at)
+        assert r.returncode in (-9, 0), r.stderr  # 0: there were fewer calls this time
+        run(folder, "--years", 1, "--sessions", 1, "--seconds", 5, "--from", FROM + YEAR + 200 * 86400000)
+        verdict = verify(folder)
+        assert verdict["ok"], (at, verdict["findings"])
+        turned += verdict["files"] == 2
+        shutil.rmtree(folder)
+    assert turned > 3
+
+
+# ---- Migrations ----
+
+FIRST = "bfdffa9e314ec56e"  # of schema/001-log.sql: a migration that was released never changes
+
+
+def version_1(log, folder):
+    """A log as the first version of the schema had it, with data: the rows of one of today's that used no newer table."""
+    folder.mkdir()
+    old = sqlite3.connect(folder / "vitals.db", isolation_level=None)
+    old.executescript((ROOT / "schema/001-log.sql").read_text())
+    old.execute(f"PRAGMA application_id = {0x76746c73}")
+    old.execute("PRAGMA user_version = 1")
+    old.execute("DELETE FROM head")
+    tables = [t for t, in old.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+    old.execute("ATTACH ? AS today", [str(log / "vitals.db")])
+    for t in tables:
+        old.execute(f"INSERT INTO main.{t} SELECT * FROM today.{t}")
+    old.close()
+    shutil.copy(log / "vitals.db.key", folder)
+    return folder / "vitals.db"
+
+
+def test_the_first_migration_is_what_it_was():
+    assert hashlib.sha256((ROOT / "schema/001-log.sql").read_bytes()).hexdigest().startswith(FIRST)
+
+
+def test_a_log_of_version_1_is_migrated_with_its_data(tmp_path):
+    write(tmp_path / "today", "--readings", 900, "--chairs", 2)
+    log = version_1(tmp_path / "today", tmp_path / "old")
+    views = [f"SELECT * FROM {v} ORDER BY 1, 2, 3, 4" for v in
+             ("audit_session", "audit_alarm", "audit_observation", "audit_event")]
+    before = [sql(log, v) for v in views]
+    rows = verify(log)["rows"]  # before the daemon has migrated it
+    assert sessions(log) and sql(log, "PRAGMA user_version") == "1" and rows > 1800
+    write(tmp_path / "old", "--readings", 0)
+    assert sql(log, "PRAGMA user_version") == "2"
+    assert [sql(log, v) for v in views] == before
+    verdict = verify(log)
+    assert verdict["ok"] and verdict["rows"] == rows + 2, "the start and its end are the only rows more"
+    write(tmp_path / "old", "--readings", 500)
+    assert verify(log)["ok"]
+    decade(tmp_path / "turned", "--years", 1, "--sessions", 0)
+    for f in (log, tmp_path / "old/vitals.db.key"):
+        shutil.copy(f, tmp_path / "turned")
+    (tmp_path / "turned/ring").unlink()
+    decade(tmp_path / "turned", "--years", 2, "--sessions", 3, "--seconds", 60, "--from", FROM + 20 * YEAR)
+    assert verify(tmp_path / "turned")["files"] > 1
