@@ -42,6 +42,9 @@ EQUIVALENT = Path(__file__).with_name("mutants_equivalent.txt")
 # Cheap and telling ones first.
 TESTS = ["set_adult", "lifecycle", "engine", "engine_words", "engine_tables", "engine_edges", "engine_saved", "engine_slow",
          "engine_nights"]
+# What is most likely to notice a change there comes first.
+FIRST = {"save.c": ["engine_saved"], "effect.c": ["engine_words"], "signal.c": ["engine_tables"], "trend.c": ["engine_tables"],
+         "rules.c": ["engine_words"]}
 SWAPS = {"<=": "<", ">=": ">", "<": "<=", ">": ">=", "==": "!=", "!=": "==", "&&": "||", "||": "&&", "+": "-", "-": "+"}
 RANK = {"*": 10, "/": 10, "%": 10, "+": 9, "-": 9, "<<": 8, ">>": 8, "<": 7, "<=": 7, ">": 7, ">=": 7, "==": 6, "!=": 6,
         "&": 5, "^": 4, "|": 3, "&&": 2, "||": 1}
@@ -386,17 +389,19 @@ def noticed_by(folder, tests, number):
 
 def try_one(shop, m, sanitizers):
     """The test that noticed it; "" where none did; None: it does not compile."""
+    first = FIRST.get(m.file, []) if m.file != SET else ["set_adult"]
+    tests = sorted(shop.tests, key=lambda t: t not in first)
     for kind, flags in (("plain", []), ("sanitized", sanitizers)):
         if kind == "sanitized" and not sanitizers:
             continue
         if m.mode == "compile":
             folder = shop.build_one(m, shop.work / f"one-{kind}-{m.id}", kind, *flags)
-            found = noticed_by(folder, shop.tests, 0) if folder else None
+            found = noticed_by(folder, tests, 0) if folder else None
             shutil.rmtree(shop.work / f"one-{kind}-{m.id}")
             if not folder:
                 return None
         else:
-            found = noticed_by(shop.work / kind, shop.tests, m.id)
+            found = noticed_by(shop.work / kind, tests, m.id)
         if found:
             return found + (" (sanitized)" if kind == "sanitized" else "")
     return ""
@@ -464,8 +469,10 @@ def main():
     with concurrent.futures.ThreadPoolExecutor(o.jobs) as pool:
         for m, found in zip(chosen, pool.map(lambda m: try_one(shop, m, sanitizers), chosen)):
             fate[m.key] = found
+            if found == "" and o.results:
+                print(m, file=sys.stderr, flush=True)
             if len(fate) % 100 == 0:
-                print(f"{len(fate)} of {len(chosen)}, {time.monotonic() - begun:.0f} s", file=sys.stderr)
+                print(f"{len(fate)} of {len(chosen)}, {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
     shutil.rmtree(shop.work)
     if o.results:
         o.results.write_text(json.dumps(fate, indent=0))

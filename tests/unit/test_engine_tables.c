@@ -551,6 +551,94 @@ static void trends_of_the_cuff(void **state)
 	}
 }
 
+/* ---- D2, D4: phases ---- */
+
+/* Something that raises each rule in INFUSION, and the phases in which it must be raised, in the order of the columns:
+ * no session, SCREENING, BASELINE, INFUSION, PAUSED, RECOVERY, DISCHARGED, ABORTED. */
+static const struct phased {
+	const char *rule, *script, *in; /* in: - where it is not */
+} phased[] = {
+	{ "sbp-hi-crit", "nibp=180/85/117 10; end 20", "N-BIPR-A" },
+	{ "dbp-hi-crit", "nibp=135/110/118 10; end 20", "N-BIPR-A" },
+	{ "sbp-hi", "nibp=170/85/113 10; nibp=170/85/113 70; end 80", "---IPR-A" },
+	{ "dbp-hi", "nibp=135/101/112 10; nibp=135/101/112 70; end 80", "---IPR-A" },
+	{ "sbp-up", "nibp=145/85/105 10; end 20", "---IPR-A" },
+	{ "sbp-lo-crit", "nibp=79/50/60 10; end 20", "N-BIPR-A" },
+	{ "sbp-lo", "nibp=89/50/63 10; nibp=89/50/63 70; end 80", "N-BIPR-A" },
+	{ "map-lo", "nibp=95/42/59 10; nibp=95/42/59 70; end 80", "---IPR-A" },
+	{ "rpp-hi", "hr=119 0-90; nibp=170/85/113 10; nibp=170/85/113 70; end 80", "---IPR-A" },
+	{ "hr-hi-crit", "hr=141 0-20; end 20", "N-BIPR-A" },
+	{ "hr-hi", "hr=121 0-30; end 29", "N-BIPR-A" },
+	{ "hr-up", "hr=111 0-130; end 129", "---IPR-A" },
+	{ "hr-lo", "hr=49 0-30; end 29", "N-BIPR-A" },
+	{ "hr-lo-crit", "hr=39 0-30; end 29", "N-BIPR-A" },
+	{ "spo2-adv", "spo2=92 0-70; end 69", "---IPR-A" },
+	{ "spo2-lo", "spo2=89 0-30; end 29", "N-BIPR-A" },
+	{ "spo2-lo-crit", "spo2=84 0-30; end 29", "N-BIPR-A" },
+	{ "hr-drop", "hr=76 0-200; hr=55 200-220; end 219", "---IPR-A" },
+	{ "vasovagal", "hr=76 0-200; hr=55 200-220; nibp=95/60/72 215; end 219", "---IPR-A" },
+	{ "loc-low", "moaas=3 5; end 10", "N-BIPR-A" },
+	{ "hr-signal", "hr=70 0-10; end 30", "N-BIPR-A" },
+	{ "device-offline", "silent 5-20; end 19", "N-BIPR-A" },
+	{ "nibp-fail", "fail 5; fail 10; end 15", "N-BIPR-A" },
+	{ "nibp-unconfirmed", "nibp=160/131/140 10; end 20", "N-BIPR-A" },
+	{ "log-fail", "log-fail 5; end 10", "NSBIPRDA" },
+	{ "clock-step", "clock=3 5; end 10", "NSBIPRDA" },
+	{ "link-lost", "link-lost 5; end 20", "NSBIPRDA" },
+	{ "sbp-trend", "nibp=120/75/90 0; nibp=132/78/96 300; nibp=154/82/106 600; end 610", "---IP--A" },
+	{ "dbp-trend", "nibp=120/75/90 0; nibp=122/81/95 300; nibp=124/88/100 600; end 610", "---IP--A" },
+	{ "hr-trend", "hr=70 0-300; hr=73 300-320; hr=76 320-340; hr=79 340-360; hr=82 360-380; hr=85 380-400; hr=88 400-420; "
+	  "hr=91 420-440; end 435", "---IP--A" },
+	{ "spo2-trend", "spo2=98 0-200; spo2=97 200-230; spo2=96 230-260; spo2=95 260-290; spo2=94 290-320; spo2=93 320-340; end 335",
+	  "---IPR-A" },
+};
+
+static void phases(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < COUNT(phased); i++)
+		for (unsigned p = 0; p < VS_PHASE_COUNT; p++) {
+			/* the contract's order of phases, and that of the engine */
+			static const char letters[] = "NSBIPRDA";
+			char said[64];
+			struct story_run *r = calloc(1, sizeof *r);
+			snprintf(said, sizeof said, " %s ", phased[i].rule);
+			story_play(r, adult, vs_phase_name(p), "hr=70,nibp_sys=120,nibp_dia=75", phased[i].script);
+			bool is = strstr(r->said, said) != NULL, must = phased[i].in[p] == letters[p];
+			if (is != must)
+				print_error("%s in %s: %s\n", phased[i].rule, vs_phase_name(p), is ? "raised" : "not raised");
+			free(r);
+			assert_int_equal(is, must);
+		}
+}
+
+/* D4: the cuff's cadence; a person's 4 min until the next phase. */
+static void cadence(void **state)
+{
+	static const struct {
+		enum vs_phase phase;
+		unsigned minutes;
+	} rows[] = {
+		{ VS_PHASE_SCREENING, 0 }, { VS_PHASE_BASELINE, 2 }, { VS_PHASE_INFUSION, 5 }, { VS_PHASE_PAUSED, 3 },
+		{ VS_PHASE_ABORTED, 3 }, { VS_PHASE_RECOVERY, 10 }, { VS_PHASE_DISCHARGED, 0 }, { VS_PHASE_NONE, 0 },
+	};
+	struct story_run *r = calloc(1, sizeof *r);
+	(void)state;
+	r->next_alarm = 1;
+	r->config = (struct vs_engine_config){ .set = adult, .n_devices = 1, .devices = { { .id = "monitor" } },
+		.next_alarm = &r->next_alarm };
+	vs_engine_init(&r->engine, &r->config, STORY_EPOCH);
+	for (unsigned i = 0; i < COUNT(rows); i++) {
+		struct vs_stimulus s = { .kind = VS_ST_PHASE, .phase = rows[i].phase };
+		story_step(r, &s, STORY_EPOCH + i * 1000);
+		assert_int_equal(vs_engine_nibp_interval_ms(&r->engine), rows[i].minutes * 60000);
+		s = (struct vs_stimulus){ .kind = VS_ST_INTERVAL, .for_ms = 240000 };
+		story_step(r, &s, STORY_EPOCH + i * 1000);
+		assert_int_equal(vs_engine_nibp_interval_ms(&r->engine), 240000);
+	}
+	free(r);
+}
+
 /* ---- the arithmetic alone, with as many points as there can be ---- */
 
 static void slopes_of_many_points(void **state)
@@ -631,6 +719,8 @@ int main(void)
 		cmocka_unit_test(trends_of_signals),
 		cmocka_unit_test(slow_drifts),
 		cmocka_unit_test(trends_of_the_cuff),
+		cmocka_unit_test(phases),
+		cmocka_unit_test(cadence),
 		cmocka_unit_test(slopes_of_many_points),
 		cmocka_unit_test(no_slope),
 	};
