@@ -118,7 +118,7 @@ static unsigned window(const struct vs_track *tr, uint64_t at, uint32_t window_m
 /* Forgets what is too old for anything, so that the low 32 bits of time stay unambiguous. */
 static void prune(struct vs_track *tr, uint64_t at)
 {
-	if (tr->len && tr->valid_ms && at - tr->valid_ms > 3600000)
+	if (at > tr->valid_ms && at - tr->valid_ms > 3600000)
 		tr->len = 0;
 }
 

@@ -138,7 +138,7 @@ def next_number(text, share):
         return None
     if text[:2].lower() == "0x":
         return hex(int(text, 16) + 1)
-    return str(int(text) + 1) if text.isdigit() else f"{float(text) + share:.4g}"
+    return str(int(text) + 1) if text.isdigit() else f"{float(text) + share:.9g}"
 
 
 def mutants_of_code(file, text):

@@ -12,6 +12,7 @@
 #define SECONDS 700
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 
+static const struct vs_baseline ordinary = { 4, { { VS_HR, 80 }, { VS_NIBP_SYS, 120 }, { VS_NIBP_DIA, 75 }, { VS_SPO2, 98 } } };
 static struct vs_limit_sets *sets;
 static const struct vs_limit_set *adult;
 
@@ -74,8 +75,11 @@ static void note(struct words *w, unsigned t, const char *what, const char *prio
 }
 
 /* What the engine says about a recording, with one rule alone in its set. */
-static void listen(struct words *w, const char *rule, const char *baseline, enum vs_metric m, const double *x, unsigned n)
+static void listen(struct words *w, const char *rule, enum vs_metric m, const double *x, unsigned n)
 {
+	/* also from the first instant of the clock on, and over the end of its low 32 bits */
+	static const uint64_t epochs[] = { STORY_EPOCH, 0, UINT32_MAX / 10000 * UINT64_C(10000) - 300000 };
+	const uint64_t epoch = epochs[seed % 3];
 	static struct vs_limit_set alone;
 	struct story_run *r = calloc(1, sizeof *r);
 	alone = *adult;
@@ -84,26 +88,27 @@ static void listen(struct words *w, const char *rule, const char *baseline, enum
 	r->next_alarm = 1;
 	r->config = (struct vs_engine_config){ .set = &alone, .n_devices = 1, .devices = { { .id = "monitor" } },
 		.next_alarm = &r->next_alarm };
-	vs_engine_init(&r->engine, &r->config, STORY_EPOCH);
-	story_baseline(r, baseline);
+	vs_engine_init(&r->engine, &r->config, epoch);
+	struct vs_stimulus baseline = { .kind = VS_ST_BASELINE, .baseline = &ordinary };
+	story_step(r, &baseline, epoch);
 	struct vs_stimulus phase = { .kind = VS_ST_PHASE, .phase = VS_PHASE_INFUSION };
-	story_step(r, &phase, STORY_EPOCH);
+	story_step(r, &phase, epoch);
 	for (unsigned t = 0; t < n; t++) {
 		struct vs_reading reading = { .len = 0 };
 		struct vs_stimulus s = { .kind = VS_ST_READING, .reading = &reading };
 		if (!isnan(x[t]))
 			vs_reading_add(&reading, m, x[t], 0);
-		story_step(r, &s, STORY_EPOCH + t * 1000ull);
+		story_step(r, &s, epoch + t * 1000ull);
 		for (unsigned i = 0; i < r->effects.len; i++) {
 			const struct vs_effect *f = &r->effects.at[i];
 			bool alarm = f->kind == VS_EFFECT_ALARM;
 			if (alarm || (f->kind == VS_EFFECT_REQUEST && strcmp(f->u.request.request, "note") == 0))
-				note(w, (unsigned)((f->at_ms - STORY_EPOCH) / 1000),
+				note(w, (unsigned)((f->at_ms - epoch) / 1000),
 					alarm ? vs_change_name(f->u.alarm.change) : "note",
 					alarm ? vs_priority_name(f->u.alarm.priority) : "");
 			if (alarm && f->u.alarm.change == VS_CHANGE_LATCHED) {
 				struct vs_stimulus ack = { .kind = VS_ST_ACK, .operator = "anna" };
-				story_step(r, &ack, STORY_EPOCH + t * 1000ull);
+				story_step(r, &ack, epoch + t * 1000ull);
 				break;
 			}
 		}
@@ -119,8 +124,6 @@ static void must_agree(const struct words *wanted, const struct words *said, con
 }
 
 /* ---- D0.1 to D0.3, D1: limits of signals ---- */
-
-#define BASELINE "hr=80,nibp_sys=120,nibp_dia=75,spo2=98"
 
 /* D1 for a patient whose heart rate was 80; > and < as written there, on-delay, clear, off-delay. */
 static const struct limit {
@@ -233,7 +236,7 @@ static void limits_of_signals(void **state)
 		seed = 1000 + i;
 		recording(x, SECONDS, l->limit, i % 3 ? 12 : 4, l->metric == VS_HR);
 		by_the_table(&wanted, l, x, SECONDS);
-		listen(&said, l->rule, BASELINE, l->metric, x, SECONDS);
+		listen(&said, l->rule, l->metric, x, SECONDS);
 		must_agree(&wanted, &said, l->rule, 1000 + i);
 	}
 }
@@ -272,16 +275,21 @@ static void drop_by_the_table(struct words *w, const double *x, unsigned n)
 static void the_drop(void **state)
 {
 	(void)state;
-	for (unsigned i = 0; i < 24; i++) {
+	for (unsigned i = 0; i < 90; i++) {
 		struct words wanted = { .len = 0 }, said = { .len = 0 };
-		static double x[SECONDS];
+		static double x[2 * SECONDS];
+		unsigned fast = 0, gap = 0;
 		seed = 2000 + i;
-		recording(x, SECONDS, 78, 4, true);
-		for (unsigned t = 200 + upto(60); t < SECONDS; t++)
-			if (t / 60 % 3)
-				x[t] = fmax(x[t] - 18 - i % 5, isnan(x[t]) ? NAN : 20);
-		drop_by_the_table(&wanted, x, SECONDS);
-		listen(&said, "hr-drop", BASELINE, VS_HR, x, SECONDS);
+		for (unsigned t = 0; t < COUNT(x); t++) { /* two rates, evenly mixed, so that each value of the past counts */
+			if (t % 90 == 0)
+				fast = upto(3) == 0;
+			if (upto(300) == 0)
+				gap = i % 2 ? upto(70) : upto(4) ? upto(12) : 150 + upto(80);
+			x[t] = gap ? NAN : fast ? 57 + upto(4) - upto(2) * (i % 7) : 72 + 8 * upto(2);
+			gap -= gap > 0;
+		}
+		drop_by_the_table(&wanted, x, COUNT(x));
+		listen(&said, "hr-drop", VS_HR, x, COUNT(x));
 		must_agree(&wanted, &said, "hr-drop", 2000 + i);
 	}
 }
@@ -388,7 +396,7 @@ static void trends_of_signals(void **state)
 		seed = 3000 + i;
 		slopes(x, COUNT(x), heart ? 95 : 94, heart ? 75 : 86, heart ? 150 : 100, heart ? 16 : 3);
 		trend_by_the_table(&wanted, heart, x, COUNT(x));
-		listen(&said, heart ? "hr-trend" : "spo2-trend", BASELINE, heart ? VS_HR : VS_SPO2, x, COUNT(x));
+		listen(&said, heart ? "hr-trend" : "spo2-trend", heart ? VS_HR : VS_SPO2, x, COUNT(x));
 		must_agree(&wanted, &said, heart ? "hr-trend" : "spo2-trend", 3000 + i);
 	}
 }
@@ -439,7 +447,7 @@ static void slow_drifts(void **state)
 		seed = 4000 + i;
 		slopes(x, COUNT(x), heart ? 80 : 96, heart ? 55 : 72, heart ? 110 : 100, heart ? 9 : 9);
 		drift_by_the_table(&wanted, heart ? 80 : 98, heart ? 2 : 0.7, x, COUNT(x));
-		listen(&said, heart ? "hr-drift" : "spo2-drift", BASELINE, heart ? VS_HR : VS_SPO2, x, COUNT(x));
+		listen(&said, heart ? "hr-drift" : "spo2-drift", heart ? VS_HR : VS_SPO2, x, COUNT(x));
 		must_agree(&wanted, &said, heart ? "hr-drift" : "spo2-drift", 4000 + i);
 	}
 }
@@ -511,7 +519,8 @@ static void listen_to_cuffs(struct words *w, const char *rule, const struct cuff
 	r->config = (struct vs_engine_config){ .set = &alone, .n_devices = 1, .devices = { { .id = "monitor" } },
 		.next_alarm = &r->next_alarm };
 	vs_engine_init(&r->engine, &r->config, STORY_EPOCH);
-	story_baseline(r, BASELINE);
+	struct vs_stimulus baseline = { .kind = VS_ST_BASELINE, .baseline = &ordinary };
+	story_step(r, &baseline, STORY_EPOCH);
 	struct vs_stimulus phase = { .kind = VS_ST_PHASE, .phase = VS_PHASE_INFUSION };
 	story_step(r, &phase, STORY_EPOCH);
 	for (unsigned i = 0; i < n; i++) {
@@ -644,7 +653,7 @@ static void cadence(void **state)
 static void slopes_of_many_points(void **state)
 {
 	(void)state;
-	for (unsigned i = 0; i < 400; i++) {
+	for (unsigned i = 0; i < 1500; i++) {
 		double tt[VS_POINTS_MAX], y[VS_POINTS_MAX], b[VS_POINTS_MAX * VS_POINTS_MAX], a[VS_POINTS_MAX];
 		unsigned n = 2 + i % (VS_POINTS_MAX - 1), pairs = 0, along = 0;
 		struct vs_slope s;
@@ -654,7 +663,7 @@ static void slopes_of_many_points(void **state)
 		for (unsigned k = 0; k < n; k++) {
 			at += 0.5 + upto(4) * 0.5;
 			tt[k] = at;
-			y[k] = upto(i % 3 ? 40 : 4);
+			y[k] = upto(i % 3 ? 4000 : 4);
 		}
 		for (unsigned j = 1; j < n; j++)
 			for (unsigned k = 0; k < j; k++)

@@ -1,0 +1,643 @@
+/* What stories of one monitor at one value a second cannot tell: several devices, other rates of values, more alarms than
+ * places, what gates are told, what is refused. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include "alarms/gates.h"
+#include "tests/unit/story.h"
+
+#define COUNT(a) (sizeof(a) / sizeof *(a))
+
+static struct vs_limit_sets *sets;
+static const struct vs_limit_set *adult;
+
+struct room {
+	struct vs_engine engine;
+	struct vs_engine_config config;
+	struct vs_limit_set set;
+	struct vs_effects out;
+	uint64_t next, now;
+	char said[8192];
+};
+
+static void listen(struct room *r)
+{
+	size_t len = strlen(r->said);
+	for (unsigned i = 0; i < r->out.len && len + 200 < sizeof r->said; i++) {
+		const struct vs_effect *f = &r->out.at[i];
+		if (f->kind == VS_EFFECT_ALARM)
+			len += (size_t)sprintf(r->said + len, "%s%s %s", len ? "; " : "", f->u.alarm.rule->id,
+				vs_change_name(f->u.alarm.change));
+		else if (f->kind == VS_EFFECT_REFUSED)
+			len += (size_t)sprintf(r->said + len, "%s%s", len ? "; " : "", f->u.refused);
+	}
+}
+
+static void heard(struct room *r, const char *wanted)
+{
+	if (strcmp(r->said, wanted) != 0)
+		print_error("wanted: %s\nsaid:   %s\n", wanted, r->said);
+	assert_string_equal(r->said, wanted);
+	r->said[0] = '\0';
+}
+
+static void begin(struct room *r, uint64_t now)
+{
+	r->next = 1;
+	r->now = now;
+	r->said[0] = '\0';
+	r->config.set = &r->set;
+	r->config.next_alarm = &r->next;
+	vs_engine_init(&r->engine, &r->config, now);
+}
+
+/* A chair with the set that ships, in INFUSION. */
+static struct room *chair(unsigned n_devices)
+{
+	struct room *r = calloc(1, sizeof *r);
+	r->set = *adult;
+	r->config = (struct vs_engine_config){ .n_devices = n_devices, .devices = { { .id = "one" }, { .id = "two" }, { .id = "three" } } };
+	begin(r, STORY_EPOCH);
+	r->engine.phase = VS_PHASE_NONE;
+	struct vs_stimulus s = { .kind = VS_ST_PHASE, .phase = VS_PHASE_INFUSION, .at_ms = r->now };
+	vs_engine_step(&r->engine, &s, &r->out);
+	return r;
+}
+
+/* A chair with a set of single rules and nothing else: no median, no validity. */
+static struct room *bare(void)
+{
+	struct room *r = calloc(1, sizeof *r);
+	vs_limit_set_blank(&r->set, "bare");
+	r->config = (struct vs_engine_config){ .n_devices = 1, .devices = { { .id = "one" } } };
+	return r;
+}
+
+static struct vs_rule *rule(struct room *r, const char *id, enum vs_metric m, enum vs_when when, double limit, enum vs_priority p)
+{
+	struct vs_rule *rule = &r->set.rules[r->set.n_rules++];
+	*rule = vs_rule_blank();
+	snprintf(rule->id, sizeof rule->id, "%s", id);
+	rule->metric = m;
+	rule->when = when;
+	rule->limit = vs_limit_plain(limit);
+	rule->priority = p;
+	return rule;
+}
+
+static void step(struct room *r, struct vs_stimulus s)
+{
+	s.at_ms = r->now;
+	s.wall_ms = (int64_t)r->now;
+	s.operator = s.operator ? s.operator : "anna";
+	s.reason = s.reason ? s.reason : "said so";
+	vs_engine_step(&r->engine, &s, &r->out);
+	listen(r);
+}
+
+static void value(struct room *r, unsigned device, enum vs_metric m, double v)
+{
+	struct vs_reading reading = { .len = 0 };
+	vs_reading_add(&reading, m, v, 0);
+	step(r, (struct vs_stimulus){ .kind = VS_ST_READING, .reading = &reading, .device = device, .nibp = VS_NIBP_NEW });
+}
+
+static void cuff(struct room *r, double sys, double dia, enum vs_newness newness)
+{
+	struct vs_reading reading = { .len = 0 };
+	vs_reading_add(&reading, VS_NIBP_SYS, sys, 0);
+	vs_reading_add(&reading, VS_NIBP_DIA, dia, 0);
+	step(r, (struct vs_stimulus){ .kind = VS_ST_READING, .reading = &reading, .nibp = newness });
+}
+
+/* ---- signals ---- */
+
+static void every_signal_has_its_rules(void **state)
+{
+	static const enum vs_metric metrics[] = { VS_HR, VS_PR, VS_SPO2, VS_RR, VS_TEMP, VS_PI, VS_NIBP_PR, VS_NIBP_MAP };
+	(void)state;
+	for (unsigned i = 0; i < COUNT(metrics); i++) {
+		struct room *r = bare();
+		for (unsigned k = 0; k < COUNT(metrics); k++)
+			rule(r, vs_metrics[metrics[k]].name, metrics[k], VS_WHEN_GE, 20, VS_PRIORITY_LOW);
+		begin(r, STORY_EPOCH);
+		value(r, 0, metrics[i], 19);
+		r->now += 1000;
+		heard(r, "");
+		value(r, 0, metrics[i], 20);
+		char wanted[64];
+		if (metrics[i] == VS_PR)
+			heard(r, "hr raised; pr raised"); /* no ECG: the pulse stands for it */
+		else if (metrics[i] == VS_NIBP_PR)
+			heard(r, "nibp_pr raised; hr raised");
+		else {
+			snprintf(wanted, sizeof wanted, "%s raised", vs_metrics[metrics[i]].name);
+			heard(r, wanted);
+		}
+		free(r);
+	}
+}
+
+/* D0.1 with a device of another period: as many samples, over the time that they take. */
+static void windows_of_slow_devices(void **state)
+{
+	static const struct {
+		uint32_t period_ms, ages[3]; /* of the two samples before the newest */
+		bool defined;
+		const char *why;
+	} rows[] = {
+		{ 1000, { 4999, 4000 }, true, "5 s" }, { 1000, { 5000, 4000 }, false, "not 5 s and more" },
+		{ 0, { 4999, 4000 }, true, "unknown: once a second" }, { 1428, { 4999, 4000 }, true, "three periods and a half are not 5 s" },
+		{ 1430, { 5004, 4000 }, true, "three periods and a half are 5.005 s" }, { 1430, { 5005, 4000 }, false, "... and not more" },
+		{ 3000, { 10499, 3000 }, true, "three periods and a half: 10.5 s" }, { 3000, { 10500, 3000 }, false, "not 10.5 s" },
+		{ 5000, { 17499, 9000 }, true, "17.5 s" }, { 5000, { 17500, 9000 }, false, "not 17.5 s" },
+	};
+	(void)state;
+	for (unsigned i = 0; i < COUNT(rows); i++) {
+		struct room *r = bare();
+		struct vs_session_facts facts;
+		rule(r, "low", VS_SPO2, VS_WHEN_LT, 90, VS_PRIORITY_HIGH);
+		r->set.validity.median_ms = 5000;
+		r->set.validity.median_min = 3;
+		r->config.devices[0].period_ms = rows[i].period_ms;
+		begin(r, STORY_EPOCH);
+		value(r, 0, VS_SPO2, 80);
+		r->now += rows[i].ages[0] - rows[i].ages[1];
+		value(r, 0, VS_SPO2, 80);
+		r->now += rows[i].ages[1];
+		value(r, 0, VS_SPO2, 80);
+		if (strcmp(r->said, rows[i].defined ? "low raised" : "") != 0)
+			print_error("%s\n", rows[i].why);
+		heard(r, rows[i].defined ? "low raised" : "");
+		vs_engine_facts(&r->engine, r->now, &facts);
+		assert_int_equal(facts.spo2.known, rows[i].defined);
+		free(r);
+	}
+}
+
+/* Values nearer together than a 32nd of ten seconds share a place: the newer one stands. */
+static void many_values_a_second(void **state)
+{
+	(void)state;
+	for (unsigned apart = 311; apart <= 312; apart++) {
+		struct room *r = bare();
+		rule(r, "high", VS_HR, VS_WHEN_GE, 100, VS_PRIORITY_HIGH);
+		r->set.validity.median_ms = 5000;
+		r->set.validity.median_min = 2;
+		begin(r, STORY_EPOCH);
+		value(r, 0, VS_HR, 70);
+		r->now += apart;
+		value(r, 0, VS_HR, 130); /* with 311 ms: in the place of 70, still alone; with 312: the median of both is 100 */
+		heard(r, apart == 311 ? "" : "high raised");
+		r->now += 1000;
+		value(r, 0, VS_HR, 70); /* 311: the median of 130 and 70 */
+		heard(r, apart == 311 ? "high raised" : "high cleared");
+		free(r);
+	}
+}
+
+/* A device further down the list speaks only while the ones before it have been silent for 10 s. */
+static void the_first_device_speaks(void **state)
+{
+	(void)state;
+	struct room *r = chair(2);
+	for (unsigned t = 0; t < 30; t++, r->now += 1000) {
+		value(r, 1, VS_HR, 150);
+		value(r, 0, VS_HR, 70);
+	}
+	heard(r, ""); /* the first device took over at its first word */
+	r->now += 8000;
+	value(r, 1, VS_HR, 150); /* 9 s */
+	assert_true(r->engine.track[VS_CH_HR].device == 0);
+	r->now += 999;
+	value(r, 1, VS_HR, 150);
+	assert_true(r->engine.track[VS_CH_HR].device == 0);
+	r->now += 1;
+	value(r, 1, VS_HR, 150); /* 10 s */
+	assert_true(r->engine.track[VS_CH_HR].device == 1);
+	value(r, 0, VS_HR, 70);
+	assert_true(r->engine.track[VS_CH_HR].device == 0);
+	free(r);
+}
+
+/* The ECG, and while it says nothing for 10 s the pulse. */
+static void the_heart(void **state)
+{
+	(void)state;
+	struct room *r = bare();
+	rule(r, "high", VS_HR, VS_WHEN_GE, 100, VS_PRIORITY_HIGH);
+	r->set.validity.stale_ms = 10000;
+	r->set.validity.median_ms = 1000;
+	begin(r, STORY_EPOCH);
+	value(r, 0, VS_HR, 70);
+	r->now += 9999;
+	value(r, 0, VS_PR, 130);
+	heard(r, "");
+	r->now += 1;
+	value(r, 0, VS_PR, 130);
+	heard(r, "high raised");
+	free(r);
+	r = bare();
+	rule(r, "high", VS_HR, VS_WHEN_GE, 100, VS_PRIORITY_HIGH);
+	r->set.validity.stale_ms = 10000;
+	r->set.validity.median_ms = 60000;
+	begin(r, STORY_EPOCH);
+	value(r, 0, VS_PR, 130);
+	heard(r, "high raised");
+	r->now += 1000;
+	value(r, 0, VS_HR, 130);
+	r->now += 20000; /* both are old: the ECG decides */
+	step(r, (struct vs_stimulus){ .kind = VS_ST_TIME });
+	assert_int_equal(r->engine.hr_channel, VS_CH_HR);
+	free(r);
+}
+
+/* ---- what gates are told ---- */
+
+static void facts_for_gates(void **state)
+{
+	(void)state;
+	struct room *r = chair(1);
+	struct vs_session_facts f;
+	vs_engine_facts(&r->engine, r->now, &f);
+	assert_true(!f.hr.known && !f.hr_minute.known && !f.spo2.known && f.n_nibp == 0 && !f.high && !f.medium && !f.low);
+	for (unsigned t = 0; t < 29; t++, r->now += 1000)
+		value(r, 0, VS_HR, t % 2 ? 70 : 80);
+	r->now -= 1000;
+	vs_engine_facts(&r->engine, r->now, &f);
+	assert_true(f.hr.known && f.hr.value == 80 && f.hr.at_ms == (int64_t)r->now);
+	assert_false(f.hr_minute.known); /* 29 of 60 s are less than half */
+	r->now += 1000;
+	value(r, 0, VS_HR, 60);
+	vs_engine_facts(&r->engine, r->now, &f);
+	assert_true(f.hr_minute.known && f.hr_minute.value == 75); /* 15 times 80, 14 times 70, once 60 */
+	assert_true(f.hr_minute.at_ms == (int64_t)r->now);
+	for (unsigned t = 0; t < 60; t++) {
+		r->now += 1000;
+		value(r, 0, VS_HR, t < 30 ? 90 : 100);
+	}
+	vs_engine_facts(&r->engine, r->now, &f);
+	assert_true(f.hr_minute.value == 95); /* the last 60 s, nothing before them */
+	free(r);
+}
+
+static void readings_for_gates(void **state)
+{
+	(void)state;
+	struct room *r = chair(1);
+	struct vs_session_facts f;
+	for (unsigned i = 0; i < VS_CUFFS + 5; i++, r->now += 60000)
+		cuff(r, 110 + i, 70 + i, VS_NIBP_NEW);
+	vs_engine_facts(&r->engine, r->now, &f);
+	assert_int_equal(f.n_nibp, VS_FACT_NIBP);
+	for (unsigned i = 0; i < VS_FACT_NIBP; i++) {
+		unsigned k = VS_CUFFS + 5 - VS_FACT_NIBP + i;
+		assert_true(f.nibp[i].sys == 110 + k && f.nibp[i].dia == 70 + k && f.nibp[i].map == 0);
+		assert_true(f.nibp[i].at_ms == (int64_t)(STORY_EPOCH + k * 60000));
+	}
+	value(r, 0, VS_NIBP_SYS, 121); /* without a diastolic it is no reading for them */
+	vs_engine_facts(&r->engine, r->now, &f);
+	assert_int_equal(f.n_nibp, VS_FACT_NIBP - 1);
+	struct vs_reading whole = { .len = 0 };
+	vs_reading_add(&whole, VS_NIBP_SYS, 121, 0);
+	vs_reading_add(&whole, VS_NIBP_DIA, 80, 0);
+	vs_reading_add(&whole, VS_NIBP_MAP, 94, 0);
+	step(r, (struct vs_stimulus){ .kind = VS_ST_READING, .reading = &whole, .nibp = VS_NIBP_NEW });
+	vs_engine_facts(&r->engine, r->now, &f);
+	assert_true(f.nibp[f.n_nibp - 1].map == 94);
+	free(r);
+}
+
+static void alarms_for_gates(void **state)
+{
+	(void)state;
+	struct room *r = bare();
+	struct vs_session_facts f;
+	unsigned count[VS_PRIORITY_COUNT];
+	rule(r, "high", VS_NIBP_SYS, VS_WHEN_GE, 180, VS_PRIORITY_HIGH)->latch = VS_LATCH_YES;
+	rule(r, "medium", VS_NIBP_DIA, VS_WHEN_GE, 100, VS_PRIORITY_MEDIUM)->latch = VS_LATCH_YES;
+	rule(r, "low", VS_SPO2, VS_WHEN_LT, 93, VS_PRIORITY_LOW);
+	rule(r, "covered", VS_NIBP_SYS, VS_WHEN_GE, 150, VS_PRIORITY_MEDIUM);
+	begin(r, STORY_EPOCH);
+	cuff(r, 185, 105, VS_NIBP_NEW);
+	value(r, 0, VS_SPO2, 92);
+	vs_engine_facts(&r->engine, r->now, &f);
+	vs_engine_count(&r->engine, count);
+	assert_true(f.high == 1 && f.medium == 1 && f.low == 1 && f.unacknowledged == 0 && f.high_unacknowledged == 0);
+	assert_true(count[VS_PRIORITY_HIGH] == 1 && count[VS_PRIORITY_MEDIUM] == 1 && count[VS_PRIORITY_LOW] == 1 && !count[0]);
+	cuff(r, 120, 75, VS_NIBP_NEW);
+	vs_engine_facts(&r->engine, r->now, &f);
+	vs_engine_count(&r->engine, count);
+	assert_true(f.high == 0 && f.medium == 0 && f.low == 1 && f.unacknowledged == 2 && f.high_unacknowledged == 1);
+	assert_true(count[VS_PRIORITY_HIGH] == 1 && count[VS_PRIORITY_MEDIUM] == 1 && count[VS_PRIORITY_LOW] == 1);
+	free(r);
+}
+
+/* ---- readings ---- */
+
+static void what_became_of_each_number(void **state)
+{
+	(void)state;
+	struct room *r = chair(1);
+	struct vs_reading reading = { .len = 0 };
+	vs_reading_add(&reading, VS_HR, 70, 0);
+	vs_reading_add(&reading, VS_NIBP_SYS, 100, 0);
+	vs_reading_add(&reading, VS_SPO2, 25, 0);
+	vs_reading_add(&reading, VS_NIBP_DIA, 95, 0);
+	vs_reading_add(&reading, VS_NIBP_PR, 310, 0);
+	vs_reading_add(&reading, VS_CUFF_PRESSURE, 10, 0);
+	reading.obs[6] = (struct vs_obs){ .metric = VS_NIBP_MAP, .has_value = true, .value = 98 }; /* beyond its end */
+	struct vs_stimulus s = { .kind = VS_ST_READING, .reading = &reading, .nibp = VS_NIBP_NEW };
+	static const enum vs_quality wanted[] = { VS_Q_VALID, VS_Q_REJECTED, VS_Q_REJECTED, VS_Q_REJECTED, VS_Q_REJECTED,
+		VS_Q_UNJUDGED, VS_Q_UNJUDGED };
+	step(r, s);
+	for (unsigned i = 0; i < COUNT(wanted); i++)
+		assert_int_equal(r->out.quality[i], wanted[i]);
+	assert_true(isnan(r->out.rpp));
+	reading.obs[3].value = 60;
+	step(r, s);
+	assert_true(r->out.quality[1] == VS_Q_VALID && r->out.quality[3] == VS_Q_VALID && r->out.quality[6] == VS_Q_UNJUDGED);
+	assert_true(isnan(r->engine.cuffs[r->engine.n_cuffs - 1].map));
+	s.nibp = VS_NIBP_ON_CHANGE;
+	step(r, s);
+	assert_true(r->out.quality[0] == VS_Q_VALID && r->out.quality[1] == VS_Q_OLD && r->out.quality[3] == VS_Q_OLD);
+	for (unsigned i = 1; i < 4; i += 2) { /* one number that differs makes a new measurement */
+		reading.obs[i].value += 1;
+		step(r, s);
+		assert_int_equal(r->out.quality[i], VS_Q_VALID);
+	}
+	s.nibp = VS_NIBP_OLD;
+	reading.obs[1].value += 1;
+	step(r, s);
+	assert_int_equal(r->out.quality[1], VS_Q_OLD);
+	free(r);
+}
+
+static void pulse_pressures(void **state)
+{
+	static const struct {
+		double sys, dia;
+		bool good;
+	} rows[] = { { 99, 80, false }, { 99, 79, true }, { 100, 86, false }, { 100, 85, true }, { 120, 106, false }, { 120, 105, true },
+		{ 121, 106, true }, { 130, 116, true }, { 130.5, 100.6, false }, { 140, 110.1, false }, { 140.5, 130, true } };
+	(void)state;
+	for (unsigned i = 0; i < COUNT(rows); i++) {
+		struct room *r = bare();
+		struct vs_validity *v = &r->set.validity;
+		v->pulse_reject[0] = (struct vs_pulse_row){ .from = NAN, .above = NAN, .below = 100, .to = NAN, .least = 20 };
+		v->pulse_reject[1] = (struct vs_pulse_row){ .from = 100, .above = NAN, .below = NAN, .to = 120, .least = 15 };
+		v->pulse_reject[2] = (struct vs_pulse_row){ .from = NAN, .above = 130, .below = NAN, .to = 140, .least = 30 };
+		v->n_reject = 3;
+		begin(r, STORY_EPOCH);
+		cuff(r, rows[i].sys, rows[i].dia, VS_NIBP_NEW);
+		if ((r->out.quality[0] == VS_Q_VALID) != rows[i].good)
+			print_error("%g/%g\n", rows[i].sys, rows[i].dia);
+		assert_int_equal(r->out.quality[0] == VS_Q_VALID, rows[i].good);
+		free(r);
+	}
+}
+
+static void many_failures(void **state)
+{
+	(void)state;
+	struct room *r = chair(1);
+	for (unsigned i = 0; i < 300; i++, r->now += 1000) {
+		step(r, (struct vs_stimulus){ .kind = VS_ST_CUFF, .failed = true });
+		value(r, 0, VS_RR, 14);
+	}
+	heard(r, "nibp-fail raised; nibp-fail escalated");
+	free(r);
+}
+
+/* ---- more alarms than places ---- */
+
+static void the_least_gives_way(void **state)
+{
+	(void)state;
+	struct room *r = bare();
+	char id[16];
+	for (unsigned i = 0; i < VS_ENGINE_ALARMS; i++) {
+		snprintf(id, sizeof id, "r%u", i);
+		/* each in a tier of its own */
+		rule(r, id, i % 2 ? VS_NIBP_SYS : VS_MOAAS, VS_WHEN_GE, 2, i == 20 ? VS_PRIORITY_LOW : VS_PRIORITY_MEDIUM)->type =
+			VS_RULE_THRESHOLD;
+	}
+	rule(r, "late-low", VS_SPO2, VS_WHEN_LT, 90, VS_PRIORITY_LOW);
+	rule(r, "late-high", VS_TEMP, VS_WHEN_GE, 39, VS_PRIORITY_HIGH);
+	begin(r, STORY_EPOCH);
+	cuff(r, 120, 75, VS_NIBP_NEW);
+	step(r, (struct vs_stimulus){ .kind = VS_ST_SCORE, .metric = VS_MOAAS, .value = 3 });
+	unsigned iterator = 0, n = 0;
+	struct vs_effect f;
+	while (vs_engine_next_alarm(&r->engine, &iterator, &f))
+		n++;
+	assert_int_equal(n, VS_ENGINE_ALARMS);
+	r->said[0] = '\0';
+	value(r, 0, VS_TEMP, 39); /* a superseded one gives way, the first of the least priority */
+	heard(r, "r20 cleared; late-high raised");
+	value(r, 0, VS_SPO2, 80); /* so does one for a low alarm: what is superseded is said by another */
+	heard(r, "r3 cleared; late-low raised");
+	free(r);
+}
+
+static void no_room_for_less(void **state)
+{
+	(void)state;
+	struct room *r = bare();
+	char id[16];
+	for (unsigned i = 0; i < VS_ENGINE_ALARMS; i++) {
+		snprintf(id, sizeof id, "r%u", i);
+		struct vs_rule *one = rule(r, id, VS_NIBP_SYS, VS_WHEN_LT, 50 + i, VS_PRIORITY_MEDIUM);
+		one->type = VS_RULE_FALL_AFTER; /* no tiers: all of them are announced */
+		snprintf(one->fall.rule, sizeof one->fall.rule, "first");
+		one->fall.below = 200;
+		one->fall.within_ms = 100000;
+	}
+	rule(r, "low", VS_RR, VS_WHEN_GE, 30, VS_PRIORITY_LOW);
+	rule(r, "equal", VS_PI, VS_WHEN_GE, 30, VS_PRIORITY_MEDIUM);
+	rule(r, "high", VS_TEMP, VS_WHEN_GE, 39, VS_PRIORITY_HIGH);
+	rule(r, "first", VS_SPO2, VS_WHEN_LT, 90, VS_PRIORITY_LOW);
+	begin(r, STORY_EPOCH);
+	value(r, 0, VS_SPO2, 80);
+	cuff(r, 120, 75, VS_NIBP_NEW);
+	unsigned iterator = 0, n = 0;
+	struct vs_effect f;
+	while (vs_engine_next_alarm(&r->engine, &iterator, &f))
+		n += f.u.alarm.priority == VS_PRIORITY_MEDIUM;
+	assert_int_equal(n, VS_ENGINE_ALARMS); /* the low one gave way to the last of them */
+	r->said[0] = '\0';
+	value(r, 0, VS_RR, 30);
+	value(r, 0, VS_PI, 30);
+	heard(r, ""); /* nothing that stands matters less */
+	step(r, (struct vs_stimulus){ .kind = VS_ST_ACK, .alarm = 5 });
+	heard(r, "r3 acknowledged; r3 cleared");
+	value(r, 0, VS_PI, 30);
+	heard(r, "equal raised"); /* found again as soon as there is room */
+	step(r, (struct vs_stimulus){ .kind = VS_ST_ACK, .alarm = r->next - 1 });
+	r->said[0] = '\0';
+	value(r, 0, VS_TEMP, 39);
+	heard(r, "equal cleared; high raised"); /* of equal ones, the one that somebody knows of */
+	free(r);
+}
+
+/* ---- what is refused, and where words end ---- */
+
+static void refusals(void **state)
+{
+	(void)state;
+	struct room *r = chair(2);
+	struct vs_reading reading = { .len = 0 };
+	step(r, (struct vs_stimulus){ .kind = VS_ST_READING, .reading = &reading, .device = 2 });
+	heard(r, "this chair has no device number 2");
+	step(r, (struct vs_stimulus){ .kind = VS_ST_ALIVE, .device = 2 });
+	heard(r, "this chair has no device number 2");
+	step(r, (struct vs_stimulus){ .kind = VS_ST_PAUSE, .for_ms = 120001 });
+	heard(r, "the sound can be paused for at most 120 s");
+	step(r, (struct vs_stimulus){ .kind = VS_ST_PAUSE, .for_ms = 120000 });
+	heard(r, "");
+	assert_true(vs_engine_audio_paused_until(&r->engine, r->now, 5000) == 125000);
+	assert_true(vs_engine_audio_paused_until(&r->engine, r->now + 119999, 5000) == 5001);
+	assert_true(vs_engine_audio_paused_until(&r->engine, r->now + 120000, 5000) == 0);
+	step(r, (struct vs_stimulus){ .kind = VS_ST_RESUME });
+	step(r, (struct vs_stimulus){ .kind = VS_ST_ACK, .alarm = 7 });
+	heard(r, "no alarm a-000007 stands at this chair");
+	cuff(r, 182, 85, VS_NIBP_NEW);
+	heard(r, "sbp-hi-crit raised; sbp-up superseded");
+	step(r, (struct vs_stimulus){ .kind = VS_ST_ACK, .alarm = 1 });
+	step(r, (struct vs_stimulus){ .kind = VS_ST_ACK, .alarm = 1 });
+	step(r, (struct vs_stimulus){ .kind = VS_ST_ACK, .alarm = 2 });
+	heard(r, "sbp-hi-crit acknowledged; alarm a-000001 is acknowledged already; alarm a-000002 is superseded already");
+	static const struct {
+		const char *by, *why;
+	} nobody[] = { { "", "x" }, { "anna", "" } };
+	for (unsigned i = 0; i < COUNT(nobody); i++) {
+		step(r, (struct vs_stimulus){ .kind = VS_ST_LIMIT, .rule = "hr-hi", .value = 125, .operator = nobody[i].by, .reason = nobody[i].why });
+		heard(r, "limit of hr-hi is not changed: who changes it and why must be said");
+	}
+	step(r, (struct vs_stimulus){ .kind = VS_ST_LIMIT, .rule = NULL, .value = 125 });
+	heard(r, "there is no rule  in ketamine-adult");
+	for (unsigned i = 0; i < 2; i++) {
+		struct vs_stimulus back = { .kind = VS_ST_TIME, .at_ms = r->now - 1000 - i };
+		vs_engine_step(&r->engine, &back, &r->out);
+		listen(r);
+		heard(r, i ? "time went back by 1001 ms: taken as now" : "");
+	}
+	step(r, (struct vs_stimulus){ .kind = VS_ST_SCORE, .metric = VS_MOAAS, .value = NAN });
+	step(r, (struct vs_stimulus){ .kind = VS_ST_SCORE, .metric = VS_METRIC_COUNT, .value = 1 });
+	step(r, (struct vs_stimulus){ .kind = VS_ST_PHASE, .phase = VS_PHASE_COUNT });
+	step(r, (struct vs_stimulus){ .kind = VS_ST_FAULT, .fault = VS_FAULT_COUNT, .on = true });
+	step(r, (struct vs_stimulus){ .kind = VS_ST_COUNT });
+	heard(r, "");
+	free(r);
+}
+
+/* Names longer than their room end before a character, not in it. */
+static void long_names(void **state)
+{
+	static const struct {
+		const char *name, *kept;
+	} rows[] = {
+		{ "0123456789012345678901234567890", "0123456789012345678901234567890" },
+		{ "01234567890123456789012345678901", "01234567890123456789012345678901" },
+		{ "012345678901234567890123456789012", "01234567890123456789012345678901" },
+		{ "0123456789012345678901234567890\xc3\xa4", "0123456789012345678901234567890" },
+		{ "012345678901234567890123456789\xc3\xa4", "012345678901234567890123456789\xc3\xa4" },
+		{ "012345678901234567890123456789\xe2\x82\xac", "012345678901234567890123456789" },
+		{ "\xc3\xa4", "\xc3\xa4" },
+	};
+	(void)state;
+	for (unsigned i = 0; i < COUNT(rows); i++) {
+		struct room *r = chair(1);
+		cuff(r, 182, 85, VS_NIBP_NEW);
+		step(r, (struct vs_stimulus){ .kind = VS_ST_ACK, .operator = rows[i].name });
+		assert_string_equal(r->out.at[0].u.alarm.by, rows[i].kept);
+		step(r, (struct vs_stimulus){ .kind = VS_ST_LIMIT, .rule = "hr-hi", .value = 125, .operator = rows[i].name, .reason = "said so" });
+		assert_int_equal(r->out.at[0].kind, VS_EFFECT_LIMIT);
+		assert_string_equal(r->out.at[0].u.limit.by, rows[i].kept);
+		assert_string_equal(r->out.at[0].u.limit.reason, "said so");
+		assert_true(r->out.at[0].u.limit.old == 120 && r->out.at[0].u.limit.now == 125 && r->out.durable);
+		free(r);
+	}
+}
+
+/* Limits with no baseline, between their bounds, and never beyond the outer ones. */
+static void limits_of_a_patient(void **state)
+{
+	static const struct {
+		enum vs_when when;
+		struct vs_limit limit;
+		double baseline, wanted;
+	} rows[] = {
+		{ VS_WHEN_GE, { VS_LIMIT_FACTOR, 1.3, 150, 165 }, 120, 156 }, { VS_WHEN_GE, { VS_LIMIT_FACTOR, 1.3, 150, 165 }, 100, 150 },
+		{ VS_WHEN_GE, { VS_LIMIT_FACTOR, 1.3, 150, 165 }, 140, 165 }, { VS_WHEN_GE, { VS_LIMIT_FACTOR, 1.3, 150, 165 }, NAN, 165 },
+		{ VS_WHEN_GT, { VS_LIMIT_FACTOR, 1.3, 150, NAN }, NAN, 150 }, { VS_WHEN_LT, { VS_LIMIT_OFFSET, -10, 42, 60 }, NAN, 42 },
+		{ VS_WHEN_LE, { VS_LIMIT_OFFSET, -10, NAN, 60 }, NAN, 60 }, { VS_WHEN_LT, { VS_LIMIT_OFFSET, -10, 42, NAN }, 55, 45 },
+		{ VS_WHEN_LT, { VS_LIMIT_OFFSET, -10, 42, NAN }, 50, 42 }, { VS_WHEN_GE, { VS_LIMIT_FACTOR, 2, NAN, NAN }, 120, 220 },
+		{ VS_WHEN_GT, { VS_LIMIT_OFFSET, 101, NAN, NAN }, 120, 220 }, { VS_WHEN_GE, { VS_LIMIT_OFFSET, 100, NAN, NAN }, 120, 220 },
+		{ VS_WHEN_GE, { VS_LIMIT_OFFSET, 99, NAN, NAN }, 120, 219 }, { VS_WHEN_LT, { VS_LIMIT_FACTOR, 0.1, NAN, NAN }, 120, 30 },
+		{ VS_WHEN_LE, { VS_LIMIT_PLAIN, 71, NAN, NAN }, NAN, 71 }, { VS_WHEN_GE, { VS_LIMIT_NONE, 71, NAN, NAN }, 120, NAN },
+		{ VS_WHEN_GE, { VS_LIMIT_FACTOR, 1.3, NAN, NAN }, NAN, NAN },
+	};
+	struct vs_outer_bounds bounds;
+	(void)state;
+	for (unsigned m = 0; m < VS_METRIC_COUNT; m++)
+		bounds.at[m].high = bounds.at[m].low = NAN;
+	bounds.at[VS_NIBP_SYS].high = 220;
+	bounds.at[VS_NIBP_SYS].low = 30;
+	for (unsigned i = 0; i < COUNT(rows); i++) {
+		struct vs_rule r = vs_rule_blank();
+		r.metric = VS_NIBP_SYS;
+		r.when = rows[i].when;
+		r.limit = rows[i].limit;
+		double v = vs_rule_limit(&r, rows[i].baseline, &bounds);
+		if (isnan(v) ? !isnan(rows[i].wanted) : fabs(v - rows[i].wanted) > 1e-9)
+			fail_msg("row %u: %g", i, v);
+		if (rows[i].when == VS_WHEN_LT && rows[i].limit.value == 0.1) {
+			r.metric = VS_METRIC_NONE; /* no metric, no bounds */
+			assert_true(fabs(vs_rule_limit(&r, 120, &bounds) - 12) < 1e-9);
+		}
+	}
+}
+
+static int load(void **state)
+{
+	struct vs_findings findings = { 0 };
+	(void)state;
+	int r = vs_limits_load(NULL, 0, &sets, &findings);
+	vs_findings_print(&findings, stderr);
+	vs_findings_clear(&findings);
+	adult = r == 0 ? vs_limits_find(sets, "ketamine-adult") : NULL;
+	return r;
+}
+
+static int unload(void **state)
+{
+	(void)state;
+	vs_limits_free(sets);
+	return 0;
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_signal_has_its_rules),
+		cmocka_unit_test(windows_of_slow_devices),
+		cmocka_unit_test(many_values_a_second),
+		cmocka_unit_test(the_first_device_speaks),
+		cmocka_unit_test(the_heart),
+		cmocka_unit_test(facts_for_gates),
+		cmocka_unit_test(readings_for_gates),
+		cmocka_unit_test(alarms_for_gates),
+		cmocka_unit_test(what_became_of_each_number),
+		cmocka_unit_test(pulse_pressures),
+		cmocka_unit_test(many_failures),
+		cmocka_unit_test(the_least_gives_way),
+		cmocka_unit_test(no_room_for_less),
+		cmocka_unit_test(refusals),
+		cmocka_unit_test(long_names),
+		cmocka_unit_test(limits_of_a_patient),
+	};
+	return cmocka_run_group_tests_name("engine edges", tests, load, unload);
+}
