@@ -99,9 +99,9 @@ class Daemon:
     def ctl_json(self, *words):
         return json.loads(self.ctl(*words, "--json").stdout)
 
-    def sql(self, query):
+    def sql(self, query, seconds=20):
         """What an auditor sees: rows of the sqlite3 shell, as dicts."""
-        p = subprocess.run(["sqlite3", "-readonly", "-json", self.log, query], capture_output=True, text=True, timeout=20)
+        p = subprocess.run(["sqlite3", "-readonly", "-json", self.log, query], capture_output=True, text=True, timeout=seconds)
         assert p.returncode == 0, p.stderr
         return json.loads(p.stdout or "[]")
 

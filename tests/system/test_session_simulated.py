@@ -218,7 +218,7 @@ def check(ward, chair, plan, nurse):
     assert 105 <= frozen["nibp_sys"] <= 140 and 60 <= frozen["hr"] <= 90 and frozen["spo2"] >= 94
     # nobody was unwatched: no gap in the saturation longer than the ten seconds after which it is stale
     gap, = sql("select max(observed_ms - before) as longest, count(*) as n from (select observed_ms, lag(observed_ms) over "
-               f"(order by observed_ms) as before from audit_observation where session = '{row['session']}' and metric = 'spo2')")
+               f"(order by observed_ms) as before from audit_observation where session = '{row['session']}' and metric = 'spo2')", seconds=200)
     assert gap["longest"] < 10000 and gap["n"] > (row["ended_ms"] - row["started_ms"]) / 1000, gap
     asked = [json.loads(e["body"])["request"] for e in
              sql(f"select body from audit_event where kind = 'request' and session = '{row['session']}'")]
