@@ -196,7 +196,7 @@ static struct vs_turn turn_at(struct vs_engine *e, struct vs_effects *out, uint6
 /* Due times before `until`, each at its own time.  After a jump of days the rest is worked out at once. */
 static void catch_up(struct vs_engine *e, struct vs_effects *out, uint64_t until, int64_t wall)
 {
-	for (unsigned n = 0; e->wake_ms < until && n < 512 && out->len < VS_EFFECTS_MAX / 2; n++) {
+	for (unsigned n = 0; e->wake_ms < until && n < 512 && out->len < VS_ENGINE_ALARMS; n++) {
 		struct vs_turn t = turn_at(e, out, e->wake_ms, wall - (int64_t)(until - e->wake_ms));
 		judge(&t, NULL, true);
 		e->wake_ms = next_due(e);

@@ -16,10 +16,12 @@
 #include "core/obs.h"
 
 #define VS_ENGINE_DEVICES 16
-#define VS_ENGINE_ALARMS 36 /* standing at once; beyond that the least of them gives way */
+#define VS_ENGINE_ALARMS (VS_RULES_MAX + VS_ENGINE_DEVICES) /* one a rule, one a silent device: none ever gives way */
 #define VS_DEVICE_NONE 0xff
 #define VS_BY_CAP 33
-#define VS_EFFECTS_MAX 160
+/* An instant says at most two things about each alarm; a step is what was due before (until as many things are said as
+ * there are alarms), one instant on top of that, and its own. */
+#define VS_EFFECTS_MAX (5 * VS_ENGINE_ALARMS)
 
 /* What does not change while an engine runs; it must outlive the engine. */
 struct vs_engine_config {
@@ -220,7 +222,7 @@ void vs_engine_facts(const struct vs_engine *e, uint64_t at_ms, struct vs_sessio
 
 /* What outlives a restart, as bytes: alarms with ids, acknowledgements and latches, phase, baseline, limits of this
  * patient, cuff history.  Returns the length; 0: cap is too small (VS_ENGINE_SAVED_MAX always suffices). */
-#define VS_ENGINE_SAVED_MAX 16384
+#define VS_ENGINE_SAVED_MAX 22528
 size_t vs_engine_save(const struct vs_engine *e, int64_t wall_ms, uint8_t *buf, size_t cap);
 /* After vs_engine_init.  The time that passed meanwhile counts (by the monotonic clock within one boot, else by the
  * wall clock); devices are given time to come back.  0, or -EINVAL: not such bytes; e is as after init. */

@@ -105,4 +105,4 @@ struct vs_engine {
 	struct vs_rule_state rules[VS_RULES_MAX];
 	struct vs_standing alarms[VS_ENGINE_ALARMS];
 };
-_Static_assert(sizeof(struct vs_engine) <= 16384, "a thousand chairs fit into 40 MB");
+_Static_assert(sizeof(struct vs_engine) <= 23552, "a thousand chairs fit into 40 MB");

@@ -131,7 +131,8 @@ const char *vs_signal_name(enum vs_signal signal)
 	return names[signal];
 }
 
-/* IEC 60601-1-8: pulses of a burst, flash rates and duty of the light; repeats inside its ranges. */
+/* Pulses of a burst, its repeats and flash rates as clinical table H2 has them (vendors' manuals, in the manner of IEC
+ * 60601-1-8); the light is lit for half of a period. */
 const struct vs_pattern *vs_signal_pattern(unsigned priority)
 {
 	static const struct vs_pattern patterns[] = {

@@ -209,34 +209,13 @@ static bool acked(const struct vs_standing *a)
 	return a->life == VS_LIFE_ACKED;
 }
 
-/* Which of two alarms matters less: superseded ones first, then by priority, then the acknowledged. */
-static bool matters_less(const struct vs_standing *a, const struct vs_standing *b)
+/* There is a place for every alarm that can stand: one a rule, one a device. */
+static struct vs_standing *place(struct vs_engine *e)
 {
-	bool ca = a->life == VS_LIFE_COVERED, cb = b->life == VS_LIFE_COVERED;
-	if (ca != cb)
-		return ca;
-	if (a->priority != b->priority)
-		return a->priority < b->priority;
-	return acked(a) && !acked(b);
-}
-
-/* A free place; where there is none, the least important alarm gives way if the new one matters more. */
-static struct vs_standing *place(struct vs_turn *t, enum vs_priority p)
-{
-	struct vs_standing *least = NULL;
-	for (unsigned i = 0; i < VS_ENGINE_ALARMS; i++) {
-		struct vs_standing *a = &t->e->alarms[i];
-		if (!a->number)
-			return a;
-		if (!least || matters_less(a, least))
-			least = a;
-	}
-	if (least->life != VS_LIFE_COVERED && least->priority >= p)
-		return NULL;
-	if (!per_device(t->e, least))
-		t->e->rules[least->rule].holds = false;
-	live(t, least, VS_LE_END);
-	return least;
+	struct vs_standing *a = e->alarms;
+	while (a->number && a < e->alarms + VS_ENGINE_ALARMS - 1)
+		a++;
+	return a->number ? NULL : a;
 }
 
 static void remember_seen(const struct vs_turn *t, struct vs_because *b, enum vs_metric source)
@@ -295,9 +274,9 @@ static void fill(struct vs_turn *t, struct vs_standing *a, const struct vs_found
 	t->out->durable = true;
 }
 
-static struct vs_standing *fresh(struct vs_turn *t, unsigned rule, enum vs_priority p)
+static struct vs_standing *fresh(struct vs_turn *t, unsigned rule)
 {
-	struct vs_standing *a = place(t, p);
+	struct vs_standing *a = place(t->e);
 	if (!a)
 		return NULL;
 	memset(a, 0, sizeof *a);
@@ -320,7 +299,7 @@ void vs_begin(struct vs_turn *t, unsigned rule, const struct vs_found *f)
 	}
 	struct vs_standing *a = vs_standing_of(e, rule);
 	if (!a) {
-		a = fresh(t, rule, f->priority);
+		a = fresh(t, rule);
 		if (!a)
 			return; /* the condition is found again at the next instant */
 		rs->slot = (uint8_t)(a - e->alarms + 1);
@@ -384,7 +363,7 @@ void vs_offline_rank(struct vs_turn *t, unsigned rule, unsigned device, enum vs_
 		t->dirty = true;
 		live(t, a, VS_LE_END);
 	} else if (p != VS_PRIORITY_NONE) {
-		a = fresh(t, rule, p);
+		a = fresh(t, rule);
 		if (!a)
 			return;
 		*slot = (uint8_t)(a - e->alarms + 1);

@@ -1,4 +1,9 @@
-/* The sound of an alarm: bursts of pulses, made of numbers (clinical table H2; timing inside IEC 60601-1-8, table 3).
+/* The sound of an alarm: bursts of pulses, made of numbers, in the manner of IEC 60601-1-8.
+ *
+ * Where the numbers are from: how many pulses, their grouping and how often a burst repeats, clinical table H2 (manuals
+ * of vendors; the ranges of the repeats are general knowledge there).  Width, space and rise of a pulse and its partials
+ * are general knowledge of what the standard asks, too: its text was not read, and the ranges below are not quoted from
+ * it.  Whoever certifies a device compares them first.
  *
  *	high    x x x   x x      x x x   x x     ten pulses, every 10 s
  *	medium  X  X  X                          three, every 25 s

@@ -902,22 +902,40 @@ static void the_same_sample_twice(void **state)
 	free(r);
 }
 
-static void more_alarms_than_places(void **state)
+/* Everything that can stand stands at once: 64 rules and 16 silent devices.  No alarm gives way to another; all of it is
+ * told, kept over a restart, and answered by one acknowledgement. */
+static void everything_at_once(void **state)
 {
 	(void)state;
 	static struct vs_limit_set many;
+	static char ids[VS_ENGINE_DEVICES][VS_RULE_ID_CAP];
+	static uint8_t saved[VS_ENGINE_SAVED_MAX];
+	static struct vs_engine back;
 	struct story_run *r = quiet_run();
 	vs_limit_set_blank(&many, "many");
 	for (unsigned i = 0; i < VS_RULES_MAX; i++) {
 		struct vs_rule *rule = &many.rules[many.n_rules++];
 		*rule = vs_rule_blank();
-		snprintf(rule->id, sizeof rule->id, "r%u", i);
+		snprintf(rule->id, sizeof rule->id, "a-rule-whose-name-is-as-long-a-%u", i % 10);
+		rule->id[0] = (char)('a' + i / 10);
 		rule->metric = VS_NIBP_SYS + i % 3;
 		rule->when = i % 2 ? VS_WHEN_GE : VS_WHEN_GT;
 		rule->limit = vs_limit_plain(10 + i);
 		rule->priority = i < 50 ? VS_PRIORITY_LOW : VS_PRIORITY_HIGH;
+		rule->latch = VS_LATCH_YES;
 	}
+	struct vs_rule *offline = &many.rules[VS_RULES_MAX - 1];
+	*offline = vs_rule_blank();
+	snprintf(offline->id, sizeof offline->id, "device-offline");
+	offline->type = VS_RULE_DEVICE_OFFLINE;
+	offline->steps[offline->n_steps++] = (struct vs_step){ .to = VS_PRIORITY_LOW, .phases = VS_PHASES_ALL, .after_ms = 10000,
+		.at = NAN };
 	r->config.set = &many;
+	r->config.n_devices = VS_ENGINE_DEVICES;
+	for (unsigned d = 0; d < VS_ENGINE_DEVICES; d++) {
+		snprintf(ids[d], sizeof ids[d], "a-device-whose-name-is-long-%04u", d);
+		r->config.devices[d].id = ids[d];
+	}
 	vs_engine_init(&r->engine, &r->config, EPOCH);
 	struct vs_reading reading = { .len = 0 };
 	vs_reading_add(&reading, VS_NIBP_SYS, 180, 0);
@@ -925,11 +943,29 @@ static void more_alarms_than_places(void **state)
 	vs_reading_add(&reading, VS_NIBP_MAP, 120, 0);
 	struct vs_stimulus s = { .kind = VS_ST_READING, .reading = &reading, .nibp = VS_NIBP_NEW, .at_ms = EPOCH + 1000 };
 	vs_engine_step(&r->engine, &s, &r->effects);
-	unsigned high = 0, iterator = 0;
+	assert_int_equal(r->effects.lost, 0);
+	unsigned high = 0, standing = 0, iterator = 0;
 	struct vs_effect f;
-	while (vs_engine_next_alarm(&r->engine, &iterator, &f))
+	struct vs_stimulus later = { .kind = VS_ST_TIME, .at_ms = EPOCH + 60000 };
+	vs_engine_step(&r->engine, &later, &r->effects);
+	assert_int_equal(r->effects.len, VS_ENGINE_DEVICES); /* every device that says nothing is told */
+	while (vs_engine_next_alarm(&r->engine, &iterator, &f)) {
+		standing++;
 		high += f.u.alarm.priority == VS_PRIORITY_HIGH;
-	assert_int_equal(high, VS_RULES_MAX - 50); /* the low ones gave way */
+	}
+	assert_int_equal(standing, VS_RULES_MAX - 1 + VS_ENGINE_DEVICES);
+	assert_int_equal(high, VS_RULES_MAX - 1 - 50);
+
+	struct vs_stimulus ack = { .kind = VS_ST_ACK, .at_ms = EPOCH + 61000, .operator = "a person with a name of 32 char" };
+	vs_engine_step(&r->engine, &ack, &r->effects);
+	assert_int_equal(r->effects.lost, 0);
+	size_t len = vs_engine_save(&r->engine, EPOCH, saved, sizeof saved);
+	assert_in_range(len, 10000, VS_ENGINE_SAVED_MAX - 1000);
+	vs_engine_init(&back, &r->config, EPOCH + 62000);
+	assert_int_equal(vs_engine_restore(&back, saved, len, EPOCH + 1000), 0);
+	for (iterator = 0; vs_engine_next_alarm(&back, &iterator, &f); standing--)
+		;
+	assert_int_equal(standing, 0);
 	free(r);
 }
 
@@ -978,7 +1014,7 @@ int main(void)
 		cmocka_unit_test(silent_from_the_start),
 		cmocka_unit_test(the_next_patient),
 		cmocka_unit_test(the_same_sample_twice),
-		cmocka_unit_test(more_alarms_than_places),
+		cmocka_unit_test(everything_at_once),
 	};
 	return cmocka_run_group_tests_name("engine nights", tests, load, unload);
 }

@@ -97,7 +97,7 @@ static void signals_are_told_apart(void **state)
 	assert_int_equal(high->pulses, 10);
 	assert_int_equal(medium->pulses, 3);
 	assert_in_range(low->pulses, 1, 2);
-	assert_true(high->flash_hz >= 1.4 && high->flash_hz <= 2.8); /* IEC 60601-1-8: red */
+	assert_true(high->flash_hz >= 1.4 && high->flash_hz <= 2.8); /* clinical table H2 */
 	assert_true(medium->flash_hz >= 0.4 && medium->flash_hz <= 0.8);
 	assert_true(low->flash_hz == 0 && low->duty == 1);
 	assert_true(high->burst_gap_s >= 2.5 && high->burst_gap_s <= 15);

@@ -89,7 +89,6 @@ static void same_again(const struct vs_engine *e, uint64_t at_ms, int64_t wall_m
 	vs_engine_init(&other, &config, at_ms);
 	MUST(vs_engine_restore(&other, kept, len, wall_ms) == 0);
 	MUST(vs_engine_save(&other, wall_ms, again, sizeof again) == len);
-	ask(&other, at_ms);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -113,9 +112,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	int r = vs_engine_restore(&e, bytes, size - 1, wall);
 	MUST(r == 0 || (r == -EINVAL && memcmp(&before, &e, sizeof e) == 0));
 	vs_engine_left_behind(&e, bytes, size - 1, gone, VS_ENGINE_ALARMS);
-	if (r == 0) {
-		ask(&e, at);
+	if (r == 0)
 		same_again(&e, at, wall);
+	if (r == 0 && !(data[0] & 0x70)) { /* costs more than all the rest: one in eight */
+		ask(&e, at);
 		live(&e, at);
 	}
 	free(bytes);
