@@ -242,6 +242,7 @@ struct vs_outer_bounds {
 struct vs_limit_set {
 	char name[VS_SET_NAME_CAP];
 	char version[72]; /* of its text: what an alarm's explanation names (loader: hash of the YAML it came from) */
+	char hash[17]; /* of its text, whatever version it calls itself: what tells a changed set; "": not from a text */
 	char summary[VS_RULE_TEXT_CAP];
 	struct vs_validity validity;
 	struct vs_cadence cadence;

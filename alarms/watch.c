@@ -51,11 +51,32 @@ static void facts_of(const struct vs_watch *w, uint64_t at_ms, struct vs_session
 	f->self_test_ms = w->self_test_ms;
 }
 
+/* By which limits the chair is judged: what a replay must know to judge again. */
+static void limits_members(struct vs_json *j, const struct vs_limit_set *set)
+{
+	vs_json_key(j, "limits"), vs_json_string(j, set->name);
+	if (set->hash[0])
+		vs_json_key(j, "limits_hash"), vs_json_string(j, set->hash);
+}
+
 static void emit_session(struct out *o, const struct vs_session_answer *a, uint64_t at_ms, int64_t wall_ms)
 {
 	char body[BODY_MAX];
 	struct vs_json j = vs_json_into(body, sizeof body);
 	vs_session_body(&j, &o->w->session, a, at_ms);
+	limits_members(&j, o->w->engine.set);
+	emit_json(o, VS_KIND_SESSION, at_ms, wall_ms, &j);
+}
+
+/* A session whose limits are others from now on. */
+static void emit_other_limits(struct out *o, uint64_t at_ms, int64_t wall_ms)
+{
+	char body[BODY_MAX], text[160];
+	struct vs_json j = vs_json_into(body, sizeof body);
+	snprintf(text, sizeof text, "the configuration changed: limits are those of %s now", o->w->engine.set->name);
+	vs_session_body(&j, &o->w->session, NULL, (int64_t)at_ms);
+	limits_members(&j, o->w->engine.set);
+	vs_json_key(&j, "text"), vs_json_string(&j, text);
 	emit_json(o, VS_KIND_SESSION, at_ms, wall_ms, &j);
 }
 
@@ -208,7 +229,10 @@ void vs_watch_reconfigure(struct vs_watch *w, const struct vs_engine_config *con
 {
 	struct out o = { w, effects, emit, ctx, true };
 	catch_up(&o, at_ms, wall_ms);
+	bool others = strcmp(w->engine.set->hash, config->set->hash) != 0 || strcmp(w->engine.set->name, config->set->name) != 0;
 	vs_engine_reconfigure(&w->engine, config, at_ms, wall_ms, effects);
+	if (others && w->session.id[0])
+		emit_other_limits(&o, at_ms, wall_ms);
 	emit_effects(&o);
 	finish(&o);
 }
@@ -292,6 +316,7 @@ static void emit_restarted(struct out *o, uint64_t blind_ms, uint64_t at_ms, int
 	snprintf(reason, sizeof reason, "vitalsd was not running: nobody watched this chair for %.0f s", blind_s);
 	if (kind == VS_KIND_SESSION) {
 		vs_session_body(&j, &o->w->session, NULL, (int64_t)at_ms);
+		limits_members(&j, o->w->engine.set);
 		vs_json_key(&j, "text"), vs_json_string(&j, reason);
 	} else {
 		vs_json_key(&j, "request"), vs_json_string(&j, "restarted");

@@ -294,6 +294,7 @@ static void read_set(struct loader *l, struct entry *e)
 	const struct raw_set *raw = e->raw;
 	hash_chain(e);
 	strncpy(set->version, raw->version ? raw->version : e->hash, sizeof set->version - 1);
+	memcpy(set->hash, e->hash, sizeof set->hash - 1);
 	if (raw->summary)
 		strncpy(set->summary, raw->summary, sizeof set->summary - 1);
 	if (raw->validity)

@@ -41,6 +41,7 @@ struct vs_relive {
 	struct device devices[VS_ENGINE_DEVICES];
 	unsigned n_devices;
 	struct vs_relive_alarms recorded;
+	struct vs_relive_limits limits;
 };
 
 static const char *text_of(const json_t *o, const char *key)
@@ -209,6 +210,19 @@ static int64_t begun_ms(const json_t *body, int64_t wall_ms)
 	return fault && waited > 0 ? wall_ms - (int64_t)(waited * 1000) : wall_ms;
 }
 
+static void note_limits(struct vs_relive *r, const json_t *body)
+{
+	const char *name = text_of(body, "limits"), *hash = text_of(body, "limits_hash");
+	if (!*name || !*hash)
+		return;
+	if (r->limits.name[0])
+		r->limits.changed |= strcmp(r->limits.name, name) != 0 || strcmp(r->limits.hash, hash) != 0;
+	else {
+		snprintf(r->limits.name, sizeof r->limits.name, "%s", name);
+		snprintf(r->limits.hash, sizeof r->limits.hash, "%s", hash);
+	}
+}
+
 static int take_event(struct vs_relive *r, const struct vs_log_item *item)
 {
 	json_t *body = json_loadb(item->json, item->json_len, 0, NULL);
@@ -225,6 +239,8 @@ static int take_event(struct vs_relive *r, const struct vs_log_item *item)
 	}
 	if (inside && item->kind == VS_KIND_SESSION && !r->from_ms)
 		r->from_ms = item->wall_ms;
+	if (inside && item->kind == VS_KIND_SESSION)
+		note_limits(r, body);
 	if (item->kind != VS_KIND_ALARM && item->kind != VS_KIND_SESSION && item->kind != VS_KIND_ENTRY) {
 		json_decref(body);
 		return 0;
@@ -297,6 +313,11 @@ int64_t vs_relive_from_ms(const struct vs_relive *r)
 int64_t vs_relive_to_ms(const struct vs_relive *r)
 {
 	return r->to_ms;
+}
+
+const struct vs_relive_limits *vs_relive_limits(const struct vs_relive *r)
+{
+	return &r->limits;
 }
 
 const struct vs_relive_alarms *vs_relive_recorded(const struct vs_relive *r)

@@ -32,6 +32,12 @@ void vs_relive_free(struct vs_relive *r);
 /* When the session began and when the last was heard of it (its end, or the end of the log). */
 int64_t vs_relive_from_ms(const struct vs_relive *r);
 int64_t vs_relive_to_ms(const struct vs_relive *r);
+/* The limits that were in force when the session began, and what is to be said of the rest of it. */
+struct vs_relive_limits {
+	char name[64], hash[17]; /* "": the log does not say */
+	bool changed;            /* others were in force later in the session */
+};
+const struct vs_relive_limits *vs_relive_limits(const struct vs_relive *r);
 /* What was alarmed in the session at the time. */
 const struct vs_relive_alarms *vs_relive_recorded(const struct vs_relive *r);
 

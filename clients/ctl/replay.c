@@ -23,7 +23,7 @@ static const char help[] =
 	"  --log FILE          the log of the daemon: what was recorded in a session, people's commands included\n"
 	"  --session S         which; 'vitalsctl audit sessions' lists them\n"
 	"  --diff              tells only where the alarms differ from those of the time; exit 1 when they do\n"
-	"  --limits NAME       limit set (ketamine-adult)\n"
+	"  --limits NAME       limit set (of a log: the one of the time; else ketamine-adult)\n"
 	"  --limit-file FILE   more limit sets, as in the configuration\n"
 	"  --phase P           phase at the beginning (none): screening baseline infusion paused recovery discharged aborted\n"
 	"  --baseline LIST     the patient's baseline: hr=70,nibp_sys=120,nibp_dia=75,spo2=98\n"
@@ -33,8 +33,9 @@ static const char help[] =
 	"--second NAME], override REASON [--second NAME] (the refused one again, or the next), start --patient CODE --protocol\n"
 	"P1, entry moaas 3, cuff-moved, probe-moved, nibp-start, nibp-fail, limit RULE VALUE REASON, interval 3min, log-fail,\n"
 	"log-ok, link-lost, link-ok, clock-step SECONDS.\n\n"
-	"With --log, t_s counts from the beginning of the session; give --limits and --limit-file as the daemon had them\n"
-	"(changes of the configuration during the session are not followed).\n";
+	"With --log, t_s counts from the beginning of the session.  The log names the limit set of the time and the hash of its\n"
+	"text: a set of the clinic's own wants its file (--limit-file), and --diff refuses to blame the engine for what a\n"
+	"changed set does.  Changes of the configuration during the session are not followed.\n";
 
 #define EPOCH_MS 1000000000000 /* where t_s 0 lies on the engine's clock: far from its beginning, on a round number */
 
@@ -42,7 +43,7 @@ struct replay {
 	const char *csv, *log, *session, *limits, *phase, *baseline, *operator;
 	const char *limit_files[16];
 	unsigned n_limit_files;
-	bool json, gates, diff;
+	bool json, gates, diff, limits_given;
 
 	struct vs_limit_sets *sets;
 	struct vs_session_data *data;
@@ -534,6 +535,19 @@ static void print_alarm(const struct replay *p, const char *sign, const struct v
 	puts("");
 }
 
+/* Why what differs may come from the limits alone; "": the limits are those of the time, or nobody knows. */
+static const char *other_limits(const struct replay *p, char *buf, size_t cap)
+{
+	const struct vs_relive_limits *then = vs_relive_limits(p->relive);
+	const struct vs_limit_set *now = p->config.set;
+	buf[0] = '\0';
+	if (then->changed)
+		snprintf(buf, cap, "the limits were changed while the session ran");
+	else if (then->hash[0] && (strcmp(then->hash, now->hash) != 0 || strcmp(then->name, now->name) != 0))
+		snprintf(buf, cap, "the limits of the time were %s (%s), these are %s (%s)", then->name, then->hash, now->name, now->hash);
+	return buf;
+}
+
 static void tell_difference(void *ctx, enum vs_relive_difference d, const struct vs_relive_alarm *then,
 	const struct vs_relive_alarm *now)
 {
@@ -559,12 +573,23 @@ static void tell_difference(void *ctx, enum vs_relive_difference d, const struct
 		puts(text);
 }
 
+static void tell_nothing(void *ctx, enum vs_relive_difference d, const struct vs_relive_alarm *then,
+	const struct vs_relive_alarm *now)
+{
+	(void)ctx, (void)d, (void)then, (void)now;
+}
+
 static int compare(struct replay *p)
 {
 	const struct vs_relive_alarms *then = vs_relive_recorded(p->relive);
-	int n = p->lost ? -ENOMEM : vs_relive_compare(then, &p->now, tell_difference, p);
+	char why[256];
+	bool others = other_limits(p, why, sizeof why)[0];
+	int n = p->lost ? -ENOMEM : vs_relive_compare(then, &p->now, others && !p->limits_given ? tell_nothing : tell_difference, p);
 	if (n < 0)
 		return vs_ctl_fail("no memory");
+	if (n > 0 && others)
+		return vs_ctl_fail("%s: %d alarm messages differ from those of the time, and that need not be the engine: %s%s",
+			p->session, n, why, p->limits_given ? "" : "; give the file of that time with --limit-file");
 	if (n > 0)
 		return vs_ctl_fail("%s: %d alarm messages differ from those of the time (- then, + with %s now)", p->session, n,
 			p->limits);
@@ -573,6 +598,25 @@ static int compare(struct replay *p)
 	else
 		printf("%s: the same %zu alarm messages as at the time\n", p->session, then->len);
 	return VS_EXIT_DONE;
+}
+
+/* Without --limits: the set that the log names.  Where it is not at hand, the default does for a look, not for --diff. */
+static int limits_of_the_time(struct replay *p)
+{
+	const char *name = vs_relive_limits(p->relive)->name;
+	const struct vs_limit_set *set = vs_limits_find(p->sets, name);
+	if (p->limits_given || !*name)
+		return 0;
+	if (!set && p->diff)
+		return vs_ctl_fail("%s ran with the limit set '%s', which is not at hand: give its file with --limit-file", p->session, name);
+	if (!set)
+		fprintf(stderr, "vitalsctl: %s ran with the limit set '%s', which is not at hand (--limit-file): judged by %s\n",
+			p->session, name, p->limits);
+	else {
+		p->limits = set->name;
+		p->config.set = set;
+	}
+	return 0;
 }
 
 static int run_log(struct replay *p)
@@ -584,6 +628,8 @@ static int run_log(struct replay *p)
 	vs_log_close(log);
 	if (r == -ENOENT)
 		return vs_ctl_fail("the log has no session '%s'; 'vitalsctl audit sessions' lists them", p->session);
+	if (r == 0 && (r = limits_of_the_time(p)) != 0)
+		return r;
 	if (r == 0)
 		r = vs_relive_run(p->relive, p->config.set, p->data, tell_event, p);
 	if (r < 0)
@@ -648,6 +694,7 @@ static int parse(struct replay *p, int argc, char **argv)
 	for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
 		const char **text = o == 'c' ? &p->csv : o == 'l' ? &p->limits : o == 'p' ? &p->phase : o == 'b' ? &p->baseline :
 			o == 'o' ? &p->operator : o == 'L' ? &p->log : o == 's' ? &p->session : NULL;
+		p->limits_given |= o == 'l';
 		if (text)
 			*text = optarg;
 		else if (o == 'f' && p->n_limit_files < 16)

@@ -237,3 +237,36 @@ def test_the_picture_has_a_bar_for_each_alarm(night, tmp_path):
 def test_a_burden_asked_for_wrongly(night, words, code, why):
     p = burden(*[str(night[0]) if w == "LOG" else w for w in words])
     assert p.returncode == code and why in p.stderr, p.stderr
+
+
+def test_a_set_that_changed_since_is_no_difference_of_the_engine(tmp_path_factory):
+    """The clinic's set of the time is named by the log; another text under that name is told, and no alarm is blamed on it."""
+    folder = tmp_path_factory.mktemp("sets")
+    sim = Sim("--chair", "chair-1", "--seed", "7", "--speed", "20", "--modbus-tcp", "127.0.0.1:0", "--nonin", str(folder / "oximeter"))
+    then, now = folder / "limits.yaml", folder / "later.yaml"
+    text = "sets:\n  - name: our-clinic\n    extends: ketamine-adult\n    rules:\n" \
+           "      - {{ id: spo2-adv, limit: {0}, clear: {0}, on_delay: 1s, phases: [none, screening, infusion] }}\n"
+    then.write_text(text.format(100))
+    now.write_text(text.format(90))
+    config = chairs(sim, folder)
+    config[0]["limits"] = "our-clinic"
+    d = Daemon(folder / "d", config, limit_files=[str(then)]).start()
+    heard = d.subscribe("alarm/")
+    try:
+        d.ctl("session", "start", "--chair", "chair-1", "--patient", "N-1", "--protocol", "P1", "--weight", "70", "--operator", "anna")
+        heard.wait("alarm", seconds=20, rule="spo2-adv", change="raised")
+        session = d.ctl_json("session", "show", "--chair", "chair-1")["session"]
+        assert d.stop() == 0, d.said()
+    finally:
+        heard.stop()
+        sim.stop()
+        d.kill()
+    log = ("--log", d.log, "--session", session, "--diff")
+    p = replay(*log, "--limit-file", then)
+    assert p.returncode == 0 and "the same" in p.stdout, p.stdout + p.stderr
+    p = replay(*log, "--limit-file", now)
+    assert p.returncode == 1 and "limits of the time were our-clinic" in p.stderr and not p.stdout, p.stdout + p.stderr
+    p = replay(*log)
+    assert p.returncode == 1 and "'our-clinic'" in p.stderr and "--limit-file" in p.stderr
+    p = replay(*log[:-1])
+    assert p.returncode == 0 and "not at hand" in p.stderr

@@ -325,6 +325,7 @@ static void bytes_that_are_none(void **state)
 {
 	(void)state;
 	static uint8_t other[VS_ENGINE_SAVED_MAX];
+	static struct vs_engine fresh;
 	struct room *r = open_room(2, 5000000);
 	phase(r, VS_PHASE_INFUSION);
 	cuff(r, 0, 182, 85, VS_NIBP_NEW);
@@ -337,9 +338,9 @@ static void bytes_that_are_none(void **state)
 	assert_memory_equal(bytes, other, len);
 	for (size_t cut = 0; cut < len; cut++) {
 		vs_engine_init(&r->engine, &r->config, r->now);
-		memcpy(other, &r->engine, sizeof r->engine);
+		memcpy(&fresh, &r->engine, sizeof fresh);
 		assert_int_equal(vs_engine_restore(&r->engine, bytes, cut, r->wall), -EINVAL);
-		assert_memory_equal(other, &r->engine, sizeof r->engine); /* as after init */
+		assert_memory_equal(&fresh, &r->engine, sizeof fresh); /* as after init */
 	}
 	assert_int_equal(vs_engine_restore(&r->engine, bytes, len + 1, r->wall), -EINVAL);
 	for (unsigned i = 0; i < 4; i++) {
