@@ -1,5 +1,5 @@
-/* What stories of one monitor at one value a second cannot tell: several devices, other rates of values, more alarms than
- * places, what gates are told, what is refused. */
+/* What stories of one monitor at one value a second cannot tell: several devices, other rates of values,
+ * what gates are told, what is refused. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -411,77 +411,6 @@ static void many_failures(void **state)
 	free(r);
 }
 
-/* ---- more alarms than places ---- */
-
-static void the_least_gives_way(void **state)
-{
-	(void)state;
-	struct room *r = bare();
-	char id[16];
-	for (unsigned i = 0; i < VS_ENGINE_ALARMS; i++) {
-		snprintf(id, sizeof id, "r%u", i);
-		/* each in a tier of its own */
-		rule(r, id, i % 2 ? VS_NIBP_SYS : VS_MOAAS, VS_WHEN_GE, 2, i == 20 ? VS_PRIORITY_LOW : VS_PRIORITY_MEDIUM)->type =
-			VS_RULE_THRESHOLD;
-	}
-	rule(r, "late-low", VS_SPO2, VS_WHEN_LT, 90, VS_PRIORITY_LOW);
-	rule(r, "late-high", VS_TEMP, VS_WHEN_GE, 39, VS_PRIORITY_HIGH);
-	begin(r, STORY_EPOCH);
-	cuff(r, 120, 75, VS_NIBP_NEW);
-	step(r, (struct vs_stimulus){ .kind = VS_ST_SCORE, .metric = VS_MOAAS, .value = 3 });
-	unsigned iterator = 0, n = 0;
-	struct vs_effect f;
-	while (vs_engine_next_alarm(&r->engine, &iterator, &f))
-		n++;
-	assert_int_equal(n, VS_ENGINE_ALARMS);
-	r->said[0] = '\0';
-	value(r, 0, VS_TEMP, 39); /* a superseded one gives way, the first of the least priority */
-	heard(r, "r20 cleared; late-high raised");
-	value(r, 0, VS_SPO2, 80); /* so does one for a low alarm: what is superseded is said by another */
-	heard(r, "r3 cleared; late-low raised");
-	free(r);
-}
-
-static void no_room_for_less(void **state)
-{
-	(void)state;
-	struct room *r = bare();
-	char id[16];
-	for (unsigned i = 0; i < VS_ENGINE_ALARMS; i++) {
-		snprintf(id, sizeof id, "r%u", i);
-		struct vs_rule *one = rule(r, id, VS_NIBP_SYS, VS_WHEN_LT, 50 + i, VS_PRIORITY_MEDIUM);
-		one->type = VS_RULE_FALL_AFTER; /* no tiers: all of them are announced */
-		snprintf(one->fall.rule, sizeof one->fall.rule, "first");
-		one->fall.below = 200;
-		one->fall.within_ms = 100000;
-	}
-	rule(r, "low", VS_RR, VS_WHEN_GE, 30, VS_PRIORITY_LOW);
-	rule(r, "equal", VS_PI, VS_WHEN_GE, 30, VS_PRIORITY_MEDIUM);
-	rule(r, "high", VS_TEMP, VS_WHEN_GE, 39, VS_PRIORITY_HIGH);
-	rule(r, "first", VS_SPO2, VS_WHEN_LT, 90, VS_PRIORITY_LOW);
-	begin(r, STORY_EPOCH);
-	value(r, 0, VS_SPO2, 80);
-	cuff(r, 120, 75, VS_NIBP_NEW);
-	unsigned iterator = 0, n = 0;
-	struct vs_effect f;
-	while (vs_engine_next_alarm(&r->engine, &iterator, &f))
-		n += f.u.alarm.priority == VS_PRIORITY_MEDIUM;
-	assert_int_equal(n, VS_ENGINE_ALARMS); /* the low one gave way to the last of them */
-	r->said[0] = '\0';
-	value(r, 0, VS_RR, 30);
-	value(r, 0, VS_PI, 30);
-	heard(r, ""); /* nothing that stands matters less */
-	step(r, (struct vs_stimulus){ .kind = VS_ST_ACK, .alarm = 5 });
-	heard(r, "r3 acknowledged; r3 cleared");
-	value(r, 0, VS_PI, 30);
-	heard(r, "equal raised"); /* found again as soon as there is room */
-	step(r, (struct vs_stimulus){ .kind = VS_ST_ACK, .alarm = r->next - 1 });
-	r->said[0] = '\0';
-	value(r, 0, VS_TEMP, 39);
-	heard(r, "equal cleared; high raised"); /* of equal ones, the one that somebody knows of */
-	free(r);
-}
-
 /* ---- what is refused, and where words end ---- */
 
 static void refusals(void **state)
@@ -633,8 +562,6 @@ int main(void)
 		cmocka_unit_test(what_became_of_each_number),
 		cmocka_unit_test(pulse_pressures),
 		cmocka_unit_test(many_failures),
-		cmocka_unit_test(the_least_gives_way),
-		cmocka_unit_test(no_room_for_less),
 		cmocka_unit_test(refusals),
 		cmocka_unit_test(long_names),
 		cmocka_unit_test(limits_of_a_patient),
