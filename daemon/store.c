@@ -22,6 +22,7 @@
 #define RETRY_MAX_MS 5000
 #define RETRY_LOCKED_MS 500
 #define CLOSE_MS 5000        /* how long an orderly stop waits for a failing disk */
+#define START_MS 3000        /* how long a start waits for a failing disk to give what the last run left */
 #define LOOK_MS 1000         /* how often the file's place is checked */
 #define QUICK_CHECK_MAX (128 << 20) /* bytes of which all pages are checked at the start: 0.1 s */
 #define SEALS_MAX 64
@@ -127,6 +128,20 @@ static int configure(sqlite3 *db)
 			    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 16777216;"
 			    "PRAGMA cell_size_check = ON; PRAGMA trusted_schema = ON; PRAGMA temp_store = MEMORY",
 			    NULL, NULL, NULL);
+}
+
+/* A failure that may be over in a moment: of the disk or by a lock, not of what stands in the file. */
+static bool is_passing(int rc)
+{
+	rc &= 0xff;
+	return rc == SQLITE_IOERR || rc == SQLITE_FULL || rc == SQLITE_BUSY || rc == SQLITE_LOCKED;
+}
+
+/* Opening a file that is there fails like anything else when the disk does; SQLite has one number for all its reasons. */
+static int why_not_open(int rc, int error)
+{
+	bool disk = error == EIO || error == ENOSPC || error == EDQUOT || error == EMFILE || error == ENFILE || error == ENOMEM;
+	return (rc & 0xff) == SQLITE_CANTOPEN && disk ? SQLITE_IOERR : rc;
 }
 
 static int quick_check(sqlite3 *db, off_t size)
@@ -294,7 +309,7 @@ static int open_log(struct vs_store *s, bool check, char why[160])
 	int r = create_file(s->path);
 	if (r < 0) {
 		snprintf(why, 160, "%s", strerror(-r));
-		return SQLITE_CANTOPEN;
+		return why_not_open(SQLITE_CANTOPEN, -r);
 	}
 	int rc = open_file(s->path, check, &db);
 	if (rc == SQLITE_OK)
@@ -314,6 +329,7 @@ static int open_log(struct vs_store *s, bool check, char why[160])
 	}
 	if (rc != SQLITE_OK) {
 		snprintf(why, 160, "%s", rc == SQLITE_FULL ? "the disk is full" : sqlite3_errmsg(db));
+		rc = why_not_open(rc, sqlite3_system_errno(db));
 		sqlite3_close(db);
 		return rc;
 	}
@@ -487,25 +503,46 @@ static void set_aside(struct vs_store *s)
 
 /* ---- What the last run left ---- */
 
-/* Reads what is needed to go on, as far as it can be read: also from a file that is damaged elsewhere. */
-static uint64_t read_past(struct vs_store *s)
+/* Whether what the connection did last failed in a way that may pass.  Other failures are none: an older schema lacks a table. */
+static void note_failure(sqlite3 *db, int *rc)
 {
+	int now = why_not_open(sqlite3_errcode(db), sqlite3_system_errno(db));
+	if (is_passing(now))
+		*rc = now;
+}
+
+/* Reads what is needed to go on, as far as it can be read: also from a file that is damaged elsewhere. */
+static int read_past(struct vs_store *s, uint64_t *ret_epoch)
+{
+	static const char *const questions[] = {
+		"SELECT max(epoch) FROM epoch", "SELECT max(epoch) FROM origin",
+		"SELECT max(CAST(substr(alarm, 3) AS INTEGER)) FROM alarm", "SELECT number FROM carried WHERE what = 'alarm id'",
+		"SELECT at_ms / 86400000 FROM seal WHERE signature IS NOT NULL ORDER BY seal DESC LIMIT 1",
+	};
+	int64_t answers[5] = { 0 };
 	sqlite3 *db = NULL;
-	uint64_t epoch = 0;
-	if (sqlite3_open_v2(s->path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK) {
+	int rc = sqlite3_open_v2(s->path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+	if (rc == SQLITE_OK) {
 		sqlite3_busy_timeout(db, 5000);
-		int64_t a = ask(db, "SELECT max(epoch) FROM epoch"), b = ask(db, "SELECT max(epoch) FROM origin");
-		epoch = (uint64_t)(a > b ? a : b);
-		s->last_alarm = (uint64_t)ask(db, "SELECT max(CAST(substr(alarm, 3) AS INTEGER)) FROM alarm");
-		uint64_t carried = (uint64_t)ask(db, "SELECT number FROM carried WHERE what = 'alarm id'");
-		s->last_alarm = carried > s->last_alarm ? carried : s->last_alarm;
-		s->signed_day = ask(db, "SELECT at_ms / 86400000 FROM seal WHERE signature IS NOT NULL ORDER BY seal DESC LIMIT 1");
+		for (unsigned i = 0; i < 5; i++) {
+			answers[i] = ask(db, questions[i]);
+			note_failure(db, &rc);
+		}
 		read_states(s, db);
+		note_failure(db, &rc);
 		read_numbers(s, db);
+		note_failure(db, &rc);
 		read_head(s, db);
+	} else {
+		rc = why_not_open(rc, db ? sqlite3_system_errno(db) : ENOMEM);
 	}
+	*ret_epoch = (uint64_t)(answers[0] > answers[1] ? answers[0] : answers[1]);
+	for (unsigned i = 2; i < 4; i++)
+		if ((uint64_t)answers[i] > s->last_alarm)
+			s->last_alarm = (uint64_t)answers[i];
+	s->signed_day = answers[4];
 	sqlite3_close(db);
-	return epoch;
+	return rc;
 }
 
 /* What a record in the ring says that the log may not know yet. */
@@ -972,17 +1009,26 @@ static int open_first(struct vs_store *s, uint64_t *ret_epoch)
 		return S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
 	}
 	bool had_one = stat(s->path, &st) == 0 && st.st_size > 0;
-	*ret_epoch = had_one ? read_past(s) : 0;
-	int rc = open_log(s, true, why);
+	int past, rc;
+	/* What a start forgets is forgotten for good: it waits a moment for a disk that comes to itself. */
+	for (uint64_t until = vs_boottime_ms() + START_MS;; usleep(RETRY_MIN_MS * 1000)) {
+		past = had_one ? read_past(s, ret_epoch) : SQLITE_OK;
+		rc = open_log(s, true, why);
+		bool odd = had_one && (rc & 0xff) == SQLITE_CANTOPEN && access(s->path, R_OK | W_OK) == 0;
+		if ((!is_passing(past) && (rc & 0xff) != SQLITE_IOERR && !odd) || vs_boottime_ms() >= until)
+			break;
+		close_log(s);
+	}
 	if ((rc & 0xff) == SQLITE_CORRUPT || ((rc & 0xff) == SQLITE_NOTADB && was_ours(s))) {
 		set_aside(s);
 		rc = open_log(s, false, why);
 	}
+	if (is_passing(past))
+		vs_say(VS_SAY_ERROR, "%s: what the last run left cannot be read: sessions, alarms and acknowledgements begin anew. See to "
+		       "the disk, and look at each chair", s->path);
 	if (rc == SQLITE_OK)
 		return 0;
-	bool may_pass = (rc & 0xff) == SQLITE_FULL || (rc & 0xff) == SQLITE_BUSY || (rc & 0xff) == SQLITE_IOERR ||
-			(rc & 0xff) == SQLITE_LOCKED;
-	if (!may_pass || (*ret_epoch == 0 && vs_custody_epoch(s->ring) == 0))
+	if (!is_passing(rc) || (*ret_epoch == 0 && vs_custody_epoch(s->ring) == 0))
 		return refuse(s, rc, why);
 	failed(s, rc, why);
 	return 0;

@@ -72,6 +72,13 @@ static void acknowledge(struct writer *w, uint64_t recorded)
 		exit(1);
 }
 
+static void look_for_commits(struct writer *w)
+{
+	struct vs_store_health health;
+	vs_store_health(w->store, &health);
+	acknowledge(w, health.recorded);
+}
+
 static void keep(struct writer *w, unsigned chair, struct vs_event *e)
 {
 	e->site = "north-clinic";
@@ -95,9 +102,7 @@ static void keep(struct writer *w, unsigned chair, struct vs_event *e)
 		publish(w, e), w->kept++;
 	else
 		w->given_up++;
-	struct vs_store_health health;
-	vs_store_health(w->store, &health);
-	acknowledge(w, health.recorded);
+	look_for_commits(w);
 }
 
 static void event(struct writer *w, unsigned chair, enum vs_kind kind, const char *session, const char *body)
@@ -299,7 +304,11 @@ int main(int argc, char **argv)
 		publish_seals(&w);
 		if (rate) {
 			int64_t ahead = (int64_t)(n * chairs * 1000 / rate) - (int64_t)(vs_boottime_ms() - began);
-			stopped = told_to_stop(ahead > 0 ? (int)ahead : 0);
+			for (; w.acks >= 0 && ahead > 2 && !stopped; ahead -= 2) {
+				stopped = told_to_stop(2);
+				look_for_commits(&w);
+			}
+			stopped = stopped || told_to_stop(ahead > 0 ? (int)ahead : 0);
 		} else if (w.quiet) {
 			while (vs_custody_backlog(w.ring, VS_READER_LOG) > vs_custody_size(w.ring) / 2)
 				usleep(1000);
