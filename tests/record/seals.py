@@ -10,7 +10,8 @@ import subprocess
 import tempfile
 
 # "The columns are those of the table in their order", "by the number that the table's first column is".
-PARTS = ("epoch", "epoch_end", "origin", "event", "session", "alarm", "shape", "shape_metric", "run", "gap", "finding", "reading")
+PARTS = ("epoch", "epoch_end", "origin", "event", "session", "alarm", "shape", "shape_metric", "run", "gap", "finding", "link",
+         "carried", "closed", "hold", "removal", "reading")
 
 
 def columns_of(db, table):
@@ -56,6 +57,11 @@ def signed_by(key, signature, text):
                                folder / "text", "-sigfile", folder / "signature"], capture_output=True).returncode == 0
 
 
+def start_of(db):
+    """(hash, number, rows) that the first seal follows: of a later file, what its last link says."""
+    return db.execute("SELECT hash, seal, rows FROM link ORDER BY link DESC LIMIT 1").fetchone() or (bytes(32), 0, 0)
+
+
 def tail_of(db, sealed):
     """(rows, exclusive or) of what no seal covers."""
     n, tail = 0, bytes(32)
@@ -95,7 +101,7 @@ def check_open(db, signatures):
         if len(lines) != rows or hashlib.sha256(b"".join(lines)).digest() != digest:
             wrong.append(f"{part} up to {last}, seal {seal}")
     keys = [r[0] for r in db.execute("SELECT DISTINCT public_key FROM epoch WHERE public_key IS NOT NULL")]
-    previous, number, total = bytes(32), 0, 0
+    previous, number, total = start_of(db)
     for seal, at_ms, rows, hash_, signature in db.execute("SELECT * FROM seal ORDER BY seal"):
         mine = [p for p in parts if p[0] == seal]
         total += sum(p[4] for p in mine)
@@ -121,7 +127,7 @@ def forge(db):
         digest = hashlib.sha256(b"".join(lines)).digest()
         db.execute("UPDATE seal_part SET rows = ?, digest = ? WHERE part = ? AND last = ?", (len(lines), digest, part, last))
         fresh.append((seal, part, above, last, len(lines), digest))
-    previous, total = bytes(32), 0
+    previous, _, total = start_of(db)
     for seal, at_ms in db.execute("SELECT seal, at_ms FROM seal ORDER BY seal").fetchall():
         mine = [p for p in fresh if p[0] == seal]
         total += sum(p[4] for p in mine)
