@@ -1,4 +1,4 @@
-/* Fuzz target: YAML of any kind.  The first byte says what it is taken for: L limit sets, C a configuration; any other:
+/* Fuzz target: YAML of any kind.  The first byte says what it is taken for: L limit sets, P presets, C a configuration; any other:
  * only the walk along one of the formats, which is many times faster, because what ships need not be read with it.
  *
  * Whatever comes: a whole configuration and no finding, or findings and nothing else; findings lie within the file and
@@ -10,6 +10,7 @@
 
 #include "config/device.h"
 #include "config/limit_format.h"
+#include "config/presets.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -99,6 +100,21 @@ static void try_limits(const uint8_t *data, size_t size)
 	free(bytes);
 }
 
+static void try_presets(const uint8_t *data, size_t size)
+{
+	struct vs_findings f = { 0 };
+	struct vs_session_data *d = NULL;
+	char *bytes = calloc(1, size + 1);
+	memcpy(bytes, data, size);
+	const struct vs_limit_source source = { "fuzz.yaml", bytes, size };
+	int r = vs_presets_load_sources(&source, 1, &d, &f);
+	MUST(r == 0 ? d && !f.len : r == -EINVAL && !d && f.len);
+	check_findings(&f, data, size);
+	vs_findings_clear(&f);
+	vs_presets_free(d);
+	free(bytes);
+}
+
 static void try_config(const uint8_t *data, size_t size)
 {
 	struct vs_findings f = { 0 };
@@ -132,6 +148,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 							       &vs_limit_format };
 	if (size && *data == 'L')
 		try_limits(data + 1, size - 1);
+	else if (size && *data == 'P')
+		try_presets(data + 1, size - 1);
 	else if (size && *data == 'C')
 		try_config(data + 1, size - 1);
 	else if (size)
