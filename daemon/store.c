@@ -1056,6 +1056,9 @@ static void open_key(struct vs_store *s)
 	if (r == -EPERM)
 		vs_say(VS_SAY_ERROR, "%s.key: others may read the key that signs the record; seals are not signed until it has "
 				     "mode 0600", s->path);
+	else if (r == -EINVAL)
+		vs_say(VS_SAY_ERROR, "%s.key: this is no key (64 hexadecimal digits are): seals are not signed. Put the key back; or move this "
+				     "file away, and the next start makes a new key", s->path);
 	else if (r < 0)
 		vs_say(VS_SAY_ERROR, "%s.key: no key to sign the record: %s; seals are not signed", s->path, strerror(-r));
 }

@@ -284,3 +284,61 @@ def test_a_page_that_is_damaged_while_it_runs(tmp_path, tables):
     unseen = [k for k in map(key_of, published) if k not in rows]
     if tables != "reading":
         assert unseen and set(unseen) <= set(recorded(kept)), "what is not in the new file is in the damaged one"
+
+
+# ---- a key that is none, a copy taken in the midst ----
+
+@pytest.mark.parametrize("what, mode, words", [("", 0o600, "no key"), ("ab" * 31 + "\n", 0o600, "no key"), ("z" * 64, 0o600, "no key"),
+                                               ("ab" * 32 + "\n", 0o644, "0600"), (None, 0, "cannot be read")])
+def test_a_key_that_cannot_be_used(tmp_path, what, mode, words):
+    """It records all the same, unsigned, says what to do, and overwrites nothing."""
+    key = tmp_path / "vitals.db.key"
+    if what is None:
+        key.mkdir()
+    else:
+        key.write_text(what)
+        key.chmod(mode)
+    w = Writer(tmp_path, "--readings", 30, *RING)
+    published = w.end()
+    assert w.process.returncode == 0 and str(key) in w.err and "not signed" in w.err, w.err
+    assert what is None or (words in w.err and key.read_text() == what), w.err
+    assert {key_of(m) for m in published} == set(recorded(tmp_path / "vitals.db"))
+    verdict = verify(tmp_path / "vitals.db")
+    assert verdict["ok"] and verdict["signatures"] == 0
+
+
+def test_another_key_signs_from_then_on(tmp_path):
+    """Both public keys stand in the log; who kept the first one sees that there is a second."""
+    Writer(tmp_path, "--readings", 30, *RING).end()
+    first = sql(tmp_path / "vitals.db", "SELECT lower(hex(public_key)) FROM epoch")
+    (tmp_path / "vitals.db.key").unlink()
+    Writer(tmp_path, "--readings", 30, *RING).end()
+    verdict = verify(tmp_path / "vitals.db")
+    assert verdict["ok"] and verdict["signatures"] >= 2
+    assert any("signature" in f["what"] for f in verify(tmp_path / "vitals.db", "--key", first, status=1)["findings"])
+
+
+def test_copies_taken_in_the_midst_of_writing(tmp_path):
+    """cp of database and WAL, in this order, as schema/README.md says."""
+    w = Writer(tmp_path / "log", "--readings", 1000000, "--chairs", 2, "--rate", 2000, *RING)
+    log = tmp_path / "log/vitals.db"
+    assert wait_for(lambda: rows_in(log, "reading") > 500, 30)
+    sizes = set()
+    for n in range(8):
+        copy = tmp_path / str(n)
+        copy.mkdir()
+        begun = None
+        while begun != begin_of_wal(log):  # begun anew meanwhile: what it had before is in neither copy
+            begun = begin_of_wal(log)
+            shutil.copy(log, copy)
+            shutil.copy(f"{log}-wal", copy)
+        verdict = verify(copy / "vitals.db")
+        assert verdict["ok"], verdict["findings"]
+        sizes.add(verdict["rows"] + verdict["unsealed"])
+    w.end()
+    assert len(sizes) > 3, "there was no writing to be in the midst of"
+
+
+def begin_of_wal(log):
+    with open(f"{log}-wal", "rb") as f:
+        return f.read(32)
