@@ -93,6 +93,7 @@ struct vs_config {
 	unsigned n_preset_files;
 	char **preset_files; /* protocol presets and gates, resolved likewise, checked with the rest (config/presets.h) */
 	struct vs_limit_sets *limit_sets; /* those that ship and those of limit_files */
+	bool audit_trace;     /* who reads the record is to be recorded (`audit: trace: true`) */
 	unsigned n_operators; /* 0: whoever reaches the control socket may do everything */
 	struct vs_operator_config *operators;
 	unsigned n_chairs;

@@ -137,6 +137,11 @@ static const cyaml_schema_field_t log_fields[] = {
 	VS_END,
 };
 
+static const cyaml_schema_field_t audit_fields[] = {
+	VS_BOOL("trace", 0, struct raw_audit, trace),
+	VS_END,
+};
+
 static const cyaml_schema_value_t url_entry = { CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, 255) };
 static const cyaml_schema_value_t file_entry = { CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, 4000) };
 
@@ -165,6 +170,7 @@ static const cyaml_schema_value_t operator_entry = {
 static const cyaml_schema_field_t config_fields[] = {
 	VS_STRING("site", VS_REQUIRED, struct raw_config, site, 63),
 	VS_MAPPING("log", VS_REQUIRED, struct raw_config, log, log_fields),
+	VS_MAPPING("audit", 0, struct raw_config, audit, audit_fields),
 	VS_MAPPING("publish", 0, struct raw_config, publish, publish_fields),
 	VS_STRING("control", 0, struct raw_config, control, 107),
 	VS_MAPPING("annunciator", 0, struct raw_config, annunciator, annunciator_fields),

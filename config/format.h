@@ -65,6 +65,10 @@ struct raw_log {
 	char *path, *custody, *rotate, *keep;
 };
 
+struct raw_audit {
+	bool *trace;
+};
+
 struct raw_publish {
 	char **events, **query;
 	unsigned events_count, query_count;
@@ -79,6 +83,7 @@ struct raw_operator {
 struct raw_config {
 	char *site;
 	struct raw_log *log;
+	struct raw_audit *audit;
 	struct raw_publish *publish;
 	struct raw_annunciator *annunciator;
 	char *control;

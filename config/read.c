@@ -319,6 +319,7 @@ static void take_all(struct vs_reader *l, const struct raw_config *raw)
 	if (raw->site)
 		take_site(l, raw->site);
 	take_log(l, raw->log, vs_yaml_key(l->y, l->top, "log"));
+	l->config->audit_trace = raw->audit && raw->audit->trace && *raw->audit->trace;
 	take_publish(l, raw->publish, vs_yaml_key(l->y, l->top, "publish"));
 	l->config->control = vs_arena_text(l->arena, raw->control ? raw->control : CONTROL_DEFAULT);
 	take_limit_files(l, raw);

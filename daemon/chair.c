@@ -16,18 +16,23 @@ static struct vs_effects effects;
 
 /* ---- events into custody ---- */
 
-/* One event with its number.  A number is spent only when custody took the event. */
-static void add(struct vs_chair *c, struct vs_event *e)
+/* One event with its number, of whatever session e names.  A number is spent only when custody took the event. */
+static void add_of(struct vs_chair *c, struct vs_event *e)
 {
 	e->site = c->daemon->config->site;
 	e->chair = c->id;
-	e->session = c->watch.session.id[0] ? c->watch.session.id : NULL;
 	int r = vs_outbox_add(c->daemon->outbox, e, &c->seq[e->kind]);
 	if (r == -ENOSPC)
 		c->given_up_vitals++;
 	else if (r < 0)
 		vs_say(VS_SAY_ERROR, "%s: an event of kind %s is longer than a record may be and is lost: %.*s", c->id,
 		       vs_kind_name(e->kind), (int)e->body_len, e->body ? e->body : "");
+}
+
+static void add(struct vs_chair *c, struct vs_event *e)
+{
+	e->session = c->watch.session.id[0] ? c->watch.session.id : NULL;
+	add_of(c, e);
 }
 
 static void on_event(void *ctx, enum vs_kind kind, uint64_t at_ms, int64_t wall_ms, const char *body, size_t len)
@@ -144,6 +149,14 @@ void vs_chair_emit(struct vs_chair *c, enum vs_kind kind, const char *body, size
 	struct vs_event e = { .kind = kind, .wall_ms = vs_wall_ms(), .body = body, .body_len = len };
 	vs_outbox_begin(c->daemon->outbox);
 	add(c, &e);
+	vs_custody_commit(c->daemon->custody);
+}
+
+void vs_chair_note(struct vs_chair *c, const char *body, size_t len)
+{
+	struct vs_event e = { .kind = VS_KIND_ENTRY, .wall_ms = vs_wall_ms(), .body = body, .body_len = len };
+	vs_outbox_begin(c->daemon->outbox);
+	add_of(c, &e);
 	vs_custody_commit(c->daemon->custody);
 }
 

@@ -79,6 +79,8 @@ void vs_chair_test(struct vs_chair *c, const char *operator);
 void vs_chair_alive(struct vs_chair *c);
 /* An event of the daemon's own (kinds seal, device, request): members of its body, now. */
 void vs_chair_emit(struct vs_chair *c, enum vs_kind kind, const char *body, size_t len);
+/* An entry that belongs to no session, whichever is open; members of its body, now. */
+void vs_chair_note(struct vs_chair *c, const char *body, size_t len);
 /* The chair's object in a snapshot. */
 void vs_chair_snapshot(const struct vs_chair *c, struct vs_json *j);
 /* Bodies of its standing alarms, each an object in the open array; with the chair's id where with_chair. */

@@ -4,6 +4,7 @@
  *	chair.c     one chair: its devices and its engine; effects become events in custody
  *	requests.c  what people ask over the control socket
  *	reload.c    SIGHUP: a new configuration, touching only what changed
+ *	access.c    who read the record, where that leaves a trace
  *	snapshot.c  the state of all chairs as JSON, for the query socket and for vitalsctl
  */
 #pragma once
@@ -71,6 +72,15 @@ void vs_daemon_ready(struct vs_daemon *d);
 
 /* requests.c: a vs_control_fn; ctx is the daemon. */
 char *vs_daemon_request(void *ctx, const struct vs_peer *peer, const char *line, size_t len);
+
+/* access.c: records whether reading leaves a trace; at the start where it does, and when a reload changes it. */
+void vs_daemon_say_policy(struct vs_daemon *d);
+/* access.c: records that somebody reads the log.  chair, session: of what is read; NULL: no single one. */
+struct vs_access {
+	const char *what, *log, *chair, *session, *operator;
+	unsigned uid;
+};
+void vs_daemon_access(struct vs_daemon *d, const struct vs_access *a);
 
 /* snapshot.c: {"ok":true,...} of one chair or of all (NULL), from malloc(); {"ok":false,...} for an unknown chair. */
 char *vs_daemon_snapshot(struct vs_daemon *d, const char *chair);

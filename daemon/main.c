@@ -305,6 +305,8 @@ static int open_chairs(struct vs_daemon *d)
 		const void *state = vs_store_state(d->store, d->chairs[i]->id, &len);
 		vs_chair_start(d->chairs[i], state, len, away_ms);
 	}
+	if (d->config->audit_trace)
+		vs_daemon_say_policy(d);
 	return vs_store_start(d->store);
 }
 

@@ -110,6 +110,7 @@ int vs_daemon_reload(struct vs_daemon *d)
 	struct vs_config *config = NULL;
 	struct vs_limit_sets *sets = NULL;
 	struct vs_session_data *data = NULL, *old_data = d->session_data;
+	bool traced = d->config->audit_trace;
 	int r = read_all(d, &config, &sets, &data);
 	if (r < 0)
 		return r;
@@ -146,6 +147,8 @@ int vs_daemon_reload(struct vs_daemon *d)
 	vs_presets_free(old_data);
 	d->config = config;
 	d->sets = sets;
+	if (config->audit_trace != traced)
+		vs_daemon_say_policy(d);
 	vs_say(VS_SAY_NOTICE, "%s: the new configuration is in force: %u chairs", config->file, n);
 	return r;
 }

@@ -415,6 +415,24 @@ static char *cuff(struct request *q)
 
 /* ---- others ---- */
 
+static const struct vs_operator_config *find_operator(struct request *q);
+
+/* Somebody is about to read the log; everybody may, but not in another's name. */
+static char *access_told(struct request *q)
+{
+	const char *what = text_of(q, "what"), *log = text_of(q, "log");
+	struct answer a = { .text = NULL };
+	if (!what || !log || strlen(what) > 300 || strlen(log) > 1000)
+		return vs_daemon_error("what is read, and from which log?");
+	const struct vs_operator_config *o = find_operator(q);
+	if (o && o->has_uid && o->uid != q->peer->uid)
+		return vs_daemon_error("%s has a login of his own; uid %u may not read in that name", o->name, (unsigned)q->peer->uid);
+	vs_daemon_access(q->daemon, &(struct vs_access){ .what = what, .log = log, .chair = text_of(q, "chair"),
+							 .session = text_of(q, "session"), .operator = q->operator,
+							 .uid = q->peer->uid });
+	return answer_open(q, &a) ? answer_close(&a) : NULL;
+}
+
 static char *snapshot(struct request *q)
 {
 	return vs_daemon_snapshot(q->daemon, text_of(q, "chair"));
@@ -460,6 +478,7 @@ static const struct {
 	{ "session-protocols", session_protocols, false, EVERYBODY },
 	{ "alarm-list", alarm_list, false, EVERYBODY },
 	{ "alarm-explain", alarm_explain, false, EVERYBODY },
+	{ "access", access_told, false, EVERYBODY },
 	{ "why", why, true, EVERYBODY },
 	{ "session-start", session_start, true, AT_THE_CHAIR },
 	{ "session-phase", session_phase, true, AT_THE_CHAIR },

@@ -16,7 +16,7 @@
 #define DEFAULT_CONTROL "/run/vitalsd/control.sock"
 #define ANSWER_TIMEOUT_MS 10000
 
-static const char *login_name(void)
+const char *vs_ask_login(void)
 {
 	const struct passwd *p = getpwuid(getuid());
 	return p ? p->pw_name : "unknown";
@@ -85,7 +85,7 @@ int vs_ask_options(struct vs_ask *a, int argc, char **argv, const char *const *o
 		}
 	}
 	if (!a->operator_name)
-		a->operator_name = login_name();
+		a->operator_name = vs_ask_login();
 	return VS_EXIT_DONE;
 }
 

@@ -35,5 +35,7 @@ json_t *vs_ask_daemon(const struct vs_ask *a, json_t *request);
  * if ret is not NULL; with --json the answer is printed.  Returns the exit status. */
 int vs_ask_and_tell(const struct vs_ask *a, json_t *request, json_t **ret);
 
+/* The login name of who runs this. */
+const char *vs_ask_login(void);
 /* Member of an object as text; "" where it is absent or no string. */
 const char *vs_json_text(const json_t *object, const char *key);

@@ -182,6 +182,8 @@ int vs_audit_compare(int argc, char **argv)
 		r = vs_log_open_given(&o, &l);
 	if (r == VS_EXIT_DONE)
 		r = vs_audit_check_filters(l, &o);
+	if (r == VS_EXIT_DONE)
+		r = vs_log_trace(l, &o, "audit", argc, argv);
 	json_t *all = json_array();
 	for (int i = 0; r == VS_EXIT_DONE && i < o.n_words; i++)
 		r = add_session(l, o.words[i], all);

@@ -185,9 +185,11 @@ int vs_audit_export(int argc, char **argv)
 		r = vs_ctl_fail("there is no session '%s' in this log; 'vitalsctl audit sessions' lists them", o.session);
 	else if (known < 0)
 		r = VS_EXIT_FAILED;
-	else if (o.out)
-		r = export_to(l, &o);
 	else
+		r = vs_log_trace(l, &o, "audit", argc, argv);
+	if (r == VS_EXIT_DONE && o.out)
+		r = export_to(l, &o);
+	else if (r == VS_EXIT_DONE)
 		r = finish(stdout, "standard output", write_format(l, &o, stdout));
 	vs_log_close(l);
 	return r;

@@ -272,6 +272,8 @@ int vs_audit_limits(int argc, char **argv)
 	if (r == VS_EXIT_DONE)
 		r = vs_audit_check_filters(s.l, &o);
 	if (r == VS_EXIT_DONE)
+		r = vs_log_trace(s.l, &o, "audit", argc, argv);
+	if (r == VS_EXIT_DONE)
 		r = gather(&s);
 	if (r == VS_EXIT_DONE)
 		r = vs_audit_print(s.l, vs_log_query(s.l, o.json || o.csv ? whole_sql : person_sql, &o), &o, "No limit was changed.");

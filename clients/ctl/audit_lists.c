@@ -33,6 +33,7 @@ struct list {
 	" AND (:session IS NULL OR e.session = :session) AND (:operator IS NULL OR e.operator = :operator) AND" SESSION_FILTERS \
 	" AND (:rule IS NULL OR " OF("rule") " = :rule) AND e.at_ms BETWEEN :since AND :until"
 #define DID(what) "sum(" what ")"
+#define ENTERED "e.kind = 'entry' AND " OF("entry") " NOT IN ('access', 'read-trace')"
 #define REFUSED "e.kind = 'entry' AND " OF("entry") " = 'refused'"
 #define CHANGED "e.kind = 'entry' AND " OF("entry") " = 'limit-change'"
 #define OVERRODE "e.kind = 'session' AND " OF("override") " IS NOT NULL"
@@ -59,11 +60,11 @@ static const struct list lists[] = {
 	  " ORDER BY e.at_ms, e.event" },
 	{ "operators", "Nobody did anything.",
 	  "SELECT e.operator AS OPERATOR, count(DISTINCT e.session) AS SESSIONS, " DID("e.kind = 'session'") " AS PHASES, "
-	  DID("e.kind = 'entry'") " AS ENTRIES, " DID("e.kind = 'alarm'") " AS ALARMS, " DID(OVERRODE) " AS OVERRIDES, " DID(CHANGED)
+	  DID(ENTERED) " AS ENTRIES, " DID("e.kind = 'alarm'") " AS ALARMS, " DID(OVERRODE) " AS OVERRIDES, " DID(CHANGED)
 	  " AS 'LIMIT CHANGES', " DID(REFUSED) " AS REFUSED, " DID(LOOKED) " AS READS, " WHEN(TIME_OF("min(e.at_ms)"))
 	  " AS 'FIRST SEEN', " WHEN(TIME_OF("max(e.at_ms)")) " AS 'LAST SEEN'" EVENTS("e.operator IS NOT NULL")
 	  " GROUP BY e.operator ORDER BY e.operator",
-	  "SELECT e.operator, count(DISTINCT e.session) AS sessions, " DID("e.kind = 'session'") " AS phases, " DID("e.kind = 'entry'")
+	  "SELECT e.operator, count(DISTINCT e.session) AS sessions, " DID("e.kind = 'session'") " AS phases, " DID(ENTERED)
 	  " AS entries, " DID("e.kind = 'alarm'") " AS alarms, " DID(OVERRODE) " AS overrides, " DID(CHANGED) " AS limit_changes, "
 	  DID(REFUSED) " AS refused, " DID(LOOKED) " AS reads, " TIME_OF("min(e.at_ms)") " AS first_at, " TIME_OF("max(e.at_ms)")
 	  " AS last_at" EVENTS("e.operator IS NOT NULL") " GROUP BY e.operator ORDER BY e.operator" },
@@ -187,6 +188,8 @@ int vs_audit_list(int argc, char **argv)
 		r = vs_log_open_given(&o, &l);
 	if (r == VS_EXIT_DONE)
 		r = vs_audit_check_filters(l, &o);
+	if (r == VS_EXIT_DONE)
+		r = vs_log_trace(l, &o, "audit", argc, argv);
 	if (r == VS_EXIT_DONE)
 		r = vs_audit_print(l, vs_log_query(l, o.json || o.csv ? what->whole : what->person, &o), &o, what->none);
 	vs_log_close(l);

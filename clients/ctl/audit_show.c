@@ -131,6 +131,11 @@ int vs_audit_show(int argc, char **argv)
 		return r;
 	o.session = o.words[0];
 	vs_log_narrow(l, o.session);
+	r = vs_log_trace(l, &o, "audit", argc, argv);
+	if (r != VS_EXIT_DONE) {
+		vs_log_close(l);
+		return r;
+	}
 	json_t *ledger = vs_audit_ledger(l, o.session);
 	if (!ledger) {
 		vs_log_close(l);

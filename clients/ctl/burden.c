@@ -362,9 +362,11 @@ static int run(struct burden *b)
 	int r = load(b);
 	if (r != VS_EXIT_DONE)
 		return r;
-	if (vs_log_open_given(&b->o, &b->log) < 0)
-		return VS_EXIT_FAILED;
-	r = add_sessions(b);
+	r = vs_log_open_given(&b->o, &b->log);
+	if (r == VS_EXIT_DONE)
+		r = vs_log_trace(b->log, &b->o, "burden", 0, NULL);
+	if (r == VS_EXIT_DONE)
+		r = add_sessions(b);
 	if (r == VS_EXIT_DONE && b->svg)
 		r = picture(b);
 	if (r != VS_EXIT_DONE)

@@ -16,19 +16,25 @@ struct vs_log_options {
 	const char *chair, *patient, *operator_name, *rule, *session, *protocol;
 	const char *format, *witness, *key, *out, *html;
 	const char *limits, *limit_file;
+	const char *control, *reader;         /* --control, --reader: where and as whom reading is told (vs_log_trace) */
+	bool untraced;
 	int64_t since_ms, until_ms;           /* INT64_MIN, INT64_MAX: not given */
 	bool json, csv;
 	int n_words;
 	char *words[8];
 };
 
-/* Reads argv[1..].  allowed: the options this command takes, separated by spaces; --log, --config, --json go always.
+/* Reads argv[1..].  allowed: the options this command takes, separated by spaces; --log, --config, --json, and
+ * --control, --reader, --untraced go always.
  * `since` also allows --from, which is the same.  Times are RFC 3339, `2026-11-21`, `2026-11-21 14:30` (UTC), or an age:
  * `90min`, `12h`, `7d`.
  * Returns VS_EXIT_DONE, or VS_EXIT_USAGE after saying why. */
 int vs_log_options(struct vs_log_options *o, int argc, char **argv, const char *allowed);
 /* Opens the log that the options name. */
 int vs_log_open_given(const struct vs_log_options *o, struct vs_log **ret);
+/* Before anything of the log is shown: where the log asks for it, tells the daemon who reads what (`command` and the words
+ * of argv).  VS_EXIT_DONE, or VS_EXIT_FAILED after saying why: then nothing may be shown. */
+int vs_log_trace(struct vs_log *l, const struct vs_log_options *o, const char *command, int argc, char **argv);
 /* Everything that is read, as one database.  The first call opens the files of the past. */
 sqlite3 *vs_log_db(struct vs_log *l);
 const char *vs_log_file(const struct vs_log *l);

@@ -71,6 +71,7 @@ static int take_value(struct vs_log_options *o, const char *command, const char 
 		{ "session", &o->session },	{ "protocol", &o->protocol }, { "format", &o->format },
 		{ "witness", &o->witness },	{ "key", &o->key },	    { "out", &o->out },
 		{ "limits", &o->limits },	{ "limit-file", &o->limit_file }, { "html", &o->html },
+		{ "control", &o->control },	{ "reader", &o->reader },
 	};
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
 		if (listed(texts[i].name, name, len)) {
@@ -98,9 +99,11 @@ int vs_log_options(struct vs_log_options *o, int argc, char **argv, const char *
 		size_t len = strcspn(name, "=");
 		if (listed("json", name, len) && len == strlen(name)) {
 			o->json = true;
+		} else if (listed("untraced", name, len) && len == strlen(name)) {
+			o->untraced = true;
 		} else if (listed("csv", name, len) && listed(allowed, "csv", 3)) {
 			o->csv = true;
-		} else if (!listed("log config", name, len) && !listed(allowed, name, len) &&
+		} else if (!listed("log config control reader", name, len) && !listed(allowed, name, len) &&
 			   !(listed("from", name, len) && listed(allowed, "since", 5))) {
 			return vs_ctl_usage("%s: there is no option %s", argv[0], argv[i]);
 		} else if (name[len] != '=' && (i + 1 == argc || strncmp(argv[i + 1], "--", 2) == 0)) {

@@ -10,6 +10,7 @@
 #include "alarms/watch.h"
 #include "clients/ctl/csv.h"
 #include "clients/ctl/ctl.h"
+#include "clients/ctl/log.h"
 #include "clients/ctl/relive.h"
 #include "config/limits.h"
 #include "config/presets.h"
@@ -40,7 +41,8 @@ static const char help[] =
 #define EPOCH_MS 1000000000000 /* where t_s 0 lies on the engine's clock: far from its beginning, on a round number */
 
 struct replay {
-	const char *csv, *log, *session, *limits, *phase, *baseline, *operator;
+	const char *csv, *log, *session, *limits, *phase, *baseline, *operator, *control;
+	bool untraced;
 	const char *limit_files[16];
 	unsigned n_limit_files;
 	bool json, gates, diff, limits_given;
@@ -624,6 +626,11 @@ static int run_log(struct replay *p)
 	struct vs_log *log = NULL;
 	if (vs_log_open(p->log, &log) < 0)
 		return VS_EXIT_FAILED;
+	struct vs_log_options o = { .session = p->session, .control = p->control, .untraced = p->untraced };
+	if (vs_log_trace(log, &o, "replay", 0, NULL) != VS_EXIT_DONE) {
+		vs_log_close(log);
+		return VS_EXIT_FAILED;
+	}
 	int r = vs_relive_load(log, p->session, &p->relive);
 	vs_log_close(log);
 	if (r == -ENOENT)
@@ -689,11 +696,12 @@ static int parse(struct replay *p, int argc, char **argv)
 		{ "limits", required_argument, NULL, 'l' }, { "limit-file", required_argument, NULL, 'f' },
 		{ "phase", required_argument, NULL, 'p' }, { "baseline", required_argument, NULL, 'b' },
 		{ "gates", no_argument, NULL, 'g' }, { "operator", required_argument, NULL, 'o' },
+		{ "control", required_argument, NULL, 'C' }, { "untraced", no_argument, NULL, 'u' },
 		{ "json", no_argument, NULL, 'j' }, { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
 	optind = 0;
 	for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
 		const char **text = o == 'c' ? &p->csv : o == 'l' ? &p->limits : o == 'p' ? &p->phase : o == 'b' ? &p->baseline :
-			o == 'o' ? &p->operator : o == 'L' ? &p->log : o == 's' ? &p->session : NULL;
+			o == 'o' ? &p->operator : o == 'L' ? &p->log : o == 's' ? &p->session : o == 'C' ? &p->control : NULL;
 		p->limits_given |= o == 'l';
 		if (text)
 			*text = optarg;
@@ -703,6 +711,8 @@ static int parse(struct replay *p, int argc, char **argv)
 			p->gates = true;
 		else if (o == 'd')
 			p->diff = true;
+		else if (o == 'u')
+			p->untraced = true;
 		else if (o == 'j')
 			p->json = true;
 		else if (o == 'h')

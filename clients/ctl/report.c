@@ -286,10 +286,17 @@ int vs_ctl_session_report(int argc, char **argv)
 		return vs_ctl_usage("session report: which session? `vitalsctl audit sessions` lists them");
 	if (o.format && strcmp(o.format, "html") != 0 && strcmp(o.format, "text") != 0)
 		return vs_ctl_usage("session report: --format is text or html, not '%s'", o.format);
-	if (vs_log_open_given(&o, &log) < 0)
-		return VS_EXIT_FAILED;
-	vs_log_narrow(log, o.words[0]);
-	int r = vs_report_gather(log, o.words[0], &report);
+	status = vs_log_open_given(&o, &log);
+	if (status != VS_EXIT_DONE)
+		return status;
+	o.session = o.words[0];
+	vs_log_narrow(log, o.session);
+	status = vs_log_trace(log, &o, "session", argc, argv);
+	if (status != VS_EXIT_DONE) {
+		vs_log_close(log);
+		return status;
+	}
+	int r = vs_report_gather(log, o.session, &report);
 	if (r == 0)
 		status = write_report(&report, &o);
 	else if (r == -ENOENT)

@@ -103,9 +103,12 @@ int vs_ctl_session_course(int argc, char **argv)
 		o.patient = o.words[0];
 	if (!o.patient || o.n_words > 1)
 		return vs_ctl_usage("session course: whose? give the patient's code");
-	if (vs_log_open_given(&o, &log) < 0)
-		return VS_EXIT_FAILED;
-	status = read_course(log, &o);
+	status = vs_log_open_given(&o, &log);
+	if (status != VS_EXIT_DONE)
+		return status;
+	status = vs_log_trace(log, &o, "session", argc, argv);
+	if (status == VS_EXIT_DONE)
+		status = read_course(log, &o);
 	vs_log_close(log);
 	return status;
 }
