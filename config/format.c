@@ -170,8 +170,8 @@ static const cyaml_schema_value_t operator_entry = {
 static const cyaml_schema_field_t config_fields[] = {
 	VS_STRING("site", VS_REQUIRED, struct raw_config, site, 63),
 	VS_MAPPING("log", VS_REQUIRED, struct raw_config, log, log_fields),
-	VS_MAPPING("audit", 0, struct raw_config, audit, audit_fields),
 	VS_MAPPING("publish", 0, struct raw_config, publish, publish_fields),
+	VS_MAPPING("audit", 0, struct raw_config, audit, audit_fields),
 	VS_STRING("control", 0, struct raw_config, control, 107),
 	VS_MAPPING("annunciator", 0, struct raw_config, annunciator, annunciator_fields),
 	VS_LIST("limit_files", 0, struct raw_config, limit_files, &file_entry, 0, 64),

@@ -6,7 +6,7 @@
 static const char help[] =
 	"usage: vitalsctl audit COMMAND [--log FILE | --config FILE] [--json]\n\n"
 	"  sessions   [filters]            all sessions\n"
-	"  show       SESSION              one session: course, alarms, entries, and where the seconds of each metric went\n"
+	"  show       SESSION [--html FILE]  one session: course, alarms, entries, and where the seconds of each metric went\n"
 	"  alarms     [filters]            alarms, when they were raised, acknowledged and cleared\n"
 	"  entries    [filters]            what people entered\n"
 	"  operators  [filters]            who did how much of what, since when and when last\n"

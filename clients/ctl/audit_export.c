@@ -99,29 +99,22 @@ static const struct format *find_format(const char *name)
 	return NULL;
 }
 
-static int write_format(struct vs_log *l, const struct vs_log_options *o, FILE *to)
+struct export {
+	struct vs_log *l;
+	const struct vs_log_options *o;
+	size_t table; /* of a folder */
+};
+
+static int export_one(void *ctx, FILE *to)
 {
-	return find_format(o->format)->write(l, o, to);
+	const struct export *e = ctx;
+	return find_format(e->o->format)->write(e->l, e->o, to);
 }
 
-/* Whether all that was written has arrived. */
-static int finish(FILE *to, const char *name, int r)
+static int export_table(void *ctx, FILE *to)
 {
-	bool bad = ferror(to) || fflush(to) != 0 || (to != stdout && fsync(fileno(to)) != 0);
-	int why = errno;
-	if (to != stdout && fclose(to) != 0 && !bad) {
-		bad = true;
-		why = errno;
-	}
-	return bad ? vs_ctl_fail("%s: it could not be written: %s", name, strerror(why)) : r;
-}
-
-static int export_file(struct vs_log *l, const struct vs_log_options *o, const char *temp)
-{
-	FILE *to = fopen(temp, "wxe");
-	if (!to)
-		return vs_ctl_fail("%s: %m", temp);
-	return finish(to, temp, write_format(l, o, to));
+	const struct export *e = ctx;
+	return write_table(e->l, e->o, e->table, to);
 }
 
 static int export_folder(struct vs_log *l, const struct vs_log_options *o, const char *temp)
@@ -129,9 +122,9 @@ static int export_folder(struct vs_log *l, const struct vs_log_options *o, const
 	char path[4200];
 	int r = mkdir(temp, 0777) < 0 ? vs_ctl_fail("%s: %m", temp) : VS_EXIT_DONE;
 	for (size_t i = 0; r == VS_EXIT_DONE && i < TABLES; i++) {
+		struct export e = { l, o, i };
 		snprintf(path, sizeof path, "%s/%s", temp, tables[i].file);
-		FILE *to = fopen(path, "wxe");
-		r = to ? finish(to, path, write_table(l, o, i, to)) : vs_ctl_fail("%s: %m", path);
+		r = vs_log_write_out(path, false, export_table, &e);
 	}
 	return r;
 }
@@ -140,22 +133,25 @@ static void remove_part(const char *temp)
 {
 	char path[4200];
 	for (size_t i = 0; i < TABLES; i++) {
-		snprintf(path, sizeof path, "%s/%s", temp, tables[i].file);
+		snprintf(path, sizeof path, "%s/%s.part", temp, tables[i].file);
+		unlink(path);
+		path[strlen(path) - strlen(".part")] = '\0';
 		unlink(path);
 	}
 	if (rmdir(temp) < 0)
 		unlink(temp);
 }
 
-static int export_to(struct vs_log *l, const struct vs_log_options *o)
+/* A folder appears under its name when all of its tables are on the disk. */
+static int export_tables(struct vs_log *l, const struct vs_log_options *o)
 {
 	char temp[4096];
 	if (access(o->out, F_OK) == 0)
-		return vs_ctl_fail("%s: it exists already; an export never replaces anything", o->out);
+		return vs_ctl_fail("%s: it exists already; nothing is ever replaced", o->out);
 	if ((size_t)snprintf(temp, sizeof temp, "%s.part", o->out) >= sizeof temp)
 		return vs_ctl_fail("%s: the name is too long", o->out);
 	remove_part(temp);
-	int r = strcmp(o->format, "csv") == 0 ? export_folder(l, o, temp) : export_file(l, o, temp);
+	int r = export_folder(l, o, temp);
 	if (r == VS_EXIT_DONE && rename(temp, o->out) < 0)
 		r = vs_ctl_fail("%s: %m", o->out);
 	if (r != VS_EXIT_DONE)
@@ -187,10 +183,9 @@ int vs_audit_export(int argc, char **argv)
 		r = VS_EXIT_FAILED;
 	else
 		r = vs_log_trace(l, &o, "audit", argc, argv);
-	if (r == VS_EXIT_DONE && o.out)
-		r = export_to(l, &o);
-	else if (r == VS_EXIT_DONE)
-		r = finish(stdout, "standard output", write_format(l, &o, stdout));
+	struct export e = { l, &o, 0 };
+	if (r == VS_EXIT_DONE)
+		r = o.out && strcmp(o.format, "csv") == 0 ? export_tables(l, &o) : vs_log_write_out(o.out, false, export_one, &e);
 	vs_log_close(l);
 	return r;
 }

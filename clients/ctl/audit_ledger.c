@@ -8,6 +8,8 @@
 enum column { VALID, STALE, LOST, SUSPECT, PAUSED, RESTARTING, COLUMNS };
 static const char *const names[COLUMNS] = { "valid", "stale", "lost", "suspect", "paused", "restarting" };
 
+const char *const vs_ledger_columns[VS_LEDGER_COLUMNS] = { "valid", "suspect", "stale", "lost", "paused", "restarting" };
+
 #define BEFORE_MS (20 * 60 * 1000) /* a cuff value from before the session may still stand when it begins */
 #define INTERVALS_MAX 1024
 

@@ -12,5 +12,8 @@
 #pragma once
 #include "clients/ctl/log.h"
 
+#define VS_LEDGER_COLUMNS 6
+extern const char *const vs_ledger_columns[VS_LEDGER_COLUMNS]; /* as people read them: valid, suspect, stale, ... */
+
 /* {"spo2":{"valid":3480.2,"stale":...},...} in seconds; NULL after saying why. */
 json_t *vs_audit_ledger(struct vs_log *l, const char *session);

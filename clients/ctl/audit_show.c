@@ -3,6 +3,7 @@
 
 #include "clients/ctl/audit.h"
 #include "clients/ctl/audit_ledger.h"
+#include "clients/ctl/report.h"
 #include "core/json.h"
 
 #define BODY "'{' || e.body || '}'"
@@ -96,19 +97,18 @@ static int table(struct vs_log *l, const char *title, const char *sql, const str
 
 static void show_ledger(json_t *ledger)
 {
-	static const char *const columns[] = { "valid", "suspect", "stale", "lost", "paused", "restarting" };
 	const char *metric;
 	json_t *row;
 	puts("\nWhere the seconds went");
 	printf("%-16s", "METRIC");
-	for (size_t i = 0; i < 6; i++)
-		printf("%12s", columns[i]);
+	for (size_t i = 0; i < VS_LEDGER_COLUMNS; i++)
+		printf("%12s", vs_ledger_columns[i]);
 	printf("%12s\n", "sum");
 	json_object_foreach(ledger, metric, row) {
 		double sum = 0;
 		printf("%-16s", metric);
-		for (size_t i = 0; i < 6; i++) {
-			double s = json_number_value(json_object_get(row, columns[i]));
+		for (size_t i = 0; i < VS_LEDGER_COLUMNS; i++) {
+			double s = json_number_value(json_object_get(row, vs_ledger_columns[i]));
 			printf("%12.1f", s);
 			sum += s;
 		}
@@ -122,7 +122,7 @@ int vs_audit_show(int argc, char **argv)
 {
 	struct vs_log_options o;
 	struct vs_log *l = NULL;
-	int r = vs_log_options(&o, argc, argv, "");
+	int r = vs_log_options(&o, argc, argv, "html");
 	if (r == VS_EXIT_DONE && o.n_words != 1)
 		return vs_ctl_usage("audit show: name one session; 'vitalsctl audit sessions' lists them");
 	if (r == VS_EXIT_DONE)
@@ -133,6 +133,11 @@ int vs_audit_show(int argc, char **argv)
 	vs_log_narrow(l, o.session);
 	r = vs_log_trace(l, &o, "audit", argc, argv);
 	if (r != VS_EXIT_DONE) {
+		vs_log_close(l);
+		return r;
+	}
+	if (o.html) {
+		r = vs_report_write(l, &o, true, o.html, false);
 		vs_log_close(l);
 		return r;
 	}

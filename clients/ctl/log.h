@@ -68,5 +68,8 @@ int vs_log_csv(sqlite3_stmt *st, FILE *to);
 json_t *vs_log_row(sqlite3_stmt *st);
 /* One field of CSV, quoted where it must be. */
 void vs_csv_field(FILE *to, const char *text);
+/* Writes a file that stands under its name only when all of it is on the disk; `write` gets a stream, or stdout where `name` is
+ * NULL, and returns an exit status.  An existing file is refused, or with `replace` replaced at once.  The exit status; why not is said. */
+int vs_log_write_out(const char *name, bool replace, int (*write)(void *ctx, FILE *to), void *ctx);
 /* Says what SQLite said; returns VS_EXIT_FAILED. */
 int vs_log_failed(struct vs_log *l);

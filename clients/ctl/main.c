@@ -1,5 +1,6 @@
 #include "clients/ctl/ctl.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -53,6 +54,13 @@ static int help(void)
 	return VS_EXIT_DONE;
 }
 
+/* What was asked for has been given only when all of it went out: a full disk behind a `>` is no success. */
+static int arrived(int status)
+{
+	bool bad = ferror(stdout) || fflush(stdout) != 0;
+	return bad && status == VS_EXIT_DONE ? vs_ctl_fail("standard output: it could not be written: %s", strerror(errno)) : status;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc < 2)
@@ -65,6 +73,6 @@ int main(int argc, char **argv)
 	}
 	for (size_t i = 0; commands[i].name; i++)
 		if (strcmp(argv[1], commands[i].name) == 0)
-			return commands[i].run(argc - 1, argv + 1);
+			return arrived(commands[i].run(argc - 1, argv + 1));
 	return vs_ctl_usage("there is no command '%s'", argv[1]);
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clients/ctl/audit_ledger.h"
 #include "clients/ctl/ctl.h"
 #include "clients/ctl/log.h"
 #include "core/timetext.h"
@@ -261,23 +262,37 @@ int vs_report_gather(struct vs_log *log, const char *session, struct vs_report *
 
 /* ---- the command ---- */
 
-static int write_report(const struct vs_report *r, const struct vs_log_options *o)
+static int write_html(void *report, FILE *to)
 {
-	bool html = o->format && strcmp(o->format, "html") == 0;
-	FILE *to = o->out ? fopen(o->out, "we") : stdout;
-	if (!to)
-		return vs_ctl_fail("%s: %s", o->out, strerror(errno));
-	(html ? vs_report_html : vs_report_text)(r, to);
-	bool bad = fflush(to) != 0 || ferror(to);
-	if (to != stdout)
-		bad |= fclose(to) != 0;
-	return bad ? vs_ctl_fail("%s: cannot be written: %s", o->out ? o->out : "standard output", strerror(errno)) : VS_EXIT_DONE;
+	vs_report_html(report, to);
+	return VS_EXIT_DONE;
+}
+
+static int write_text(void *report, FILE *to)
+{
+	vs_report_text(report, to);
+	return VS_EXIT_DONE;
+}
+
+int vs_report_write(struct vs_log *log, const struct vs_log_options *o, bool html, const char *name, bool replace)
+{
+	struct vs_report report;
+	int status, r = vs_report_gather(log, o->session, &report);
+	if (r == 0 && !(report.ledger = vs_audit_ledger(log, o->session)))
+		r = -EIO;
+	if (r == 0)
+		status = vs_log_write_out(name, replace, html ? write_html : write_text, &report);
+	else if (r == -ENOENT)
+		status = vs_ctl_fail("the log has no session '%s'; `vitalsctl audit sessions` lists them", o->session);
+	else
+		status = VS_EXIT_FAILED;
+	vs_report_finish(&report);
+	return status;
 }
 
 int vs_ctl_session_report(int argc, char **argv)
 {
 	struct vs_log_options o;
-	struct vs_report report;
 	struct vs_log *log = NULL;
 	int status = vs_log_options(&o, argc, argv, "format out");
 	if (status != VS_EXIT_DONE)
@@ -296,14 +311,7 @@ int vs_ctl_session_report(int argc, char **argv)
 		vs_log_close(log);
 		return status;
 	}
-	int r = vs_report_gather(log, o.session, &report);
-	if (r == 0)
-		status = write_report(&report, &o);
-	else if (r == -ENOENT)
-		status = vs_ctl_fail("the log has no session '%s'; `vitalsctl audit sessions` lists them", o.words[0]);
-	else
-		status = VS_EXIT_FAILED;
-	vs_report_finish(&report);
+	status = vs_report_write(log, &o, o.format && strcmp(o.format, "html") == 0, o.out, true);
 	vs_log_close(log);
 	return status;
 }

@@ -3,6 +3,7 @@
  * Everything comes from the recorded events; nothing is worked out that the record does not say. */
 #pragma once
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -41,6 +42,7 @@ struct vs_report {
 	struct vs_report_minute *minutes;
 	unsigned n_phases, n_alarms, n_cuffs, n_minutes;
 	unsigned clock_steps;      /* so often the clock on the wall was set */
+	json_t *ledger;            /* where the seconds of each metric went (audit_ledger.h); NULL: not asked */
 	unsigned refused;          /* readings of the cuff that were rejected */
 };
 
@@ -79,6 +81,11 @@ void vs_report_text(const struct vs_report *r, FILE *to);
 void vs_report_html(const struct vs_report *r, FILE *to);
 /* The drawing alone, a file of its own. */
 void vs_report_svg(const struct vs_report *r, FILE *to);
+
+struct vs_log_options;
+/* The session that the options name as a text or a page; name NULL: on standard output;
+ * replace: a file that is there already.  The exit status. */
+int vs_report_write(struct vs_log *log, const struct vs_log_options *o, bool html, const char *name, bool replace);
 
 /* `vitalsctl session report ...` and `vitalsctl session course ...`; argv[0] is the word after session. */
 int vs_ctl_session_report(int argc, char **argv);

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "clients/ctl/audit_ledger.h"
 #include "clients/ctl/report.h"
 
 static void escaped(FILE *to, const char *text)
@@ -189,7 +190,9 @@ static void draw_all(const struct vs_report *r, FILE *to)
 
 static void draw(const struct vs_report *r, FILE *to)
 {
-	fprintf(to, "<svg viewBox='0 0 960 %.0f' role='img' aria-label='course of the session'>\n", HEIGHT);
+	fprintf(to, "<svg viewBox='0 0 960 %.0f' role='img' aria-labelledby='course what'>\n<title id='course'>Course of the session</title>"
+		"<desc id='what'>%u minutes of signals, %u cuff readings, %u alarms; all of them stand in the tables below.</desc>\n",
+		HEIGHT, r->n_minutes, r->n_cuffs, r->n_alarms);
 	draw_all(r, to);
 	fputs("</svg>\n<p class='key'><b class='k-cuff'>&#9474;</b> pressure, mmHg &nbsp; <b class='k-hr'>&#8212;</b> heart rate, /min"
 	      " &nbsp; <b class='k-spo2'>&#8212;</b> SpO<sub>2</sub>, % (below) &nbsp; ***, **, * alarms &nbsp; &#9662; entries</p>\n", to);
@@ -215,16 +218,16 @@ static void head(const struct vs_report *r, FILE *to)
 		const char *text = vs_report_text_of(r->last, lines[i].key);
 		if (!*text)
 			continue;
-		fprintf(to, "<tr><th>%s</th>", lines[i].name);
+		fprintf(to, "<tr><th scope='row'>%s</th>", lines[i].name);
 		cell(to, text);
 		fputs("</tr>\n", to);
 	}
 	if (*vs_report_course(r->last, course))
-		fprintf(to, "<tr><th>Course</th><td>%s</td></tr>\n", course);
+		fprintf(to, "<tr><th scope='col'>Course</th><td>%s</td></tr>\n", course);
 	if (json_object_get(r->last, "weight_kg"))
-		fprintf(to, "<tr><th>Weight</th><td>%.4g kg</td></tr>\n", json_number_value(json_object_get(r->last, "weight_kg")));
+		fprintf(to, "<tr><th scope='row'>Weight</th><td>%.4g kg</td></tr>\n", json_number_value(json_object_get(r->last, "weight_kg")));
 	if (json_object_get(r->last, "given_mg"))
-		fprintf(to, "<tr><th>Ran in</th><td>%.1f mg in %.0f min, by the rates and boluses entered</td></tr>\n",
+		fprintf(to, "<tr><th scope='row'>Ran in</th><td>%.1f mg in %.0f min, by the rates and boluses entered</td></tr>\n",
 			json_number_value(json_object_get(r->last, "given_mg")),
 			json_number_value(json_object_get(r->last, "infused_s")) / 60);
 	if (r->clock_steps)
@@ -246,7 +249,7 @@ static void readings(const struct vs_report *r, FILE *to)
 	char clock[16];
 	const json_t *b = json_object_get(r->last, "baseline");
 	const struct vs_report_cuff *high = vs_report_highest(r);
-	fputs("<h2>Readings</h2><table><tr><th></th><th>Time</th><th>Pressure</th><th>HR</th><th>SpO<sub>2</sub></th></tr>\n", to);
+	fputs("<h2>Readings</h2><table><tr><th scope='col'>When</th><th scope='col'>Time</th><th scope='col'>Pressure</th><th scope='col'>HR</th><th scope='col'>SpO<sub>2</sub></th></tr>\n", to);
 	if (json_object_get(b, "nibp_sys"))
 		fprintf(to, "<tr><td>baseline</td><td></td><td>%.0f/%.0f</td><td>%.0f</td><td>%.0f</td></tr>\n",
 			json_number_value(json_object_get(b, "nibp_sys")), json_number_value(json_object_get(b, "nibp_dia")),
@@ -275,7 +278,7 @@ static void readings(const struct vs_report *r, FILE *to)
 static void phases(const struct vs_report *r, FILE *to)
 {
 	char clock[16];
-	fputs("<h2>Phases, gates, overrides</h2><table><tr><th>Time</th><th>Phase</th><th>By</th><th>Why</th></tr>\n", to);
+	fputs("<h2>Phases, gates, overrides</h2><table><tr><th scope='col'>Time</th><th scope='col'>Phase</th><th scope='col'>By</th><th scope='col'>Why</th></tr>\n", to);
 	for (unsigned i = 0; i < r->n_phases; i++) {
 		const struct vs_report_phase *p = &r->phases[i];
 		size_t k;
@@ -310,7 +313,7 @@ static void alarms(const struct vs_report *r, FILE *to)
 		fputs("<p>none</p>\n", to);
 		return;
 	}
-	fputs("<table><tr><th>From</th><th>To</th><th>Priority</th><th>Alarm</th><th>Acknowledged</th></tr>\n", to);
+	fputs("<table><tr><th scope='col'>From</th><th scope='col'>To</th><th scope='col'>Priority</th><th scope='col'>Alarm</th><th scope='col'>Acknowledged</th></tr>\n", to);
 	for (unsigned i = 0; i < r->n_alarms; i++) {
 		const struct vs_report_alarm *a = &r->alarms[i];
 		fprintf(to, "<tr class='%s'><td>%s</td><td>%s</td>", a->priority, vs_report_clock(a->onset_ms, on),
@@ -327,7 +330,7 @@ static void entries(const struct vs_report *r, FILE *to)
 {
 	size_t i;
 	json_t *e;
-	fputs("<h2>Entries</h2><table><tr><th>Time</th><th>No.</th><th>Entry</th><th>By</th></tr>\n", to);
+	fputs("<h2>Entries</h2><table><tr><th scope='col'>Time</th><th scope='col'>No.</th><th scope='col'>Entry</th><th scope='col'>By</th></tr>\n", to);
 	json_array_foreach(r->events, i, e) {
 		char line[400];
 		if (!json_object_get(e, "entry"))
@@ -345,6 +348,29 @@ static void entries(const struct vs_report *r, FILE *to)
 	fputs("</table>\n", to);
 }
 
+/* In percent, as people compare; the seconds are in the record's `audit show`. */
+static void ledger(const struct vs_report *r, FILE *to)
+{
+	const char *metric;
+	json_t *row;
+	if (!json_object_size(r->ledger))
+		return;
+	fputs("<h2>Where the time went, %</h2><table><tr><th scope='col'>Metric</th>", to);
+	for (size_t i = 0; i < VS_LEDGER_COLUMNS; i++)
+		fprintf(to, "<th scope='col'>%s</th>", vs_ledger_columns[i]);
+	fputs("<th scope='col'>of s</th></tr>\n", to);
+	json_object_foreach(r->ledger, metric, row) {
+		double sum = 0;
+		for (size_t i = 0; i < VS_LEDGER_COLUMNS; i++)
+			sum += json_number_value(json_object_get(row, vs_ledger_columns[i]));
+		fprintf(to, "<tr><th scope='row'>%s</th>", metric);
+		for (size_t i = 0; i < VS_LEDGER_COLUMNS; i++)
+			fprintf(to, "<td>%.1f</td>", sum > 0 ? 100 * json_number_value(json_object_get(row, vs_ledger_columns[i])) / sum : 0);
+		fprintf(to, "<td>%.0f</td></tr>\n", sum);
+	}
+	fputs("</table>\n", to);
+}
+
 /* The classes of the drawing. */
 #define DRAWING_STYLE \
 	".grid{stroke:#0002}.scale{text-anchor:end}.time{text-anchor:middle}.cuff{stroke:#222;fill:none;stroke-width:1.4}" \
@@ -354,7 +380,7 @@ static void entries(const struct vs_report *r, FILE *to)
 static const char style[] =
 	"@page{size:A4;margin:14mm}body{font:11px/1.35 sans-serif;max-width:190mm;margin:auto;color:#111}h1{font-size:18px;margin:0}"
 	"h2{font-size:13px;margin:10px 0 3px}p{margin:2px 0}table{border-collapse:collapse}td,th{padding:1px 8px 1px 0;text-align:left;"
-	"vertical-align:top}tr+tr td{border-top:1px solid #ddd}svg{width:100%;border:1px solid #bbb;margin-top:6px;font:11px sans-serif}"
+	"vertical-align:top}tr{break-inside:avoid}h2{break-after:avoid}td{print-color-adjust:exact}svg{print-color-adjust:exact}tr+tr td{border-top:1px solid #ddd}svg{width:100%;border:1px solid #bbb;margin-top:6px;font:11px sans-serif}"
 	DRAWING_STYLE
 	".k-hr{color:#1a8a1a}.k-spo2{color:#0b62c4}.high td{font-weight:bold}"
 	".sign{margin-top:34px;display:flex;gap:12mm}.sign div{flex:1;border-top:1px solid #111;padding-top:2px}";
@@ -363,14 +389,15 @@ void vs_report_html(const struct vs_report *r, FILE *to)
 {
 	fputs("<!DOCTYPE html>\n<html lang='en'><head><meta charset='utf-8'><title>Session ", to);
 	escaped(to, r->session);
-	fprintf(to, "</title><style>%s</style></head><body>\n", style);
+	fprintf(to, "</title><meta name='viewport' content='width=device-width'><style>%s</style></head><body><main>\n", style);
 	head(r, to);
 	draw(r, to);
 	readings(r, to);
 	phases(r, to);
 	alarms(r, to);
 	entries(r, to);
-	fputs("<div class='sign'><div>Nurse, date</div><div>Prescriber, date</div></div>\n</body></html>\n", to);
+	ledger(r, to);
+	fputs("</main><div class='sign'><div>Nurse, date</div><div>Prescriber, date</div></div>\n</body></html>\n", to);
 }
 
 void vs_report_svg(const struct vs_report *r, FILE *to)

@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "clients/ctl/audit_ledger.h"
 #include "clients/ctl/report.h"
 
 #define RULE "--------------------------------------------------------------------------------\n"
@@ -140,6 +141,23 @@ static void entries(const struct vs_report *r, FILE *to)
 	}
 }
 
+static void ledger(const struct vs_report *r, FILE *to)
+{
+	const char *metric;
+	json_t *row;
+	if (!json_object_size(r->ledger))
+		return;
+	fputs("\nWHERE THE SECONDS WENT\n            ", to);
+	for (size_t i = 0; i < VS_LEDGER_COLUMNS; i++)
+		fprintf(to, "%11s", vs_ledger_columns[i]);
+	json_object_foreach(r->ledger, metric, row) {
+		fprintf(to, "\n  %-10s", metric);
+		for (size_t i = 0; i < VS_LEDGER_COLUMNS; i++)
+			fprintf(to, "%11.1f", json_number_value(json_object_get(row, vs_ledger_columns[i])));
+	}
+	fputc('\n', to);
+}
+
 void vs_report_text(const struct vs_report *r, FILE *to)
 {
 	head(r, to);
@@ -148,5 +166,6 @@ void vs_report_text(const struct vs_report *r, FILE *to)
 	gates(r, to);
 	alarms(r, to);
 	entries(r, to);
+	ledger(r, to);
 	fputs("\n" RULE "\nNurse ______________________________   Prescriber ______________________________\n", to);
 }

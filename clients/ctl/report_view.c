@@ -20,6 +20,7 @@ const char *vs_report_text_of(const json_t *object, const char *key)
 void vs_report_finish(struct vs_report *r)
 {
 	json_decref(r->events);
+	json_decref(r->ledger);
 	free(r->phases);
 	free(r->alarms);
 	free(r->cuffs);
