@@ -46,10 +46,10 @@ static const char found_sql[] =
 	" AND started_ms BETWEEN :since AND :until ORDER BY started_ms, session";
 
 /* How much of the time a metric was as good as it should be. */
-static void add_valid(struct vs_log *l, const char *session, json_t *facts)
+static void add_valid(struct vs_log *l, const struct vs_log_options *o, const char *session, json_t *facts)
 {
 	static const char *const metrics[] = { "spo2", "hr", "pr", "nibp_sys" };
-	json_t *ledger = vs_audit_ledger(l, session), *v;
+	json_t *ledger = vs_audit_ledger(l, o, session), *v;
 	const char *name;
 	for (size_t i = 0; i < sizeof metrics / sizeof *metrics; i++) {
 		json_t *row = json_object_get(ledger, metrics[i]);
@@ -67,14 +67,14 @@ static void add_valid(struct vs_log *l, const char *session, json_t *facts)
 	json_decref(ledger);
 }
 
-static int add_session(struct vs_log *l, const char *session, json_t *all)
+static int add_session(struct vs_log *l, const struct vs_log_options *given, const char *session, json_t *all)
 {
 	struct vs_log_options o = { .session = session };
 	sqlite3_stmt *st = vs_log_query(l, facts_sql, &o);
 	int rc = st ? sqlite3_step(st) : SQLITE_ERROR;
 	if (rc == SQLITE_ROW) {
 		json_t *facts = vs_log_row(st);
-		add_valid(l, session, facts);
+		add_valid(l, given, session, facts);
 		json_array_append_new(all, facts);
 	}
 	sqlite3_finalize(st);
@@ -88,7 +88,7 @@ static int add_found(struct vs_log *l, const struct vs_log_options *o, json_t *a
 	sqlite3_stmt *st = vs_log_query(l, found_sql, o);
 	int rc = SQLITE_ERROR, r = VS_EXIT_DONE;
 	while (st && r == VS_EXIT_DONE && (rc = sqlite3_step(st)) == SQLITE_ROW)
-		r = add_session(l, (const char *)sqlite3_column_text(st, 0), all);
+		r = add_session(l, o, (const char *)sqlite3_column_text(st, 0), all);
 	sqlite3_finalize(st);
 	return r != VS_EXIT_DONE || rc == SQLITE_DONE ? r : vs_log_failed(l);
 }
@@ -171,7 +171,7 @@ int vs_audit_compare(int argc, char **argv)
 {
 	struct vs_log_options o;
 	struct vs_log *l = NULL;
-	int r = vs_log_options(&o, argc, argv, VS_AUDIT_FILTERS);
+	int r = vs_log_options(&o, argc, argv, VS_AUDIT_FILTERS " limits limit-file");
 	bool filtered = o.chair || o.patient || o.session || o.protocol || o.operator_name || o.rule || o.since_ms > INT64_MIN ||
 			o.until_ms < INT64_MAX;
 	if (r == VS_EXIT_DONE && (o.n_words > 0) == filtered)
@@ -186,7 +186,7 @@ int vs_audit_compare(int argc, char **argv)
 		r = vs_log_trace(l, &o, "audit", argc, argv);
 	json_t *all = json_array();
 	for (int i = 0; r == VS_EXIT_DONE && i < o.n_words; i++)
-		r = add_session(l, o.words[i], all);
+		r = add_session(l, &o, o.words[i], all);
 	if (r == VS_EXIT_DONE && filtered)
 		r = add_found(l, &o, all);
 	if (r == VS_EXIT_DONE && json_array_size(all) == 0)

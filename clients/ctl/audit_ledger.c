@@ -3,12 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clients/ctl/log_limits.h"
 #include "core/metric.h"
 
 enum column { VALID, STALE, LOST, SUSPECT, PAUSED, RESTARTING, COLUMNS };
 static const char *const names[COLUMNS] = { "valid", "stale", "lost", "suspect", "paused", "restarting" };
-
-const char *const vs_ledger_columns[VS_LEDGER_COLUMNS] = { "valid", "suspect", "stale", "lost", "paused", "restarting" };
 
 #define BEFORE_MS (20 * 60 * 1000) /* a cuff value from before the session may still stand when it begins */
 #define INTERVALS_MAX 1024
@@ -31,6 +30,7 @@ struct course {
 
 struct ledger {
 	int64_t from, until;
+	int64_t fresh_ms[VS_METRIC_COUNT], kept_ms[VS_METRIC_COUNT]; /* older than that: stale, lost */
 	struct intervals paused, restarts;
 	struct course metric[VS_METRIC_COUNT];
 };
@@ -50,9 +50,10 @@ static bool within(const struct intervals *in, int64_t t, int64_t *next)
 }
 
 /* What the last reading is worth at time t, and until when that holds. */
-static enum column worth(const struct course *c, enum vs_metric m, int64_t t, int64_t *next)
+static enum column worth(const struct ledger *l, enum vs_metric m, int64_t t, int64_t *next)
 {
-	int64_t fresh = c->at + (vs_metric_is_nibp(m) ? 600000 : 10000), kept = c->at + (vs_metric_is_nibp(m) ? 1200000 : 120000);
+	const struct course *c = &l->metric[m];
+	int64_t fresh = c->at + l->fresh_ms[m], kept = c->at + l->kept_ms[m];
 	if (c->last == LOST || t >= kept)
 		return LOST;
 	int64_t end = t < fresh ? fresh : kept;
@@ -68,7 +69,7 @@ static void account(struct ledger *l, enum vs_metric m, int64_t until)
 		until = l->until;
 	while (c->done < until) {
 		int64_t next = until;
-		enum column what = worth(c, m, c->done, &next);
+		enum column what = worth(l, m, c->done, &next);
 		bool restarting = within(&l->restarts, c->done, &next), paused = within(&l->paused, c->done, &next);
 		if (what == STALE || what == LOST)
 			what = restarting ? RESTARTING : paused ? PAUSED : what;
@@ -179,12 +180,47 @@ static json_t *ledger_json(struct ledger *g)
 	return all;
 }
 
-json_t *vs_audit_ledger(struct vs_log *l, const char *session)
+/* The last step of the rule that watches for the loss of a signal; the rate's rule is for whatever gives the rate. */
+static int64_t signal_lost_ms(const struct vs_limit_set *set, enum vs_metric m)
+{
+	int64_t own = 0, any = 0;
+	for (unsigned i = 0; i < set->n_rules; i++) {
+		const struct vs_rule *r = &set->rules[i];
+		if (r->type != VS_RULE_SIGNAL_LOSS || !r->n_steps)
+			continue;
+		int64_t last = r->steps[r->n_steps - 1].after_ms;
+		if (r->metric == m || (r->metric == VS_HR && m == VS_PR))
+			own = last;
+		any = last > any ? last : any;
+	}
+	return own ? own : any;
+}
+
+static void take_times(struct ledger *g, const struct vs_limit_set *set)
+{
+	int64_t interval = 0, stale = set->validity.stale_ms;
+	for (unsigned p = 0; p < VS_PHASE_COUNT; p++)
+		if (set->cadence.nibp_ms[p] > interval)
+			interval = set->cadence.nibp_ms[p];
+	for (enum vs_metric m = 0; m < VS_METRIC_COUNT; m++) {
+		int64_t lost = vs_metric_is_nibp(m) ? 2 * interval : signal_lost_ms(set, m);
+		g->fresh_ms[m] = vs_metric_is_nibp(m) ? interval : stale;
+		g->kept_ms[m] = lost > g->fresh_ms[m] ? lost : g->fresh_ms[m];
+	}
+}
+
+json_t *vs_audit_ledger(struct vs_log *l, const struct vs_log_options *given, const char *session)
 {
 	char chair[64];
 	json_t *ret = NULL;
 	struct ledger *g = calloc(1, sizeof *g);
-	if (!g || find_span(l, session, g, chair) != VS_EXIT_DONE)
+	struct vs_limit_sets *sets = NULL;
+	struct vs_log_set set;
+	if (!g || vs_log_sets(given, &sets) != VS_EXIT_DONE)
+		goto out;
+	vs_log_set_of(l, given, sets, session, &set);
+	take_times(g, set.set);
+	if (find_span(l, session, g, chair) != VS_EXIT_DONE)
 		goto out;
 	struct vs_log_options o = { .session = session, .chair = chair, .since_ms = g->from, .until_ms = g->until };
 	for (unsigned m = 0; m < VS_METRIC_COUNT; m++)
@@ -193,6 +229,7 @@ json_t *vs_audit_ledger(struct vs_log *l, const char *session)
 	    read_intervals(l, restarts_sql, &o, &g->restarts) == VS_EXIT_DONE && read_course(l, g, chair) == VS_EXIT_DONE)
 		ret = ledger_json(g);
 out:
+	vs_limits_free(sets);
 	free(g);
 	return ret;
 }

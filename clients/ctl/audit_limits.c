@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "clients/ctl/audit.h"
-#include "config/limits.h"
+#include "clients/ctl/log_limits.h"
 
 #define BODY "'{' || e.body || '}'"
 #define OF(key) "json_extract(" BODY ", '$." key "')"
@@ -26,6 +26,13 @@ static const char changes_sql[] =
 	INTO "SELECT e.at_ms, o.chair, e.session, 'operator', NULL, " OF("rule") ", NULL, NULL, " OF("old") ", " OF("value") ", " OF("unit")
 	", e.operator, " OF("note") " FROM event e JOIN origin o USING(origin) WHERE e.kind = 'entry' AND " OF("entry") " = 'limit-change'"
 	" AND (:chair IS NULL OR o.chair = :chair) AND (:session IS NULL OR e.session = :session)";
+/* A reload that brought a session other limits. */
+static const char sets_sql[] =
+	INTO "SELECT at_ms, chair, session, 'configuration', name, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 'set ' || name || ', ' ||"
+	" substr(hash, 1, 12) FROM (SELECT e.at_ms, o.chair, e.session, " OF("limits") " AS name, " OF("limits_hash") " AS hash, lag("
+	OF("limits_hash") ") OVER (PARTITION BY e.session ORDER BY e.event) AS earlier FROM event e JOIN origin o USING(origin) WHERE"
+	" e.kind = 'session' AND " OF("limits_hash") " IS NOT NULL AND (:chair IS NULL OR o.chair = :chair) AND (:session IS NULL OR"
+	" e.session = :session)) WHERE earlier <> hash";
 static const char derived_sql[] = INTO "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, NULL, ?12)";
 static const char one_patient[] =
 	"DELETE FROM limit_row WHERE (:patient IS NOT NULL OR :protocol IS NOT NULL) AND (session IS NULL OR session NOT IN (SELECT session"
@@ -52,7 +59,7 @@ struct limits {
 	struct vs_log *l;
 	const struct vs_log_options *o;
 	struct vs_limit_sets *sets;
-	const struct vs_limit_set *set;
+	const struct vs_limit_set *set; /* of the session at hand */
 	sqlite3_stmt *row;
 };
 
@@ -168,6 +175,11 @@ static int add_sessions(struct limits *s)
 		struct moment m = { .at_ms = sqlite3_column_int64(st, 2), .chair = (const char *)sqlite3_column_text(st, 1),
 				    .session = (const char *)sqlite3_column_text(st, 0), .source = "set" };
 		const char *baseline = (const char *)sqlite3_column_text(st, 3);
+		struct vs_log_set set;
+		vs_log_set_of(s->l, s->o, s->sets, m.session, &set);
+		s->set = set.set;
+		if (s->o->session || baseline)
+			vs_log_set_note(&set, m.session);
 		if (s->o->session)
 			r = add_set(s, &m);
 		if (r != VS_EXIT_DONE || !baseline)
@@ -210,6 +222,8 @@ static int gather(struct limits *s)
 		r = run(s, starts_sql);
 	if (r == VS_EXIT_DONE)
 		r = run(s, changes_sql);
+	if (r == VS_EXIT_DONE)
+		r = run(s, sets_sql);
 	if (r != VS_EXIT_DONE)
 		return r;
 	s->row = vs_log_query(s->l, derived_sql, s->o);
@@ -223,20 +237,6 @@ static int gather(struct limits *s)
 }
 
 /* ---- The command ---- */
-
-static int load_set(const struct vs_log_options *o, struct vs_limit_sets **sets, const struct vs_limit_set **set)
-{
-	struct vs_findings findings = { 0 };
-	const char *file = o->limit_file, *name = o->limits ? o->limits : VS_LIMITS_DEFAULT;
-	int r = vs_limits_load(&file, file != NULL, sets, &findings);
-	if (r < 0)
-		vs_findings_print(&findings, stderr);
-	vs_findings_clear(&findings);
-	if (r < 0)
-		return VS_EXIT_CONFIG;
-	*set = vs_limits_find(*sets, name);
-	return *set ? VS_EXIT_DONE : vs_ctl_usage("there is no limit set '%s'", name);
-}
 
 bool vs_audit_shipped_rule(const char *rule, char *list, size_t cap)
 {
@@ -266,7 +266,7 @@ int vs_audit_limits(int argc, char **argv)
 	if (r == VS_EXIT_DONE && o.n_words)
 		return vs_ctl_usage("audit limits: '%s' is one word too many", o.words[0]);
 	if (r == VS_EXIT_DONE)
-		r = load_set(&o, &s.sets, &s.set);
+		r = vs_log_sets(&o, &s.sets);
 	if (r == VS_EXIT_DONE)
 		r = vs_log_open_given(&o, &s.l);
 	if (r == VS_EXIT_DONE)

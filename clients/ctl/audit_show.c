@@ -122,7 +122,7 @@ int vs_audit_show(int argc, char **argv)
 {
 	struct vs_log_options o;
 	struct vs_log *l = NULL;
-	int r = vs_log_options(&o, argc, argv, "html");
+	int r = vs_log_options(&o, argc, argv, "html limits limit-file");
 	if (r == VS_EXIT_DONE && o.n_words != 1)
 		return vs_ctl_usage("audit show: name one session; 'vitalsctl audit sessions' lists them");
 	if (r == VS_EXIT_DONE)
@@ -141,7 +141,7 @@ int vs_audit_show(int argc, char **argv)
 		vs_log_close(l);
 		return r;
 	}
-	json_t *ledger = vs_audit_ledger(l, o.session);
+	json_t *ledger = vs_audit_ledger(l, &o, o.session);
 	if (!ledger) {
 		vs_log_close(l);
 		return VS_EXIT_FAILED;

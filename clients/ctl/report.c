@@ -278,7 +278,7 @@ int vs_report_write(struct vs_log *log, const struct vs_log_options *o, bool htm
 {
 	struct vs_report report;
 	int status, r = vs_report_gather(log, o->session, &report);
-	if (r == 0 && !(report.ledger = vs_audit_ledger(log, o->session)))
+	if (r == 0 && !(report.ledger = vs_audit_ledger(log, o, o->session)))
 		r = -EIO;
 	if (r == 0)
 		status = vs_log_write_out(name, replace, html ? write_html : write_text, &report);
@@ -294,7 +294,7 @@ int vs_ctl_session_report(int argc, char **argv)
 {
 	struct vs_log_options o;
 	struct vs_log *log = NULL;
-	int status = vs_log_options(&o, argc, argv, "format out");
+	int status = vs_log_options(&o, argc, argv, "format out limits limit-file");
 	if (status != VS_EXIT_DONE)
 		return status;
 	if (o.n_words != 1)

@@ -46,6 +46,9 @@ struct vs_report {
 	unsigned refused;          /* readings of the cuff that were rejected */
 };
 
+#define VS_LEDGER_COLUMNS 6
+extern const char *const vs_ledger_columns[VS_LEDGER_COLUMNS]; /* in the order in which people read them: valid, suspect, ... */
+
 struct vs_log;
 /* 0, or -errno (said on stderr).  The caller finishes *ret in any case. */
 int vs_report_gather(struct vs_log *log, const char *session, struct vs_report *ret);

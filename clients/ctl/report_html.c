@@ -4,7 +4,6 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "clients/ctl/audit_ledger.h"
 #include "clients/ctl/report.h"
 
 static void escaped(FILE *to, const char *text)

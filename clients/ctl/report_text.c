@@ -3,7 +3,6 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "clients/ctl/audit_ledger.h"
 #include "clients/ctl/report.h"
 
 #define RULE "--------------------------------------------------------------------------------\n"

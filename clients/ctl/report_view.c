@@ -17,6 +17,8 @@ const char *vs_report_text_of(const json_t *object, const char *key)
 	return text ? text : "";
 }
 
+const char *const vs_ledger_columns[VS_LEDGER_COLUMNS] = { "valid", "suspect", "stale", "lost", "paused", "restarting" };
+
 void vs_report_finish(struct vs_report *r)
 {
 	json_decref(r->events);

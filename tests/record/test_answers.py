@@ -1,12 +1,13 @@
 """What auditors ask: lists with filters, limits in force, sessions side by side.  One story, told by its events."""
 import csv
+import hashlib
 import io
 import json
 import subprocess
 
 import pytest
 
-from record import CTL, add_event, ctl, write
+from record import CTL, ROOT, add_event, ctl, sql, write
 
 T0 = 1795300000000  # 2026-11-21T22:26:40Z
 MINUTE = 60000
@@ -187,3 +188,50 @@ def test_sessions_side_by_side(log):
                                            (("--patient", "P-77"), 1)])
 def test_what_cannot_be_compared(log, words, status):
     ctl("audit", "compare", *words, "--log", log, status=status)
+
+
+def test_what_is_stale_says_the_limit_set(tmp_path):
+    """The thresholds of the ledger are the clinic's, not the program's."""
+    write(tmp_path, "--readings", 600, "--step-ms", 1000, "--cuff", "--quiet")
+    log, own = tmp_path / "vitals.db", tmp_path / "own.yaml"
+    first, last = map(int, sql(log, "SELECT min(observed_ms), max(observed_ms) FROM audit_observation").split("|"))
+    for at, body in ((last - 20000, {"phase": "screening", "patient": "P-1", "protocol": "P1", "operator": "anna"}),
+                     (last + 3600000, {"phase": "discharged", "patient": "P-1", "protocol": "P1", "operator": "anna"})):
+        add_event(log, "s-1", at, body)
+
+    def ledger(*more):
+        return json.loads(ctl("audit", "show", "s-1", "--json", "--log", log, *more))["ledger"]["nibp_sys"]
+    # The last cuff value stands until it is old: 10 min; lost: after twice that.
+    assert ledger() == {"valid": 620, "stale": 600, "lost": 2400, "suspect": 0, "paused": 0, "restarting": 0}
+    own.write_text("sets:\n  - name: own\n    extends: ketamine-adult\n    cadence: { nibp: { recovery: 4min, infusion: 3min } }\n")
+    with_own = ledger("--limits", "own", "--limit-file", own)
+    assert with_own == {"valid": 20 + 240, "stale": 240, "lost": 3600 - 480, "suspect": 0, "paused": 0, "restarting": 0}
+    assert first < last
+    ctl("audit", "show", "s-1", "--limits", "none-such", "--log", log, status=1)
+
+
+def test_a_session_names_the_set_that_judged_it(log, tmp_path):
+    """By name and by the hash of its text: another text under the same name is said to be another."""
+    folder = tmp_path / "named"
+    write(folder, "--readings", 3)
+    path = folder / "vitals.db"
+    own = tmp_path / "own.yaml"
+    own.write_text("sets:\n  - name: own\n    extends: ketamine-adult\n    rules:\n      - { id: sbp-hi, limit: 150 }\n")
+    base = (ROOT / "alarms/sets/ketamine-adult.yaml").read_bytes()
+    digest = hashlib.sha256(base + own.read_bytes()).hexdigest()
+    for name, session, hash_ in (("own", "s-1", digest), ("own", "s-2", "0" * 64), ("gone", "s-3", "1" * 64)):
+        add_event(path, session, T0, {"phase": "screening", "patient": "P-1", "protocol": "P1", "operator": "anna", "limits": name,
+                                      "limits_hash": hash_})
+
+    def limits(session, *more):
+        r = subprocess.run([CTL, "audit", "limits", "--session", session, "--rule", "sbp-hi", "--json", "--log", path, *more],
+                           capture_output=True, text=True)
+        assert r.returncode == 0, r.stderr
+        return [row["value"] for row in json.loads(r.stdout)], r.stderr
+    assert limits("s-1", "--limit-file", own) == ([150], "")
+    values, said = limits("s-1")
+    assert values == [165] and f"judged by the limit set own (text {digest[:12]})" in said and "--limit-file" in said
+    values, said = limits("s-2", "--limit-file", own)
+    assert values == [150] and "text 000000000000" in said
+    values, said = limits("s-3", "--limit-file", own)
+    assert values == [165] and "limit set gone" in said

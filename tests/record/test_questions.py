@@ -9,7 +9,7 @@ from record import ROOT, sql, write
 
 TEXT = (ROOT / "schema/README.md").read_text()
 QUESTIONS = re.findall(r"^\*\*(\d+)\. (.*?)\*\*\n\n```sql\n(.*?)```", TEXT, re.S | re.M)
-NEVER_HERE = {12, 18}  # every alarm of this log was acknowledged, no gate overridden
+NEVER_HERE = {12, 18, 22}  # every alarm of this log was acknowledged, no gate overridden, reading left no trace
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +29,8 @@ def log(tmp_path_factory):
                   "'2026-11-22'": f"'{day[1]}'"}
 
 
-def test_there_are_twenty():
-    assert [int(number) for number, _, _ in QUESTIONS] == list(range(1, 21))
+def test_there_are_twenty_and_more():
+    assert [int(number) for number, _, _ in QUESTIONS] == list(range(1, 23))
 
 
 def put(statement, words):

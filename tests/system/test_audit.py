@@ -1,11 +1,13 @@
 """A session of the real daemon, judged afterwards by an auditor with nothing but the file."""
+import hashlib
 import json
+import signal
 import subprocess
 import time
 
 import pytest
 
-from house import VITALSCTL, free_port, wait_for
+from house import ROOT, VITALSCTL, free_port, wait_for
 from monitors import ModbusMonitor, bp_device, oximeter_device
 
 
@@ -132,3 +134,33 @@ def test_a_replay_of_the_log_derives_the_alarms_of_the_time(daemon, monitor):
                     " '\"change\":\"latched\"') WHERE kind = 'alarm'"], check=True)
     assert "sbp-hi-crit" in audit(d.log, "replay", "--session", session, "--diff", status=1)
     audit(d.log, "replay", "--session", "s-none", "--diff", status=1)
+
+
+OWN = "sets:\n  - name: own\n    extends: ketamine-adult\n    rules:\n      - {{ id: sbp-hi, limit: {} }}\n"
+
+
+def test_the_record_names_the_limits_in_force(daemon, monitor):
+    """A session says by which set it is judged, and a reload that changes it in the middle is part of its record."""
+    chairs = [{"id": "chair-1", "limits": "own", "devices": [bp_device(monitor.port)]}]
+    d = daemon(chairs, limit_files=["own.yaml"])
+    own = d.folder / "own.yaml"
+    own.write_text(OWN.format(150))
+    s = d.start().subscribe()
+    s.wait("vitals", device="bp")
+    d.ctl("session", "start", "--chair", "chair-1", "--patient", "P-0042", "--protocol", "P1", "--weight", "70", "--operator", "anna")
+    opened = s.wait("session", phase="screening")
+    text = (ROOT / "alarms/sets/ketamine-adult.yaml").read_bytes()
+    assert (opened["limits"], opened["limits_hash"]) == ("own", hashlib.sha256(text + own.read_bytes()).hexdigest()[:16])
+    d.ctl("entry", "--chair", "chair-1", "note", "--note", "before", "--operator", "anna")
+    own.write_text(OWN.format(155))
+    d.process.send_signal(signal.SIGHUP)
+    digest = hashlib.sha256(text + own.read_bytes()).hexdigest()[:16]
+    changed = s.wait("session", limits_hash=digest)
+    assert (changed["limits"], changed["session"]) == ("own", opened["session"])
+    d.process.send_signal(signal.SIGHUP)  # the same again changes nothing
+    d.ctl("session", "phase", "--chair", "chair-1", "discharged", "--reason", "cancelled", "--operator", "anna")
+    assert s.wait("session", phase="discharged")["limits_hash"] == digest
+    d.stop()
+    rows = json.loads(audit(d.log, "audit", "limits", "--session", opened["session"], "--limit-file", own, "--json"))
+    assert [r["source"] for r in rows if r["source"] == "configuration" and r["set"] == "own"] == ["configuration"]
+    assert [r["value"] for r in rows if r["rule"] == "sbp-hi"] == [155]  # of the file as it is now; the note says so

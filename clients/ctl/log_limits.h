@@ -1,0 +1,20 @@
+/* Which limit set a session was judged by: its messages name the set and the hash of its text. */
+#pragma once
+#include "clients/ctl/log.h"
+#include "config/limits.h"
+
+/* The sets that ship and those of --limit-file.  VS_EXIT_DONE: the caller frees *ret; VS_EXIT_CONFIG, VS_EXIT_USAGE (no set of
+ * the name that --limits gives): said why. */
+int vs_log_sets(const struct vs_log_options *o, struct vs_limit_sets **ret);
+
+struct vs_log_set {
+	const struct vs_limit_set *set; /* that of --limits, else the one that the session names, else the one that ships */
+	const char *hash;               /* of its text */
+	char recorded[VS_SET_NAME_CAP], recorded_hash[72]; /* ""; the log does not say */
+	bool proven;                    /* it is, to the letter, what was in force when the session began */
+};
+/* Lives as long as `sets`. */
+void vs_log_set_of(struct vs_log *l, const struct vs_log_options *o, const struct vs_limit_sets *sets, const char *session,
+		   struct vs_log_set *ret);
+/* On stderr, where the session was judged by another text than this. */
+void vs_log_set_note(const struct vs_log_set *s, const char *session);
