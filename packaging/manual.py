@@ -37,6 +37,17 @@ who does it, where a login is shared; else the login name. The user id that the 
 .BI \-\-log " FILE"
 the record to read; needs only read permission and no running daemon
 .TP
+.BI \-\-from " T" ", \-\-until " T
+of the lists of
+.BR audit :
+a day, a minute, RFC 3339 in UTC, or an age such as 12h, 7d
+.TP
+.BI \-\-reader " NAME"
+who reads the record, where its policy asks for a trace and a login is shared; else the login name
+.TP
+.B \-\-untraced
+reads such a record without a trace, and says so
+.TP
 .BR \-\-help ", " \-\-version
 .SH EXIT STATUS
 0 done, 1 it could not be done (the reason is on stderr), 2 wrong usage, 78 configuration invalid

@@ -17,6 +17,8 @@ static const char help[] =
 	"  verify     [--witness FILE] [--key FILE]   whether anything was changed, removed, added or reordered\n\n"
 	"  filters: --from T --until T --chair C --patient CODE --session S --protocol NAME --operator NAME --rule ID\n"
 	"           T: 2026-11-21, 2026-11-21T14:30:00Z, or an age such as 12h, 7d; --csv instead of a table\n\n"
+	"Where the log asks for it (audit: trace in the configuration), vitalsd is told who reads what: --control PATH,\n"
+	"--reader NAME on a shared login; --untraced reads without, and says so.  docs/audit.md has all of it.\n\n"
 	"Without --log and --config the log is /var/lib/vitalsd/vitals.db.\n";
 
 static const struct {

@@ -29,6 +29,7 @@ static const char help[] =
 	"  --phase P           phase at the beginning (none): screening baseline infusion paused recovery discharged aborted\n"
 	"  --baseline LIST     the patient's baseline: hr=70,nibp_sys=120,nibp_dia=75,spo2=98\n"
 	"  --gates             phase changes are asked their gates, refusals are printed\n"
+	"  --control PATH, --untraced   where the log asks that reading leave a trace: the daemon's socket; none this time\n"
 	"  --json              one event a line\n\n"
 	"In the column `command`, several with `;`: ack [ALARM or RULE], pause [60s], resume, phase P [--override REASON\n"
 	"--second NAME], override REASON [--second NAME] (the refused one again, or the next), start --patient CODE --protocol\n"
