@@ -84,7 +84,6 @@ struct vs_config {
 	uint32_t custody_bytes; /* size of the custody ring (`log: custody: 8MiB`); 0: not given, the usual size */
 	bool log_yearly;        /* `log: rotate: year`, the default: a new file at the turn of the year */
 	uint64_t log_bytes;     /* `log: rotate: 4GiB`: a new file when it is so large; 0: not by size */
-	uint32_t log_keep_years; /* `log: keep: 10y`: older files may be removed; 0: none ever */
 	char *control;          /* Unix socket of vitalsctl */
 	unsigned n_events, n_queries;
 	char **events, **queries; /* nanomsg URLs to bind */

@@ -133,7 +133,6 @@ static const cyaml_schema_field_t log_fields[] = {
 	VS_STRING("path", VS_REQUIRED, struct raw_log, path, 4000),
 	VS_STRING("custody", 0, struct raw_log, custody, 31),
 	VS_STRING("rotate", 0, struct raw_log, rotate, 31),
-	VS_STRING("keep", 0, struct raw_log, keep, 31),
 	VS_END,
 };
 

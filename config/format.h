@@ -62,7 +62,7 @@ struct raw_chair {
 };
 
 struct raw_log {
-	char *path, *custody, *rotate, *keep;
+	char *path, *custody, *rotate;
 };
 
 struct raw_audit {

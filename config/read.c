@@ -36,18 +36,6 @@ static void take_rotate(struct vs_reader *l, const char *text, vs_place at)
 	l->config->log_bytes = bytes;
 }
 
-/* `10y` */
-static void take_keep(struct vs_reader *l, const char *text, vs_place at)
-{
-	char *end = NULL;
-	unsigned long years = text && *text >= '0' && *text <= '9' ? strtoul(text, &end, 10) : 0;
-	if (text && (!end || strcmp(end, "y") != 0 || years < 1 || years > 200))
-		vs_yaml_find(l->y, vs_yaml_key(l->y, at, "keep"),
-			     "`keep` is \"%s\"; it must be years from 1y to 200y, like 10y; without it everything is kept", text);
-	else
-		l->config->log_keep_years = (uint32_t)years;
-}
-
 static void take_log(struct vs_reader *l, const struct raw_log *log, vs_place at)
 {
 	uint64_t bytes = 0;
@@ -60,7 +48,6 @@ static void take_log(struct vs_reader *l, const struct raw_log *log, vs_place at
 			     "`custody` is \"%s\"; it must be a size from 256KiB to 1GiB, like 8MiB", log->custody);
 	l->config->custody_bytes = (uint32_t)bytes;
 	take_rotate(l, log->rotate, at);
-	take_keep(l, log->keep, at);
 }
 
 /* NULL: a URL that nanomsg can bind; else what is wrong. */

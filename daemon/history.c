@@ -203,7 +203,7 @@ int vs_history_replay(struct vs_history *h, enum vs_kind kind, const char *chair
 		if (!may_have(h, f, epoch))
 			continue;
 		if (i + 1 < h->n && access(f->path, F_OK) < 0)
-			continue; /* removed by policy, or missing: what is left is given */
+			continue; /* it is missing: what is left is given */
 		r = open_file(f);
 		if (r == 0)
 			r = kind == VS_KIND_VITALS ? give_readings(f, chair, epoch, behind, &g)

@@ -36,7 +36,6 @@ static void say_what_waits(const struct vs_config *old, const struct vs_config *
 		{ strcmp(old->log_path, new->log_path) != 0, "log: path" },
 		{ strcmp(old->control, new->control) != 0, "control" },
 		{ old->log_yearly != new->log_yearly || old->log_bytes != new->log_bytes, "log: rotate" },
-		{ old->log_keep_years != new->log_keep_years, "log: keep" },
 		{ old->custody_bytes != new->custody_bytes, "log: custody" },
 		{ !same_list(old->n_events, old->events, new->n_events, new->events), "publish: events" },
 		{ !same_list(old->n_queries, old->queries, new->n_queries, new->queries), "publish: query" },

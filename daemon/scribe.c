@@ -915,9 +915,6 @@ static const char *const hand_on_sql[] = {
 	" u.run * 8192 AND u.run * 8192 + 8191) & 8191) FROM now JOIN past.origin o USING(epoch) CROSS JOIN past.run u ON"
 	" u.origin = o.origin UNION ALL SELECT what, number FROM past.carried, now WHERE what LIKE '% ' || now.epoch || ' %')"
 	" WHERE seq IS NOT NULL GROUP BY what ORDER BY what",
-	"INSERT INTO hold SELECT * FROM past.hold h WHERE stands = 1 AND hold = (SELECT max(hold) FROM past.hold WHERE name = h.name)"
-	" ORDER BY hold",
-	"INSERT INTO removal SELECT * FROM past.removal ORDER BY removal",
 	"INSERT INTO chair_state SELECT * FROM past.chair_state",
 };
 

@@ -35,7 +35,7 @@ int vs_scribe_finding(struct vs_scribe *s, int64_t at_ms, const char *text);
 /* The last row of this file: from here on it is kept under `name`.  The caller seals, commits, and writes no more. */
 int vs_scribe_closed(struct vs_scribe *s, int64_t at_ms, const char *name, const char *reason);
 /* In a new, empty file: goes on from the closed one that is attached as `past` and kept as `name`.  Numbers, the chain of
- * seals, the running epoch, holds and the chairs' states go on.  Between begin and commit; the caller seals in between. */
+ * seals, the running epoch and the chairs' states go on.  Between begin and commit; the caller seals in between. */
 int vs_scribe_go_on(struct vs_scribe *s, const char *name);
 /* Seals every row that is not sealed.  Signs if there is a key (else NULL) and it is asked for; the first seal of each day (UTC)
  * is signed unasked, so that `audit verify` knows which signatures there must be.  Without any row to seal: nothing is done unless

@@ -78,22 +78,3 @@ bool vs_log_path_beside(const char *beside, const char *name, char *path, size_t
 		return false;
 	return (size_t)snprintf(path, cap, "%.*s%s", folder, beside, name) < cap;
 }
-
-int vs_log_removed(sqlite3 *db, const struct vs_log_link *file, char *text, size_t cap)
-{
-	sqlite3_stmt *st = NULL;
-	if (!has_table(db, "removal"))
-		return SQLITE_DONE;
-	int rc = sqlite3_prepare_v2(db, "SELECT 'removed by policy on ' || strftime('%Y-%m-%d', at_ms / 1000.0, 'unixepoch') ||"
-					" coalesce(' by ' || operator, '') || coalesce(': ' || reason, '') FROM removal"
-					" WHERE name = ?1 AND hash = ?2", -1, &st, NULL);
-	if (rc == SQLITE_OK) {
-		sqlite3_bind_text(st, 1, file->name, -1, SQLITE_STATIC);
-		sqlite3_bind_blob(st, 2, file->hash, VS_HASH, SQLITE_STATIC);
-		rc = sqlite3_step(st);
-	}
-	if (rc == SQLITE_ROW)
-		snprintf(text, cap, "%s", (const char *)sqlite3_column_text(st, 0));
-	sqlite3_finalize(st);
-	return rc;
-}

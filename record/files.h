@@ -35,7 +35,3 @@ int vs_log_closed_as(sqlite3 *db, char name[VS_FILE_NAME_CAP]);
 
 /* The path of a file in the folder of `beside`.  False: the name is no plain file name, or the path is too long. */
 bool vs_log_path_beside(const char *beside, const char *name, char *path, size_t cap);
-
-/* When and why a file was removed by policy: the row of `removal` with that name and hash.  SQLITE_ROW: it was, and
- * `text` says so for a person; SQLITE_DONE: it was not. */
-int vs_log_removed(sqlite3 *db, const struct vs_log_link *file, char *text, size_t cap);

@@ -21,8 +21,6 @@ const struct vs_seal_table vs_seal_tables[VS_SEAL_TABLES + 1] = {
 	{ "link", "link", "link, name, from_ms, until_ms, first_epoch, last_epoch, seal, rows, hash, public_key", 2 },
 	{ "carried", "carried", "carried, what, number", 2 },
 	{ "closed", "closed", "closed, at_ms, name, reason", 2 },
-	{ "hold", "hold", "hold, at_ms, name, stands, operator, reason, patient, session, from_ms, until_ms", 2 },
-	{ "removal", "removal", "removal, at_ms, name, operator, reason, from_ms, until_ms, seal, rows, hash", 2 },
 	{ "reading", "id", "id, shape, t, v1, v2, v3, v4, more", 1 },
 	{ NULL, NULL, NULL, 0 },
 };

@@ -765,10 +765,7 @@ static void check_missing(struct verify *v, const struct vs_log_part *part)
 {
 	char seals[96];
 	snprintf(seals, sizeof seals, "seals up to %" PRId64, part->link->seal);
-	if (part->removed)
-		json_array_append_new(v->out->notes, json_pack("{s:s,s:s}", "place", part->link->name, "what", part->why));
-	else
-		finding(v, seals, "the file cannot be read: %s", part->why);
+	finding(v, seals, "the file cannot be read: %s", part->why);
 }
 
 static int check_files(struct verify *v)

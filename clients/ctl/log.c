@@ -155,7 +155,7 @@ static int check_pages(struct vs_log *l, const struct vs_log_options *o)
 		const struct vs_log_part *part = vs_log_part(l, i);
 		if (part->db)
 			r = check_file(part, n > 1, found);
-		else if (!part->removed)
+		else
 			json_array_append_new(found, json_string(part->why));
 	}
 	if (r < 0) {

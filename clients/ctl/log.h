@@ -43,9 +43,8 @@ const char *vs_log_file(const struct vs_log *l);
 struct vs_log_part {
 	const char *path;
 	const struct vs_log_link *link; /* what the present file says of it; NULL: it is the present one */
-	sqlite3 *db;                    /* NULL: it cannot be read, which was said, or it was removed by policy */
+	sqlite3 *db;                    /* NULL: it cannot be read, which was said */
 	char why[256];                  /* then */
-	bool removed;                   /* by policy */
 };
 size_t vs_log_parts(struct vs_log *l);
 struct vs_log_part *vs_log_part(struct vs_log *l, size_t i);

@@ -206,17 +206,13 @@ static int open_file(struct file *f)
 
 /* ---- The files before ---- */
 
-/* One that policy removed is silently left out; one that is missing is said. */
+/* One that is missing is said, and left out. */
 static void open_past(struct vs_log *l, size_t i)
 {
 	struct file *f = &l->files[i];
 	if (f->tried)
 		return;
-	if (open_file(f) == 0)
-		return;
-	f->part.removed = access(f->path, F_OK) < 0 &&
-			  vs_log_removed(present(l)->part.db, &l->links[i], f->part.why, sizeof f->part.why) == SQLITE_ROW;
-	if (!f->part.removed)
+	if (open_file(f) < 0)
 		vs_ctl_fail("%s: %s: this part of the log is not read", f->path, f->part.why);
 }
 

@@ -66,7 +66,7 @@ static const struct {
 
 static bool whole_in_each(const char *name)
 {
-	static const char *const names[] = { "link", "carried", "hold", "removal", "head", "chair_state" };
+	static const char *const names[] = { "link", "carried", "head", "chair_state" };
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		if (strcmp(names[i], name) == 0)
 			return true;
@@ -173,8 +173,6 @@ static int connect(sqlite3 *db, void *aux, int argc, const char *const *argv, sq
 	int rc = read_columns(t, span->schema, declared, sizeof declared);
 	if (rc == SQLITE_OK)
 		rc = sqlite3_declare_vtab(db, declared);
-	if (rc == SQLITE_OK && t->key >= 0)
-		rc = find_ranges(t);
 	if (rc == SQLITE_OK)
 		*ret = &t->base;
 	else
@@ -355,6 +353,10 @@ static int next_file(struct cursor *c)
 static int filter(sqlite3_vtab_cursor *base, int plan, const char *text, int argc, sqlite3_value **argv)
 {
 	struct cursor *c = (struct cursor *)base;
+	struct table *t = (struct table *)base->pVtab;
+	int rc = t->key >= 0 && !t->ranges ? find_ranges(t) : SQLITE_OK;
+	if (rc != SQLITE_OK)
+		return rc;
 	let_go(c);
 	forget_args(c);
 	c->backwards = plan != 0;
