@@ -29,7 +29,7 @@
 #define SIDE_BYTES (8 * PAGE)
 #define SIDE_AT (PAGE * (1 + VS_READER_COUNT))
 #define DATA_AT (SIDE_AT + SIDE_BYTES)
-#define VERSION 3
+#define VERSION 4
 static const char magic[8] = "vscustod";
 
 enum lane { RING, SIDE };
@@ -51,6 +51,7 @@ struct head {
 	_Atomic uint64_t steps, urgent_steps; /* committed, and the last of those that do not let a napping reader sleep */
 	uint64_t lived_boot_ms;               /* when the owner was last known to live; 0: never said */
 	int64_t lived_wall_ms;
+	char lived_boot_id[40]; /* of the kernel, in which lived_boot_ms counts; "": unknown */
 };
 
 enum sleep_mode { AWAKE, ASLEEP, ASLEEP_URGENT };
@@ -91,6 +92,7 @@ struct vs_custody {
 	bool urgent;              /* that step */
 	uint64_t boot_ms;
 	int64_t wall_ms;
+	char boot_id[sizeof((struct head *)0)->lived_boot_id];
 	int wake_fd[VS_READER_COUNT];
 	struct vs_custody_reader *readers[VS_READER_COUNT];
 	_Alignas(8) uint8_t scratch[VS_CUSTODY_RECORD_MAX];
@@ -217,6 +219,7 @@ static int make(int fd, size_t bytes, const struct head *old)
 	struct head h = { .version = VERSION, .bytes = bytes, .epoch = old->epoch, .given_up = old->given_up,
 			  .lost = old->lost, .vocabulary = vs_record_vocabulary(), .lived_boot_ms = old->lived_boot_ms,
 			  .lived_wall_ms = old->lived_wall_ms };
+	memcpy(h.lived_boot_id, old->lived_boot_id, sizeof h.lived_boot_id);
 	if (pwrite(fd, &h, sizeof h, 0) != sizeof h || pwrite(fd, magic, sizeof magic, 0) != sizeof magic)
 		return errno ? -errno : -EIO;
 	return 0;
@@ -376,6 +379,16 @@ static int open_readers(struct vs_custody *c)
 	return 0;
 }
 
+static void read_boot_id(char *ret, size_t cap)
+{
+	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? 0 : read(fd, ret, cap - 1);
+	if (n <= 0)
+		ret[0] = '\0';
+	if (fd >= 0)
+		close(fd);
+}
+
 int vs_custody_open(const char *path, size_t bytes, struct vs_custody **ret)
 {
 	struct vs_custody *c = calloc(1, sizeof *c);
@@ -385,6 +398,7 @@ int vs_custody_open(const char *path, size_t bytes, struct vs_custody **ret)
 	if (bytes)
 		bytes = (bytes < VS_CUSTODY_MIN ? VS_CUSTODY_MIN : bytes) + PAGE - 1;
 	bytes -= bytes % PAGE;
+	read_boot_id(c->boot_id, sizeof c->boot_id);
 	c->path = strdup(path);
 	int r = c->path ? open_file(c, &bytes) : -ENOMEM;
 	if (r == 0)
@@ -430,8 +444,11 @@ void vs_custody_set_epoch(struct vs_custody *c, uint64_t epoch)
 
 void vs_custody_lives(struct vs_custody *c, uint64_t boot_ms, int64_t wall_ms)
 {
-	head_of(&c->map)->lived_boot_ms = boot_ms;
-	head_of(&c->map)->lived_wall_ms = wall_ms;
+	struct head *h = head_of(&c->map);
+	h->lived_boot_ms = boot_ms;
+	h->lived_wall_ms = wall_ms;
+	if (memcmp(h->lived_boot_id, c->boot_id, sizeof h->lived_boot_id) != 0)
+		memcpy(h->lived_boot_id, c->boot_id, sizeof h->lived_boot_id);
 }
 
 bool vs_custody_lived(const struct vs_custody *c, uint64_t *ret_boot_ms, int64_t *ret_wall_ms)
@@ -439,6 +456,11 @@ bool vs_custody_lived(const struct vs_custody *c, uint64_t *ret_boot_ms, int64_t
 	*ret_boot_ms = head_of(&c->map)->lived_boot_ms;
 	*ret_wall_ms = head_of(&c->map)->lived_wall_ms;
 	return *ret_boot_ms != 0;
+}
+
+bool vs_custody_same_boot(const struct vs_custody *c)
+{
+	return c->boot_id[0] && memcmp(head_of(&c->map)->lived_boot_id, c->boot_id, sizeof c->boot_id) == 0;
 }
 
 /* ---- Writing ---- */

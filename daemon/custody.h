@@ -42,6 +42,8 @@ void vs_custody_set_epoch(struct vs_custody *c, uint64_t epoch);
 /* The owner is alive at this time (CLOCK_BOOTTIME, wall time); what was said last outlives it.  False: nobody ever said. */
 void vs_custody_lives(struct vs_custody *c, uint64_t boot_ms, int64_t wall_ms);
 bool vs_custody_lived(const struct vs_custody *c, uint64_t *ret_boot_ms, int64_t *ret_wall_ms);
+/* That was in this boot of the machine: its CLOCK_BOOTTIME is ours. */
+bool vs_custody_same_boot(const struct vs_custody *c);
 
 /* One step.  add copies the event; state replaces the chair's durable state (opaque bytes, restored at start).
  * -ENOSPC: the ring is full because the log does not drain it; observations are given up first: add of kind VITALS

@@ -274,17 +274,16 @@ static int open_parts(struct vs_daemon *d)
 }
 
 /* How long nobody watched before this start; VS_BLIND_NOT: there was nobody before.  Within one boot the monotonic clock
- * tells; after a reboot it began anew and disagrees with the wall clock, which then has to do. */
+ * tells, whatever was done to the wall clock meanwhile; after a reboot it began anew, and the wall clock has to do. */
 static uint64_t blind_ms(const struct vs_daemon *d)
 {
 	uint64_t then_ms, now_ms = vs_boottime_ms();
 	int64_t then_wall_ms, now_wall_ms = vs_wall_ms();
 	if (!vs_custody_lived(d->custody, &then_ms, &then_wall_ms))
 		return VS_BLIND_NOT;
-	int64_t by_clock = (int64_t)(now_ms - then_ms), by_wall = now_wall_ms - then_wall_ms;
-	if (now_ms >= then_ms && by_clock - by_wall < 5000 && by_wall - by_clock < 5000)
-		return (uint64_t)by_clock;
-	return by_wall > 0 ? (uint64_t)by_wall : 0;
+	if (vs_custody_same_boot(d->custody) && now_ms >= then_ms)
+		return now_ms - then_ms;
+	return now_wall_ms > then_wall_ms ? (uint64_t)(now_wall_ms - then_wall_ms) : 0;
 }
 
 static int open_chairs(struct vs_daemon *d)

@@ -407,6 +407,40 @@ static void the_epoch_and_the_size_outlive_the_owner(void **state)
 	vs_custody_close(c);
 }
 
+/* After a reboot CLOCK_BOOTTIME begins anew: what the owner said last is told from this boot's by the kernel's id. */
+static void a_boot_is_told_from_the_one_before(void **state)
+{
+	(void)state;
+	uint64_t boot_ms;
+	int64_t wall_ms;
+	char id[37] = "";
+	FILE *f = fopen("/proc/sys/kernel/random/boot_id", "r");
+	assert_true(f && fread(id, 1, 36, f) == 36);
+	fclose(f);
+	struct vs_custody *c = open_ring(VS_CUSTODY_MIN);
+	assert_false(vs_custody_lived(c, &boot_ms, &wall_ms));
+	assert_false(vs_custody_same_boot(c)); /* nobody ever lived */
+	vs_custody_lives(c, 5000, 1700000000000);
+	vs_custody_close(c);
+	c = open_ring(VS_CUSTODY_MIN);
+	assert_true(vs_custody_lived(c, &boot_ms, &wall_ms));
+	assert_true(boot_ms == 5000 && wall_ms == 1700000000000);
+	assert_true(vs_custody_same_boot(c));
+	vs_custody_close(c);
+	char page[4096];
+	int fd = open(path, O_RDWR);
+	assert_int_equal(pread(fd, page, sizeof page, 0), sizeof page);
+	char *at = memmem(page, sizeof page, id, 36);
+	assert_non_null(at);
+	*at = *at == '0' ? '1' : '0'; /* another boot's */
+	assert_int_equal(pwrite(fd, at, 1, at - page), 1);
+	close(fd);
+	c = open_ring(VS_CUSTODY_MIN);
+	assert_true(vs_custody_lived(c, &boot_ms, &wall_ms));
+	assert_false(vs_custody_same_boot(c));
+	vs_custody_close(c);
+}
+
 static void what_is_no_ring_is_set_aside(void **state)
 {
 	(void)state;
@@ -661,6 +695,7 @@ int main(void)
 		TEST(a_scan_shows_what_is_not_in_the_log),
 		TEST(two_daemons_do_not_share_a_ring),
 		TEST(the_epoch_and_the_size_outlive_the_owner),
+		TEST(a_boot_is_told_from_the_one_before),
 		TEST(what_is_no_ring_is_set_aside),
 		TEST(a_step_cut_at_any_byte_is_not_there),
 		TEST(kill_9_loses_nothing),
