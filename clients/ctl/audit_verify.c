@@ -709,7 +709,7 @@ static int check_file(struct verify *v)
 	/* One snapshot: the daemon may go on writing. */
 	if (sqlite3_get_autocommit(v->db) &&
 	    sqlite3_exec(v->db, "BEGIN; SELECT count(*) FROM head", NULL, NULL, NULL) != SQLITE_OK)
-		return vs_ctl_fail("%s", sqlite3_errmsg(v->db));
+		return vs_ctl_fail("%s: %s", v->label ? v->label : vs_log_file(v->l), sqlite3_errmsg(v->db));
 	check_rest(v);
 	if (read_parts(v) < 0 || read_seals(v) < 0)
 		finding(v, "seals", "they cannot be read: %s", sqlite3_errmsg(v->db));
