@@ -42,8 +42,8 @@ void *__wrap_malloc(size_t n);
 void *__wrap_calloc(size_t n, size_t size);
 void *__wrap_realloc(void *p, size_t n);
 
-static bool decoding;
-static unsigned long allocations;
+static volatile bool decoding; /* what malloc does may not be known to the compiler better than to us */
+static volatile unsigned long allocations;
 
 void *__wrap_malloc(size_t n)
 {
