@@ -1,6 +1,6 @@
 import pytest
 
-from house import Daemon
+from house import Daemon, wait_for
 
 
 @pytest.fixture
@@ -16,6 +16,8 @@ def daemon(tmp_path):
         def subscribe(topic=""):
             s = plain(topic)
             heard.append(s)
+            if not topic and d.process and d.process.poll() is None:
+                wait_for(s.messages, 2)  # `alive` comes every second: from here on it misses nothing
             return s
         d.subscribe = subscribe
         return d
