@@ -409,12 +409,12 @@ def test_kill_9_under_load_again_and_again(daemon, monitor):
         d.start()
         s = s or d.subscribe()
         cuff(monitor, 184 if n % 2 else 150, 2 * n + 200)
-        time.sleep(dice.uniform(0, 0.6))
+        time.sleep(dice.uniform(0, 0.9))
         d.kill()
     d.start()
     assert d.stop() == 0, d.said()
     heard = [b for _, b in s.messages()]
-    assert len({b["epoch"] for b in heard}) > kills // 4, "too little was heard to tell anything"
+    assert len({b["epoch"] for b in heard}) > kills // 2, "too little was heard to tell anything"
     assert sum(b["kind"] != "alive" for b in heard) > 10 * kills
     rows = check_kept(d, heard)
     check_contiguous(rows)
