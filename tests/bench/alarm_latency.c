@@ -7,7 +7,8 @@
  * moment, a whole poll period before the next.  It goes above the limit and below it in turns; each change has to bring one
  * alarm event, raised or cleared.  Printed, in ms: `beyond`, the time from the change to the event less the poll period, and
  * `path`, from the request that fetches the change to the event; and, of the machine alone, how late a thread wakes that only
- * sleeps from one point of such a grid to the next. */
+ * sleeps from one point of such a grid to the next.  Each is printed as it was and, where witnesses can be had (stillness.h),
+ * less the time in which the whole machine stood still. */
 #include <arpa/inet.h>
 #include <nanomsg/nn.h>
 #include <nanomsg/pubsub.h>
@@ -23,6 +24,7 @@
 #include <unistd.h>
 
 #include "core/bytes.h"
+#include "stillness.h"
 
 #define SAMPLES_MAX 20000
 #define LOST_MS 5000
@@ -92,14 +94,31 @@ static int by_size(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static void print(const char *what, double *v, unsigned n)
+/* A time that was measured: its end, and what is taken off, as the poll period. */
+struct span {
+	double from_ms, to_ms, less_ms;
+};
+
+static void print_sorted(const char *what, const char *how, double *v, unsigned n)
 {
 	qsort(v, n, sizeof *v, by_size);
-	printf("%s: median %.3f, p90 %.3f, p99 %.3f, worst %.3f ms of %u\n", what, v[n / 2], v[n * 9 / 10], v[n * 99 / 100], v[n - 1],
+	printf("%s%s: median %.3f, p90 %.3f, p99 %.3f, worst %.3f ms of %u\n", what, how, v[n / 2], v[n * 9 / 10], v[n * 99 / 100], v[n - 1],
 	       n);
 }
 
-static double sleeper[SAMPLES_MAX];
+static void print(const char *what, const struct span *s, unsigned n, bool witnesses)
+{
+	static double v[SAMPLES_MAX];
+	for (unsigned i = 0; i < n; i++)
+		v[i] = s[i].to_ms - s[i].from_ms - s[i].less_ms;
+	print_sorted(what, "", v, n);
+	for (unsigned i = 0; i < n; i++)
+		v[i] = s[i].to_ms - s[i].from_ms - s[i].less_ms - stillness_within(s[i].from_ms, s[i].to_ms);
+	if (witnesses)
+		print_sorted(what, ", less stillness", v, n);
+}
+
+static struct span sleeper[SAMPLES_MAX];
 static _Atomic unsigned n_sleeper;
 
 static void *sleep_on_a_grid(void *arg)
@@ -113,14 +132,14 @@ static void *sleep_on_a_grid(void *arg)
 		t.tv_nsec %= 1000000000L;
 		due_ms += *(unsigned *)arg;
 		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
-		sleeper[i] = now_ms() - due_ms;
+		sleeper[i] = (struct span){ due_ms, now_ms(), 0 };
 	}
 	return NULL;
 }
 
 int main(int argc, char **argv)
 {
-	static double beyond[SAMPLES_MAX], path[SAMPLES_MAX];
+	static struct span beyond[SAMPLES_MAX], path[SAMPLES_MAX];
 	if (argc < 5)
 		return 2;
 	unsigned period_ms = (unsigned)atoi(argv[3]), samples = (unsigned)atoi(argv[4]), n = 0, polls = 0, before = 0;
@@ -128,6 +147,8 @@ int main(int argc, char **argv)
 	double changed_ms = 0, asked_ms = 0;
 	bool waiting = false, asked = false;
 	pthread_t listener, sleeping;
+	bool witnesses = stillness_watch();
+	double begin_ms = now_ms();
 	pthread_create(&listener, NULL, listen_to_alarms, argv[2]);
 	pthread_create(&sleeping, NULL, sleep_on_a_grid, &period_ms);
 	int fd = one_connection((uint16_t)atoi(argv[1]));
@@ -140,8 +161,8 @@ int main(int argc, char **argv)
 		}
 		double t = now_ms();
 		if (waiting && heard != before) {
-			beyond[n] = heard_ms - changed_ms - period_ms;
-			path[n++] = heard_ms - asked_ms;
+			beyond[n] = (struct span){ changed_ms, heard_ms, period_ms };
+			path[n++] = (struct span){ asked_ms, heard_ms, 0 };
 			waiting = false;
 		} else if (waiting && t > changed_ms + LOST_MS) {
 			fprintf(stderr, "alarm-latency: no alarm event for a change to %u\n", systolic);
@@ -161,11 +182,13 @@ int main(int argc, char **argv)
 			changed_ms = now_ms();
 		}
 	}
-	print("beyond the poll period", beyond, n);
-	print("from the request on", path, n);
-	static double slept[SAMPLES_MAX];
+	double end_ms = now_ms();
 	unsigned n_slept = n_sleeper;
-	memcpy(slept, sleeper, n_slept * sizeof *slept);
-	print("a thread that only sleeps", slept, n_slept);
+	print("beyond the poll period", beyond, n, witnesses);
+	print("from the request on", path, n, witnesses);
+	print("a thread that only sleeps", sleeper, n_slept, witnesses);
+	if (witnesses)
+		printf("the machine stood still %u times, %.1f ms of %.0f\n", stillness_stops(begin_ms, end_ms),
+		       stillness_within(begin_ms, end_ms), end_ms - begin_ms);
 	return 0;
 }

@@ -5,7 +5,8 @@
 
 Runs the daemon with a limit set of its own: one threshold on the systolic pressure, without delay, confirmation or latch, on a
 cuff that says by a counter when a reading is new (readings of a cuff are judged one by one; a 1 Hz signal is judged by its
-median of some seconds, which is a decision of the limit set and no delay of the machine).  See alarm_latency.c.
+median of some seconds, which is a decision of the limit set and no delay of the machine).  Each figure is printed as measured and,
+with the right to real-time priority, less the time in which the whole machine stood still (stillness.h).  See alarm_latency.c.
 """
 import argparse
 import os
@@ -45,7 +46,8 @@ def one(o, house, folder):
     if p.returncode or status:
         sys.exit(f"failed: {p.returncode}, {status}: {daemon.said()[-2000:]}")
     print(text, end="", flush=True)
-    return [[float(x) for x in re.findall(r"(?:median|p90|p99|worst) ([-\d.]+)", line)] for line in text.splitlines()]
+    return {what: (float(median), float(p99)) for what, median, p99 in
+            re.findall(r"^(.+): median ([-\d.]+), .*p99 ([-\d.]+)", text, re.M)}
 
 
 def main():
@@ -61,9 +63,9 @@ def main():
     import house
     with tempfile.TemporaryDirectory() as folder:
         runs = [one(o, house, pathlib.Path(folder) / str(n)) for n in range(o.rounds)]
-    for i, what in enumerate(("beyond the poll period", "from the request on", "a thread that only sleeps")):
-        for k, name in ((0, "median"), (2, "p99")):
-            values = [r[i][k] for r in runs]
+    for what in runs[0]:
+        for k, name in enumerate(("median", "p99")):
+            values = [r[what][k] for r in runs]
             print(f"{what}, {name} of {o.rounds} runs: {statistics.median(values):.2f} ms ({min(values):.2f} to {max(values):.2f})")
 
 

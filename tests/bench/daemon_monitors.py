@@ -11,7 +11,8 @@ the daemon is started anew, has some seconds to find its rhythm and is measured;
   memory     RSS: of the processes added up, which counts what they share (programs, libraries, the custody ring) more than
              once.  PSS: shared pages divided among those that share them, so that nothing is counted twice
   lateness   seen by the monitors: how far a request lies behind the grid of its connection, which is where the earliest
-             request of this connection in the measurement lay
+             request of this connection in the measurement lay; and less the time in which the whole machine stood still
+             (stillness.h; without the right to real-time priority nothing is taken off)
   --dead     so many of the monitors are black-holed.  hole: a listener whose backlog is full, the kernel drops the SYN.  mute:
              accepts and never says a word.  net: addresses behind an interface that leads nowhere (needs root: a network
              namespace of its own is made).  The rounds alternate: all alive, some dead
@@ -45,9 +46,12 @@ class Monitors:
         self.port, self.hole, self.mute = (int(words[i]) for i in (1, 3, 5))
 
     def lateness(self):
-        """Requests, median, p99, worst since the last time."""
+        """Since the last time: requests; median, p99 and worst as they were; p99 and worst less stillness; stillness, ms."""
         self.process.send_signal(signal.SIGUSR1)
-        return [float(x) for x in re.findall(r"[\d.]+(?= ms|;)", self.process.stdout.readline().replace("p99", ""))]
+        line = self.process.stdout.readline()
+        values = [float(x) for x in re.findall(r"([\d.]+) ms", line)]
+        return {"requests": int(re.match(r"requests: (\d+)", line)[1]), "median": values[0], "p99": values[1], "worst": values[2],
+                "less p99": values[4], "less worst": values[5], "still": values[6]}
 
     def stop(self):
         self.process.terminate()
@@ -109,7 +113,8 @@ def measure_daemon(o, monitors, dead, folder):
     monitors.lateness()
     before, begin = cpu_by_thread(pids), time.monotonic()
     time.sleep(o.seconds)
-    requests, median, p99, worst = monitors.lateness()
+    seen = monitors.lateness()
+    requests = seen["requests"]
     after, span = cpu_by_thread(pids), time.monotonic() - begin
     rss, pss = memory(pids)
     expected = (o.chairs * o.devices - dead) * span
@@ -119,8 +124,7 @@ def measure_daemon(o, monitors, dead, folder):
     status = daemon.stop(seconds=30)
     if status != 0:
         sys.exit(f"the daemon ended with {status}: {daemon.said()[-2000:]}")
-    return {"cpu": sum(parts.values()), "parts": parts, "rss": rss, "pss": pss, "median": median, "p99": p99, "worst": worst,
-            "share": requests / expected}
+    return {"cpu": sum(parts.values()), "parts": parts, "rss": rss, "pss": pss, "share": requests / expected, **seen}
 
 
 def measure_bare(o, monitors):
@@ -169,7 +173,7 @@ def measure_collectd(o, monitors, dead, folder):
     monitors.lateness()
     before, begin = sum(cpu_by_thread([p.pid]).values()), time.monotonic()
     time.sleep(o.seconds)
-    requests = monitors.lateness()[0]
+    requests = monitors.lateness()["requests"]
     spent, span = sum(cpu_by_thread([p.pid]).values()) - before, time.monotonic() - begin
     rss, pss = memory([p.pid])
     p.terminate()
@@ -209,9 +213,11 @@ def with_dead(o, monitors, folder):
             d = measure_daemon(o, monitors, dead, folder / f"d{n}-{dead}")
             found[dead].append(d)
             print(f"round {n + 1}: {dead} dead ({o.how}): the others' polls {100 * d['share']:.1f} % of those due; behind the grid: "
-                  f"median {d['median']:.2f}, p99 {d['p99']:.2f}, worst {d['worst']:.2f} ms; {d['cpu']:.1f} us CPU a poll", flush=True)
+                  f"median {d['median']:.2f}, p99 {d['p99']:.2f}, worst {d['worst']:.2f} ms; less {d['still']:.0f} ms in which the machine "
+                  f"stood still: p99 {d['less p99']:.2f}, worst {d['less worst']:.2f} ms; {d['cpu']:.1f} us CPU a poll", flush=True)
     for dead, runs in found.items():
-        print(f"{dead} dead: p99 {spread([d['p99'] for d in runs])} ms behind the grid, worst {spread([d['worst'] for d in runs])} ms")
+        for less, what in (("", "behind the grid"), ("less ", "behind the grid, less stillness")):
+            print(f"{dead} dead: p99 {spread([d[less + 'p99'] for d in runs])} ms {what}, worst {spread([d[less + 'worst'] for d in runs])} ms")
 
 
 def beside_collectd(o, monitors, folder):

@@ -9,7 +9,8 @@
  *
  * The monitors are one process that answers on every address of 127.0.0.0/8; each has a connection of its own.  CPU is
  * CLOCK_PROCESS_CPUTIME_ID of the polling process; lateness is seen by the server: how far each request lies behind the
- * grid of its connection, which is where the earliest of its requests lay. */
+ * grid of its connection, which is where the earliest of its requests lay; and the same less the time, between the point of
+ * the grid and the request, in which the whole machine stood still (stillness.h; needs the right to real-time priority). */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -28,6 +29,7 @@
 
 #include "core/bytes.h"
 #include "daemon/device.h"
+#include "stillness.h"
 
 #define MONITORS_MAX 4096
 #define PERIOD_MS 1000
@@ -83,6 +85,7 @@ static int listen_on(uint16_t *port)
 
 /* Where on the grid of a connection a request lay, from its first request. */
 struct sample {
+	double at_ms;
 	uint32_t connection;
 	float behind;
 };
@@ -104,7 +107,7 @@ static void note_lateness(struct seen *s)
 	double grid = (t - s->first) / PERIOD_MS;
 	double behind = t - s->first - (double)(long)(grid + 0.5) * PERIOD_MS;
 	if (n_late < SAMPLES_MAX)
-		late[n_late++] = (struct sample){ s->connection, (float)behind };
+		late[n_late++] = (struct sample){ t, s->connection, (float)behind };
 }
 
 static int by_lateness(const void *a, const void *b)
@@ -113,8 +116,16 @@ static int by_lateness(const void *a, const void *b)
 	return (x->behind > y->behind) - (x->behind < y->behind);
 }
 
-/* Median, p99 and worst of what was noted, and begins anew. */
-static void sum_up(double p[3])
+/* Median, p99 and worst of the samples. */
+static void quantiles(double p[3])
+{
+	qsort(late, n_late, sizeof *late, by_lateness);
+	for (int i = 0; i < 3; i++)
+		p[i] = n_late ? (double)late[i == 0 ? n_late / 2 : i == 1 ? n_late * 99 / 100 : n_late - 1].behind : 0;
+}
+
+/* Of what was noted: as it was, and less the time in which the machine stood still.  Begins anew. */
+static void sum_up(double p[3], double less[3])
 {
 	float *earliest = calloc(CONNECTIONS_MAX, sizeof *earliest);
 	for (size_t i = 0; earliest && i < n_late; i++)
@@ -123,18 +134,24 @@ static void sum_up(double p[3])
 	for (size_t i = 0; earliest && i < n_late; i++)
 		late[i].behind -= earliest[late[i].connection];
 	free(earliest);
-	qsort(late, n_late, sizeof *late, by_lateness);
-	for (int i = 0; i < 3; i++)
-		p[i] = n_late ? (double)late[i == 0 ? n_late / 2 : i == 1 ? n_late * 99 / 100 : n_late - 1].behind : 0;
+	quantiles(p);
+	for (size_t i = 0; i < n_late; i++)
+		late[i].behind -= (float)stillness_within(late[i].at_ms - (double)late[i].behind, late[i].at_ms);
+	quantiles(less);
 	n_late = 0;
 }
 
+static double reported_ms;
+
 static void print_lateness(void)
 {
-	double p[3];
+	double p[3], less[3], t = now_ms(CLOCK_MONOTONIC);
 	size_t n = n_late;
-	sum_up(p);
-	printf("requests: %zu; behind the grid: median %.2f ms, p99 %.2f ms, worst %.2f ms\n", n, p[0], p[1], p[2]);
+	sum_up(p, less);
+	printf("requests: %zu; behind the grid: median %.2f ms, p99 %.2f ms, worst %.2f ms; less stillness: median %.2f ms, p99 %.2f ms, "
+	       "worst %.2f ms; the machine stood still %.1f ms in %u stops\n",
+	       n, p[0], p[1], p[2], less[0], less[1], less[2], stillness_within(reported_ms, t), stillness_stops(reported_ms, t));
+	reported_ms = t;
 	fflush(stdout);
 }
 
@@ -204,11 +221,11 @@ static void serve(int listener, int report)
 			else
 				answer(got[i].data.fd, &seen[got[i].data.fd]);
 	}
-	double p[3];
+	double p[3], less[3];
 	if (report < 0) {
 		print_lateness();
 	} else {
-		sum_up(p);
+		sum_up(p, less);
 		if (write(report, p, sizeof p) != sizeof p)
 			exit(1);
 	}
@@ -443,6 +460,8 @@ int main(int argc, char **argv)
 		open_hole(&hole);
 		listen_on(&mute); /* the kernel accepts up to its backlog, and nobody ever reads */
 		printf("port %u hole %u mute %u\n", port, hole, mute);
+		if (!stillness_watch())
+			fprintf(stderr, "modbus-poll: no right to real-time priority: stillness of the machine is not told\n");
 		fflush(stdout);
 		serve(listener, -1);
 	} else if (n == 0 || n > MONITORS_MAX) {
