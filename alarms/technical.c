@@ -133,7 +133,9 @@ static void judge(struct vs_turn *t, unsigned i)
 	struct vs_standing *a = vs_standing_of(e, i);
 	if (e->rules[i].holds && p == VS_PRIORITY_NONE) {
 		vs_finish(t, i);
-	} else if (e->rules[i].holds && a) {
+	} else if (e->rules[i].holds) {
+		if (!a) /* it was noted; it has no alarm */
+			return;
 		a->latest = c.value;
 		vs_rank(t, a, p);
 	} else if (p != VS_PRIORITY_NONE && !(r->type == VS_RULE_SIGNAL_LOSS && device_silent(e, c.device))) {
