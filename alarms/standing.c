@@ -100,12 +100,14 @@ static size_t put_value(char *to, size_t cap, size_t len, double v, int decimals
 	return put_text(to, cap, len, isnan(v) ? "-" : text);
 }
 
-/* Digits a person needs: a limit of 96.2 must not read as 96. */
+/* Digits a person needs: a limit of 96.2 must not read as 96, one of 0.57 not as 0.570. */
 static int decimals_of(const struct vs_rule *r, double v)
 {
 	int d = r->metric < VS_METRIC_COUNT ? vs_metrics[r->metric].decimals : 0;
-	double scaled = v * (d ? 10 : 1);
-	return isfinite(v) && fabs(v) < 1e9 && scaled != (double)(int64_t)scaled ? d + 1 : d;
+	double shown = v;
+	for (int i = 0; i < d; i++)
+		shown *= 10;
+	return fabs(shown - round(shown)) > 1e-6 ? d + 1 : d;
 }
 
 static void alarm_text(const struct vs_engine *e, const struct vs_standing *a, char *to, size_t cap)
@@ -180,7 +182,7 @@ static void remember_who(struct vs_standing *a, const char *by)
 	if (!by)
 		return;
 	size_t len = strnlen(by, sizeof a->by - 1);
-	while (len && by[len] && ((unsigned char)by[len] & 0xc0) == 0x80)
+	while (len && ((unsigned char)by[len] & 0xc0) == 0x80)
 		len--; /* not in the middle of a character */
 	memcpy(a->by, by, len);
 }
