@@ -23,10 +23,10 @@ const char *vs_alarm_id_text(uint64_t number, char *buf)
 uint64_t vs_alarm_id_parse(const char *text)
 {
 	uint64_t n = 0;
-	if (strncmp(text, "a-", 2) != 0 || !text[2] || strlen(text) > 21)
+	if (strncmp(text, "a-", 2) != 0 || strlen(text) > 21) /* 19 digits at most: none overflows */
 		return 0;
 	for (text += 2; *text; text++) {
-		if (*text < '0' || *text > '9' || n > UINT64_MAX / 10 - 1)
+		if (*text < '0' || *text > '9')
 			return 0;
 		n = n * 10 + (uint64_t)(*text - '0');
 	}

@@ -307,7 +307,7 @@ static void set_interval(struct vs_turn *t, uint32_t ms)
 static void copy_text(char *to, size_t cap, const char *from)
 {
 	size_t len = from ? strnlen(from, cap - 1) : 0;
-	while (len && from[len] && ((unsigned char)from[len] & 0xc0) == 0x80)
+	while (len && ((unsigned char)from[len] & 0xc0) == 0x80)
 		len--;
 	memcpy(to, from ? from : "", len);
 	to[len] = '\0';
