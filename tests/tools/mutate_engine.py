@@ -40,11 +40,10 @@ SESSION = ["session", "session_body", "session_time", "session_words", "gates", 
 SET = "sets/ketamine-adult.yaml"
 EQUIVALENT = Path(__file__).with_name("mutants_equivalent.txt")
 # Cheap and telling ones first.
-TESTS = ["set_adult", "lifecycle", "engine", "engine_words", "engine_tables", "engine_edges", "engine_saved", "engine_slow",
-         "engine_nights"]
+TESTS = ["set_adult", "lifecycle", "engine_texts", "engine_due", "engine_edges", "engine_words", "engine_ends", "engine_slow",
+         "engine_saved", "engine_nights", "engine", "engine_tables"]
 # What is most likely to notice a change there comes first.
-FIRST = {"save.c": ["engine_saved"], "effect.c": ["engine_words"], "signal.c": ["engine_tables"], "trend.c": ["engine_tables"],
-         "rules.c": ["engine_words"]}
+FIRST = {"save.c": ["engine_saved"], "trend.c": ["engine_tables"]}
 SWAPS = {"<=": "<", ">=": ">", "<": "<=", ">": ">=", "==": "!=", "!=": "==", "&&": "||", "||": "&&", "+": "-", "-": "+"}
 RANK = {"*": 10, "/": 10, "%": 10, "+": 9, "-": 9, "<<": 8, ">>": 8, "<": 7, "<=": 7, ">": 7, ">=": 7, "==": 6, "!=": 6,
         "&": 5, "^": 4, "|": 3, "&&": 2, "||": 1}
@@ -248,6 +247,7 @@ class Workshop:
         self.flags = ["-O1", "-w", "-std=gnu11", "-D_GNU_SOURCE", "-ffp-contract=off", "-fno-strict-aliasing",
                       "-I" + str(self.src), '-DVS_VERSION="0"', *keep_flags]
         self.tests = [t for t in TESTS if (self.src / "tests/unit" / f"test_{t}.c").exists()]
+        self.kills = Counter()
 
     def cc(self, source, out, *flags):
         return subprocess.run(["cc", *self.flags, *flags, "-c", str(source), "-o", str(out)], capture_output=True, text=True,
@@ -387,10 +387,14 @@ def noticed_by(folder, tests, number):
     return None
 
 
+def order_for(shop, m):
+    """What noticed most of this file's mutants so far comes first."""
+    return sorted(shop.tests, key=lambda t: (-shop.kills[m.file, t], t not in FIRST.get(m.file, [])))
+
+
 def try_one(shop, m, sanitizers):
     """The test that noticed it; "" where none did; None: it does not compile."""
-    first = FIRST.get(m.file, []) if m.file != SET else ["set_adult"]
-    tests = sorted(shop.tests, key=lambda t: t not in first)
+    tests = order_for(shop, m)
     for kind, flags in (("plain", []), ("sanitized", sanitizers)):
         if kind == "sanitized" and not sanitizers:
             continue
@@ -403,6 +407,7 @@ def try_one(shop, m, sanitizers):
         else:
             found = noticed_by(shop.work / kind, tests, m.id)
         if found:
+            shop.kills[m.file, found] += 1
             return found + (" (sanitized)" if kind == "sanitized" else "")
     return ""
 
@@ -416,6 +421,7 @@ def options():
     p.add_argument("--session", action="store_true", help="the files of session, gates and doses, too")
     p.add_argument("--jobs", type=int, default=1, metavar="N", help="tries at a time")
     p.add_argument("--results", type=Path, metavar="FILE", help="write what became of each (JSON)")
+    p.add_argument("--go-on", action="store_true", help="what stands in the results already is not tried again")
     p.add_argument("--again", type=Path, metavar="FILE", help="only those that survived in such results")
     p.add_argument("--quick", action="store_true", help="without the second try under sanitizers")
     p.add_argument("--count", action="store_true", help="say how many there are, and stop")
@@ -432,6 +438,11 @@ def chosen_of(o, everything):
         survived = {k for k, v in json.loads(o.again.read_text()).items() if v == ""}
         chosen = [m for m in chosen if m.key in survived]
     return chosen, len(listed)
+
+
+def keep(o, fate):
+    if o.results:
+        o.results.write_text(json.dumps(fate, indent=0))
 
 
 def say(o, everything, chosen, fate, listed, seconds):
@@ -465,17 +476,18 @@ def main():
         wrong = noticed_by(shop.work / kind, shop.tests, 0)
         if wrong:
             sys.exit(f"{wrong} fails before anything is changed ({kind}); see {shop.work}")
-    fate = {}
+    fate = json.loads(o.results.read_text()) if o.results and o.results.exists() and o.go_on else {}
+    chosen_now = [m for m in chosen if m.key not in fate]
     with concurrent.futures.ThreadPoolExecutor(o.jobs) as pool:
-        for m, found in zip(chosen, pool.map(lambda m: try_one(shop, m, sanitizers), chosen)):
+        for m, found in zip(chosen_now, pool.map(lambda m: try_one(shop, m, sanitizers), chosen_now)):
             fate[m.key] = found
             if found == "" and o.results:
                 print(m, file=sys.stderr, flush=True)
-            if len(fate) % 100 == 0:
+            if len(fate) % 50 == 0:
                 print(f"{len(fate)} of {len(chosen)}, {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
+                keep(o, fate)
     shutil.rmtree(shop.work)
-    if o.results:
-        o.results.write_text(json.dumps(fate, indent=0))
+    keep(o, fate)
     say(o, everything, chosen, fate, listed, time.monotonic() - begun)
 
 

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include "tests/unit/adult.h"
 #include "tests/unit/story.h"
 
 #define B "hr=70,nibp_sys=120,nibp_dia=75,spo2=98" /* an ordinary patient */
@@ -17,31 +18,12 @@ static const struct story {
 #include "tests/unit/stories_scores.def"
 };
 
-static struct vs_limit_sets *sets;
-
-static int load(void **state)
-{
-	struct vs_findings findings = { 0 };
-	(void)state;
-	int r = vs_limits_load(NULL, 0, &sets, &findings);
-	vs_findings_print(&findings, stderr);
-	vs_findings_clear(&findings);
-	return r;
-}
-
-static int unload(void **state)
-{
-	(void)state;
-	vs_limits_free(sets);
-	return 0;
-}
-
 static void tell(void **state)
 {
 	const struct story *s = *state;
 	struct story_run *r = calloc(1, sizeof *r);
 	r->requests = s->requests;
-	story_play(r, vs_limits_find(sets, "ketamine-adult"), s->phase, s->baseline, s->script);
+	story_play(r, adult, s->phase, s->baseline, s->script);
 	if (strcmp(r->said, s->said) != 0)
 		print_error("%s: %s\n  wanted: %s\n  said:   %s\n", s->name, s->why, s->said, r->said);
 	int same = strcmp(r->said, s->said) == 0;
@@ -72,7 +54,7 @@ static void sorted(const char *said, char *to, size_t cap)
 /* The set that ships with this rule first, and with as many rules as a set can have; the others never watch. */
 static void rearrange(struct vs_limit_set *to, const char *first)
 {
-	*to = *vs_limits_find(sets, "ketamine-adult");
+	*to = *adult;
 	for (unsigned i = 1; i < to->n_rules; i++)
 		if (strncmp(first, to->rules[i].id, strlen(to->rules[i].id)) == 0 && first[strlen(to->rules[i].id)] == ' ') {
 			struct vs_rule other = to->rules[0];
@@ -114,5 +96,5 @@ int main(void)
 	for (unsigned i = 0; i < N; i++)
 		tests[i] = (struct CMUnitTest){ .name = stories[i].name, .test_func = tell, .initial_state = (void *)&stories[i] };
 	tests[N] = (struct CMUnitTest)cmocka_unit_test(in_any_order);
-	return _cmocka_run_group_tests("engine", tests, N + 1, load, unload);
+	return _cmocka_run_group_tests("engine", tests, N + 1, adult_load, adult_unload);
 }

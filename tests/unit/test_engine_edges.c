@@ -1,116 +1,7 @@
 /* What stories of one monitor at one value a second cannot tell: several devices, other rates of values,
  * what gates are told, what is refused. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
-
 #include "alarms/gates.h"
-#include "tests/unit/story.h"
-
-#define COUNT(a) (sizeof(a) / sizeof *(a))
-
-static struct vs_limit_sets *sets;
-static const struct vs_limit_set *adult;
-
-struct room {
-	struct vs_engine engine;
-	struct vs_engine_config config;
-	struct vs_limit_set set;
-	struct vs_effects out;
-	uint64_t next, now;
-	char said[8192];
-};
-
-static void listen(struct room *r)
-{
-	size_t len = strlen(r->said);
-	for (unsigned i = 0; i < r->out.len && len + 200 < sizeof r->said; i++) {
-		const struct vs_effect *f = &r->out.at[i];
-		if (f->kind == VS_EFFECT_ALARM)
-			len += (size_t)sprintf(r->said + len, "%s%s %s", len ? "; " : "", f->u.alarm.rule->id,
-				vs_change_name(f->u.alarm.change));
-		else if (f->kind == VS_EFFECT_REFUSED)
-			len += (size_t)sprintf(r->said + len, "%s%s", len ? "; " : "", f->u.refused);
-	}
-}
-
-static void heard(struct room *r, const char *wanted)
-{
-	if (strcmp(r->said, wanted) != 0)
-		print_error("wanted: %s\nsaid:   %s\n", wanted, r->said);
-	assert_string_equal(r->said, wanted);
-	r->said[0] = '\0';
-}
-
-static void begin(struct room *r, uint64_t now)
-{
-	r->next = 1;
-	r->now = now;
-	r->said[0] = '\0';
-	r->config.set = &r->set;
-	r->config.next_alarm = &r->next;
-	vs_engine_init(&r->engine, &r->config, now);
-}
-
-/* A chair with the set that ships, in INFUSION. */
-static struct room *chair(unsigned n_devices)
-{
-	struct room *r = calloc(1, sizeof *r);
-	r->set = *adult;
-	r->config = (struct vs_engine_config){ .n_devices = n_devices, .devices = { { .id = "one" }, { .id = "two" }, { .id = "three" } } };
-	begin(r, STORY_EPOCH);
-	r->engine.phase = VS_PHASE_NONE;
-	struct vs_stimulus s = { .kind = VS_ST_PHASE, .phase = VS_PHASE_INFUSION, .at_ms = r->now };
-	vs_engine_step(&r->engine, &s, &r->out);
-	return r;
-}
-
-/* A chair with a set of single rules and nothing else: no median, no validity. */
-static struct room *bare(void)
-{
-	struct room *r = calloc(1, sizeof *r);
-	vs_limit_set_blank(&r->set, "bare");
-	r->config = (struct vs_engine_config){ .n_devices = 1, .devices = { { .id = "one" } } };
-	return r;
-}
-
-static struct vs_rule *rule(struct room *r, const char *id, enum vs_metric m, enum vs_when when, double limit, enum vs_priority p)
-{
-	struct vs_rule *rule = &r->set.rules[r->set.n_rules++];
-	*rule = vs_rule_blank();
-	snprintf(rule->id, sizeof rule->id, "%s", id);
-	rule->metric = m;
-	rule->when = when;
-	rule->limit = vs_limit_plain(limit);
-	rule->priority = p;
-	return rule;
-}
-
-static void step(struct room *r, struct vs_stimulus s)
-{
-	s.at_ms = r->now;
-	s.wall_ms = (int64_t)r->now;
-	s.operator = s.operator ? s.operator : "anna";
-	s.reason = s.reason ? s.reason : "said so";
-	vs_engine_step(&r->engine, &s, &r->out);
-	listen(r);
-}
-
-static void value(struct room *r, unsigned device, enum vs_metric m, double v)
-{
-	struct vs_reading reading = { .len = 0 };
-	vs_reading_add(&reading, m, v, 0);
-	step(r, (struct vs_stimulus){ .kind = VS_ST_READING, .reading = &reading, .device = device, .nibp = VS_NIBP_NEW });
-}
-
-static void cuff(struct room *r, double sys, double dia, enum vs_newness newness)
-{
-	struct vs_reading reading = { .len = 0 };
-	vs_reading_add(&reading, VS_NIBP_SYS, sys, 0);
-	vs_reading_add(&reading, VS_NIBP_DIA, dia, 0);
-	step(r, (struct vs_stimulus){ .kind = VS_ST_READING, .reading = &reading, .nibp = newness });
-}
+#include "tests/unit/engine_room.h"
 
 /* ---- signals ---- */
 
@@ -411,6 +302,122 @@ static void many_failures(void **state)
 	free(r);
 }
 
+/* D3: the last number that counts and the first that does not, on both sides, alone and in a reading of the cuff. */
+static void ranges(void **state)
+{
+	static const struct {
+		enum vs_metric metric;
+		double low, high;
+	} rows[] = {
+		{ VS_HR, 20, 300 }, { VS_PR, 20, 300 }, { VS_SPO2, 30, 100 }, { VS_NIBP_SYS, 30, 280 }, { VS_NIBP_DIA, 10, 220 },
+		{ VS_NIBP_MAP, 20, 235 }, { VS_NIBP_PR, 20, 300 },
+	};
+	(void)state;
+	for (unsigned i = 0; i < COUNT(rows); i++) {
+		const struct {
+			double value;
+			enum vs_quality wanted;
+		} tries[] = { { rows[i].low, VS_Q_VALID }, { rows[i].low - 0.5, VS_Q_REJECTED }, { rows[i].high, VS_Q_VALID },
+			{ rows[i].high + 0.5, rows[i].metric == VS_SPO2 ? VS_Q_UNJUDGED : VS_Q_REJECTED } }; /* 100.5 % is no value at all */
+		for (unsigned k = 0; k < COUNT(tries); k++) {
+			struct room *r = chair(1);
+			value(r, 0, rows[i].metric, tries[k].value);
+			if (r->out.quality[0] != tries[k].wanted)
+				print_error("%s %g: %u\n", vs_metrics[rows[i].metric].name, tries[k].value, r->out.quality[0]);
+			assert_int_equal(r->out.quality[0], tries[k].wanted);
+			free(r);
+		}
+	}
+}
+
+/* D2: a limit of one patient may go as far as the outer bound, and not beyond it; D4: an interval from 2 to 15 min. */
+static void as_far_as_a_person_may_go(void **state)
+{
+	static const struct {
+		const char *rule;
+		double value;
+		bool good;
+	} limits[] = {
+		{ "sbp-hi-crit", 220, true }, { "sbp-hi-crit", 220.5, false }, { "sbp-hi-crit", 20, true }, { "dbp-hi", 130, true },
+		{ "dbp-hi", 130.5, false }, { "hr-hi", 180, true }, { "hr-hi", 180.5, false }, { "hr-hi", 29, true }, { "hr-lo", 30, true },
+		{ "hr-lo", 29.5, false }, { "hr-lo", 200, true }, { "spo2-lo", 80, true }, { "spo2-lo", 79.5, false }, { "spo2-lo", 100, true },
+		{ "map-lo", 1, true }, /* no bound was given for it */
+		{ "hr-hi", INFINITY, false }, { "hr-lo", -INFINITY, false }, { "hr-hi", NAN, true },
+	};
+	static const struct {
+		uint32_t ms;
+		bool good;
+	} intervals[] = { { 120000, true }, { 119999, false }, { 900000, true }, { 900001, false }, { 0, true } };
+	(void)state;
+	struct room *r = chair(1);
+	for (unsigned i = 0; i < COUNT(limits); i++) {
+		step(r, (struct vs_stimulus){ .kind = VS_ST_LIMIT, .rule = limits[i].rule, .value = limits[i].value });
+		if ((r->out.at[0].kind == VS_EFFECT_LIMIT) != limits[i].good)
+			print_error("%s %g\n", limits[i].rule, limits[i].value);
+		assert_int_equal(r->out.at[0].kind == VS_EFFECT_LIMIT, limits[i].good);
+	}
+	r->said[0] = '\0';
+	for (unsigned i = 0; i < COUNT(intervals); i++) {
+		step(r, (struct vs_stimulus){ .kind = VS_ST_INTERVAL, .for_ms = intervals[i].ms });
+		heard(r, intervals[i].good ? "" : "a cuff interval is 2 to 15 min");
+		assert_int_equal(r->out.durable, intervals[i].good);
+		if (intervals[i].good)
+			assert_int_equal(vs_engine_nibp_interval_ms(&r->engine), intervals[i].ms ? intervals[i].ms : 300000);
+	}
+	free(r);
+}
+
+/* Rates stand in for one another where a baseline was taken of another sensor; other numbers for nothing. */
+static void baselines_of_rates(void **state)
+{
+	static const enum vs_metric metrics[] = { VS_HR, VS_PR, VS_NIBP_PR, VS_SPO2, VS_NIBP_SYS };
+	(void)state;
+	for (unsigned given = 0; given < COUNT(metrics); given++)
+		for (unsigned asked = 0; asked < COUNT(metrics); asked++) {
+			struct room *r = bare();
+			struct vs_baseline b = { .len = 1, .at = { { metrics[given], 80 } } };
+			rule(r, "rule", metrics[asked], VS_WHEN_GT, 0, VS_PRIORITY_LOW)->limit =
+				(struct vs_limit){ VS_LIMIT_OFFSET, 15, NAN, NAN };
+			begin(r, STORY_EPOCH);
+			step(r, (struct vs_stimulus){ .kind = VS_ST_BASELINE, .baseline = &b });
+			bool known = given == asked || (given < 3 && asked < 3);
+			assert_true(known ? r->engine.rules[0].limit == 95 : isnan(r->engine.rules[0].limit));
+			step(r, (struct vs_stimulus){ .kind = VS_ST_BASELINE });
+			assert_true(isnan(r->engine.rules[0].limit)); /* there is none any more */
+			free(r);
+		}
+	/* its own, where there are several */
+	struct room *r = bare();
+	struct vs_baseline b = { .len = 3, .at = { { VS_NIBP_PR, 60 }, { VS_PR, 70 }, { VS_HR, 80 } } };
+	for (unsigned i = 0; i < 3; i++)
+		rule(r, vs_metrics[metrics[i]].name, metrics[i], VS_WHEN_GT, 0, VS_PRIORITY_LOW)->limit =
+			(struct vs_limit){ VS_LIMIT_OFFSET, 0, NAN, NAN };
+	begin(r, STORY_EPOCH);
+	step(r, (struct vs_stimulus){ .kind = VS_ST_BASELINE, .baseline = &b });
+	assert_true(r->engine.rules[0].limit == 80 && r->engine.rules[1].limit == 70 && r->engine.rules[2].limit == 60);
+	free(r);
+}
+
+/* A baseline has six numbers at most; one that is no number is none. */
+static void numbers_of_a_baseline(void **state)
+{
+	(void)state;
+	struct room *r = bare();
+	struct {
+		struct vs_baseline b;
+		struct vs_baseline behind;
+	} two = { .b = { .len = VS_BASELINE_MAX + 1 } };
+	for (unsigned i = 0; i < VS_BASELINE_MAX; i++)
+		two.b.at[i].metric = VS_NIBP_SYS + i, two.b.at[i].value = 50 + i;
+	two.b.at[1].value = NAN;
+	two.b.at[2].metric = VS_METRIC_COUNT;
+	begin(r, STORY_EPOCH);
+	step(r, (struct vs_stimulus){ .kind = VS_ST_BASELINE, .baseline = &two.b });
+	assert_int_equal(r->engine.baseline.len, VS_BASELINE_MAX - 2);
+	assert_true(r->engine.baseline.at[1].metric == VS_NIBP_SYS + 3 && r->engine.baseline.at[1].value == 53);
+	free(r);
+}
+
 /* ---- what is refused, and where words end ---- */
 
 static void refusals(void **state)
@@ -530,24 +537,6 @@ static void limits_of_a_patient(void **state)
 	}
 }
 
-static int load(void **state)
-{
-	struct vs_findings findings = { 0 };
-	(void)state;
-	int r = vs_limits_load(NULL, 0, &sets, &findings);
-	vs_findings_print(&findings, stderr);
-	vs_findings_clear(&findings);
-	adult = r == 0 ? vs_limits_find(sets, "ketamine-adult") : NULL;
-	return r;
-}
-
-static int unload(void **state)
-{
-	(void)state;
-	vs_limits_free(sets);
-	return 0;
-}
-
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -562,9 +551,13 @@ int main(void)
 		cmocka_unit_test(what_became_of_each_number),
 		cmocka_unit_test(pulse_pressures),
 		cmocka_unit_test(many_failures),
+		cmocka_unit_test(ranges),
+		cmocka_unit_test(as_far_as_a_person_may_go),
+		cmocka_unit_test(baselines_of_rates),
+		cmocka_unit_test(numbers_of_a_baseline),
 		cmocka_unit_test(refusals),
 		cmocka_unit_test(long_names),
 		cmocka_unit_test(limits_of_a_patient),
 	};
-	return cmocka_run_group_tests_name("engine edges", tests, load, unload);
+	return cmocka_run_group_tests_name("engine edges", tests, adult_load, adult_unload);
 }

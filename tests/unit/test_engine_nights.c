@@ -17,14 +17,13 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include "tests/unit/adult.h"
 #include "tests/unit/story.h"
 
 #define EPOCH 1000000000000
 #define IDS 8192
 #define LIVE (VS_ENGINE_ALARMS + VS_EFFECTS_MAX)
 
-static struct vs_limit_sets *sets;
-static const struct vs_limit_set *adult;
 static struct vs_limit_set clinic; /* the same, some rules gone or of another metric */
 
 /* ---- chance ---- */
@@ -986,22 +985,10 @@ static void make_clinic(void)
 
 static int load(void **state)
 {
-	struct vs_findings findings = { 0 };
-	(void)state;
-	int r = vs_limits_load(NULL, 0, &sets, &findings);
-	vs_findings_print(&findings, stderr);
-	vs_findings_clear(&findings);
-	adult = r == 0 ? vs_limits_find(sets, "ketamine-adult") : NULL;
+	int r = adult_load(state);
 	if (r == 0)
 		make_clinic();
 	return r;
-}
-
-static int unload(void **state)
-{
-	(void)state;
-	vs_limits_free(sets);
-	return 0;
 }
 
 int main(void)
@@ -1016,5 +1003,5 @@ int main(void)
 		cmocka_unit_test(the_same_sample_twice),
 		cmocka_unit_test(everything_at_once),
 	};
-	return cmocka_run_group_tests_name("engine nights", tests, load, unload);
+	return cmocka_run_group_tests_name("engine nights", tests, load, adult_unload);
 }

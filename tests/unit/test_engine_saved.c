@@ -6,14 +6,12 @@
 #include <cmocka.h>
 #include <errno.h>
 
+#include "tests/unit/adult.h"
 #include "tests/unit/story.h"
 
 #define B "hr=70,nibp_sys=120,nibp_dia=75,spo2=98" /* an ordinary patient */
-#define COUNT(a) (sizeof(a) / sizeof *(a))
 #define SECOND(t) (STORY_EPOCH + (t) * 1000ull)
 
-static struct vs_limit_sets *sets;
-static const struct vs_limit_set *adult;
 static uint8_t bytes[VS_ENGINE_SAVED_MAX];
 
 /* ---- stories with a restart ---- */
@@ -186,6 +184,7 @@ static void over_a_reboot(void **state)
 		{ 5000000, 1000, 30000, 59001, "nothing is older than the new clock" },
 		{ 5000000, 4999999, 30000, 20000, "a reboot: a millisecond less is less" },
 		{ 5000000, 5000000, 0, 50000, "at once" },
+		{ 5000000, 5000000, 3000, 50000, "at once, and the wall clock was set on a little" },
 	};
 	(void)state;
 	for (unsigned i = 0; i < COUNT(rows); i++) {
@@ -234,6 +233,24 @@ static void readings_without_an_age(void **state)
 	}
 }
 
+/* ... and neither has a doubtful one. */
+static void a_doubt_without_an_age(void **state)
+{
+	(void)state;
+	for (unsigned late = 0; late < 2; late++) {
+		struct room *r = open_room(1, 5000000);
+		phase(r, VS_PHASE_INFUSION);
+		cuff(r, 0, 160, 131, VS_NIBP_NEW);
+		wait(r, 5000);
+		size_t len = save(r);
+		r->wall += 1000;
+		r->now = late ? 6002 : 6000; /* the clock began when it was taken, or 2 ms before */
+		come_back(r, len);
+		assert_int_equal(r->engine.has_suspect, late);
+		free(r);
+	}
+}
+
 /* A cuff's values that the monitor showed before are no new reading after a restart either. */
 static void values_shown_before(void **state)
 {
@@ -261,6 +278,7 @@ static void devices_change_places(void **state)
 	value(r, 0, VS_HR, 70);
 	value(r, 1, VS_SPO2, 97);
 	cuff(r, 0, 120, 75, VS_NIBP_ON_CHANGE);
+	cuff(r, 1, 121, 76, VS_NIBP_ON_CHANGE);
 	for (unsigned t = 0; t < 15; t++) {
 		wait(r, 1000);
 		value(r, 0, VS_HR, 70);
@@ -270,6 +288,7 @@ static void devices_change_places(void **state)
 	r->config.devices[0].id = "oximeter";
 	r->config.devices[1].id = "monitor";
 	come_back(r, len);
+	assert_true(r->engine.cuffs[0].device == 1 && r->engine.cuffs[1].device == 0);
 	unsigned iterator = 0;
 	struct vs_effect f;
 	assert_true(vs_engine_next_alarm(&r->engine, &iterator, &f));
@@ -318,6 +337,187 @@ static void what_is_left_behind(void **state)
 	heard(r, "sbp-up raised"); /* nothing covers it any more */
 	vs_engine_count(&r->engine, count);
 	assert_true(count[VS_PRIORITY_HIGH] == 0 && count[VS_PRIORITY_MEDIUM] == 0 && count[VS_PRIORITY_LOW] == 1);
+	free(r);
+}
+
+/* ---- the bytes ---- */
+
+/* Where the parts of them begin, by the widths of what is in them. */
+struct places {
+	size_t rule_names, device_names, phase, baseline, cuffs, devices, rules, alarms;
+};
+
+static struct places walk(const uint8_t *b)
+{
+	enum { HEAD = 22, CUFF = 50, TRACK = 9, DEVICE = 40, RULE = 46 };
+	struct places p = { .rule_names = HEAD };
+	size_t at = HEAD;
+	for (unsigned i = 0; i < b[20]; i++)
+		at += 1u + b[at];
+	p.device_names = at;
+	for (unsigned i = 0; i < b[21]; i++)
+		at += 1u + b[at];
+	p.phase = at;
+	p.baseline = at + 52;
+	p.cuffs = p.baseline + 4 + 9u * b[p.baseline] + 48;
+	p.devices = p.cuffs + 1 + CUFF * (b[p.cuffs] + 1u) + 1 + TRACK * VS_CH_COUNT;
+	p.rules = p.devices + DEVICE * (size_t)b[21];
+	for (at = p.rules; at < VS_ENGINE_SAVED_MAX && p.alarms < b[20]; p.alarms++)
+		at += b[at] ? 1 + RULE : 1;
+	p.alarms = at;
+	return p;
+}
+
+static size_t insert(size_t len, size_t at, size_t n, const uint8_t *from)
+{
+	memmove(bytes + at + n, bytes + at, len - at);
+	memcpy(bytes + at, from, n);
+	return len + n;
+}
+
+static bool taken(struct room *r, size_t len)
+{
+	vs_engine_init(&r->engine, &r->config, r->now);
+	return vs_engine_restore(&r->engine, bytes, len, r->wall) == 0;
+}
+
+/* A chair with one alarm that anna has acknowledged; its bytes. */
+static size_t one_alarm(struct room *r, unsigned n_cuffs)
+{
+	struct vs_baseline b = { .len = VS_BASELINE_MAX };
+	for (unsigned i = 0; i < VS_BASELINE_MAX; i++)
+		b.at[i].metric = VS_METRIC_COUNT - 1 - i, b.at[i].value = 70 + i;
+	step(r, (struct vs_stimulus){ .kind = VS_ST_BASELINE, .baseline = &b });
+	for (unsigned i = 0; i < n_cuffs; i++)
+		cuff(r, 0, 120, 75, VS_NIBP_NEW);
+	step(r, (struct vs_stimulus){ .kind = VS_ST_SCORE, .metric = VS_MOAAS, .value = 3 });
+	step(r, (struct vs_stimulus){ .kind = VS_ST_ACK });
+	return save(r);
+}
+
+/* Each field of an alarm at the last value that it can have, and at the next. */
+static void fields_of_an_alarm(void **state)
+{
+	static const struct {
+		unsigned before; /* bytes before the name of who acknowledged */
+		uint8_t value;
+		bool good;
+		const char *why;
+	} rows[] = {
+		{ 11, VS_SEEN_MAX, true, "readings seen" }, { 11, VS_SEEN_MAX + 1, false, "more than are kept" },
+		{ 10, VS_FROM_OPERATOR, true, "origin" }, { 10, VS_FROM_OPERATOR + 1, false, "no origin" },
+		{ 9, 0, true, "not promoted" }, { 9, 1, true, "promoted" },
+		{ 8, 0, true, "the first rule" }, { 8, VS_RULES_MAX - 1, true, "a rule that is not there" }, { 8, VS_RULES_MAX, false, "no rule" },
+		{ 7, 0, true, "the device" }, { 7, 1, true, "no device" }, { 7, 0xff, true, "none" },
+		{ 6, VS_PRIORITY_HIGH, true, "high" }, { 6, VS_PRIORITY_COUNT, false, "no priority" },
+		{ 5, VS_LIFE_IDLE, false, "none stands" }, { 5, VS_LIFE_SOUNDING, true, "sounding" },
+		{ 5, VS_LIFE_LATCHED_PAUSED, true, "latched" }, { 5, VS_LIFE_LATCHED_ACKED, false, "nothing between two messages" },
+		{ 4, VS_CHANGE_COUNT - 1, true, "the last change" }, { 4, VS_CHANGE_COUNT, false, "no change" },
+		{ 3, VS_METRIC_NONE, true, "of no metric" }, { 3, VS_METRIC_NONE + 1, false, "no metric" },
+		{ 2, 1, true, "called" },
+	};
+	(void)state;
+	struct room *r = open_room(1, 5000000);
+	size_t len = one_alarm(r, 1);
+	uint8_t *name = memmem(bytes, len, "anna", 4);
+	assert_non_null(name);
+	for (unsigned i = 0; i < COUNT(rows); i++) {
+		uint8_t was = name[-(int)rows[i].before];
+		name[-(int)rows[i].before] = rows[i].value;
+		if (taken(r, len) != rows[i].good)
+			print_error("%s\n", rows[i].why);
+		assert_int_equal(taken(r, len), rows[i].good);
+		name[-(int)rows[i].before] = was;
+	}
+	struct vs_left_behind gone[2];
+	assert_true(taken(r, len));
+	assert_int_equal(vs_engine_left_behind(&r->engine, bytes, len, gone, 2), 0);
+	name[-8] = bytes[20]; /* one rule behind the last: nothing can be said about it */
+	assert_true(taken(r, len));
+	assert_int_equal(vs_engine_left_behind(&r->engine, bytes, len, gone, 2), 0);
+	name[-8] = VS_RULES_MAX - 1;
+	assert_int_equal(vs_engine_left_behind(&r->engine, bytes, len, gone, 2), 0);
+	free(r);
+}
+
+/* The numbers of the session, and as many of everything as there can be. */
+static void counts_in_the_bytes(void **state)
+{
+	(void)state;
+	struct room *r = open_room(1, 5000000);
+	size_t len = one_alarm(r, VS_CUFFS);
+	static uint8_t whole[VS_ENGINE_SAVED_MAX], one[256];
+	const struct places p = walk(bytes);
+	assert_true(p.alarms < len && bytes[p.alarms] == 1 && bytes[p.cuffs] == VS_CUFFS && bytes[p.baseline] == VS_BASELINE_MAX);
+	memcpy(whole, bytes, len);
+	assert_true(taken(r, len));
+	bytes[p.phase] = VS_PHASE_COUNT - 1;
+	assert_true(taken(r, len));
+	bytes[p.phase] = VS_PHASE_COUNT;
+	assert_false(taken(r, len));
+	memcpy(bytes, whole, len);
+	bytes[p.baseline + 4] = VS_METRIC_COUNT - 1;
+	assert_true(taken(r, len));
+	bytes[p.baseline + 4] = VS_METRIC_COUNT;
+	assert_false(taken(r, len));
+	memcpy(bytes, whole, len);
+	bytes[p.baseline] = VS_BASELINE_MAX + 1;
+	assert_false(taken(r, insert(len, p.baseline + 4, 9, whole + p.baseline + 4)));
+	memcpy(bytes, whole, len);
+	bytes[p.cuffs] = VS_CUFFS + 1;
+	assert_false(taken(r, insert(len, p.cuffs + 1, 50, whole + p.cuffs + 1)));
+	/* the same alarm again and again: only one has its place, but so many could stand */
+	memcpy(bytes, whole, len);
+	size_t alarm = len - p.alarms - 1, n = len;
+	for (unsigned i = 1; i < VS_ENGINE_ALARMS; i++)
+		n = insert(n, p.alarms + 1, alarm, whole + p.alarms + 1);
+	bytes[p.alarms] = VS_ENGINE_ALARMS;
+	assert_true(taken(r, n));
+	bytes[p.alarms] = VS_ENGINE_ALARMS + 1;
+	assert_false(taken(r, insert(n, p.alarms + 1, alarm, whole + p.alarms + 1)));
+	/* rules and devices that are not there any more */
+	for (unsigned more = 0; more < 2; more++) {
+		memcpy(bytes, whole, len);
+		unsigned rules = VS_RULES_MAX + more - whole[20];
+		memset(one, 0, sizeof one); /* rules that rest; names without letters */
+		n = insert(len, p.alarms, rules, one);
+		n = insert(n, p.device_names, rules, one);
+		bytes[20] = (uint8_t)(VS_RULES_MAX + more);
+		assert_int_equal(taken(r, n), !more);
+		memcpy(bytes, whole, len);
+		n = len;
+		for (unsigned i = 1; i < VS_ENGINE_DEVICES + more; i++)
+			n = insert(n, p.rules, 40, whole + p.devices);
+		n = insert(n, p.phase, VS_ENGINE_DEVICES + more - 1, one);
+		bytes[21] = (uint8_t)(VS_ENGINE_DEVICES + more);
+		assert_int_equal(taken(r, n), !more);
+	}
+	/* names */
+	memcpy(bytes, whole, len);
+	for (unsigned letters = VS_RULE_ID_CAP - 1; letters <= VS_RULE_ID_CAP; letters++) {
+		memcpy(bytes, whole, len);
+		memset(one, 'x', sizeof one);
+		n = insert(len, p.rule_names + 1 + whole[p.rule_names], letters - whole[p.rule_names], one);
+		bytes[p.rule_names] = (uint8_t)letters;
+		assert_int_equal(taken(r, n), letters < VS_RULE_ID_CAP);
+	}
+	free(r);
+}
+
+/* Rules that rest take no room. */
+static void what_rests_is_not_kept(void **state)
+{
+	(void)state;
+	struct room *r = open_room(1, 5000000);
+	phase(r, VS_PHASE_INFUSION);
+	size_t len = save(r);
+	for (unsigned t = 0; t < 30; t++) {
+		wait(r, 1000);
+		value(r, 0, VS_HR, 70);
+		value(r, 0, VS_SPO2, 97);
+	}
+	cuff(r, 0, 120, 75, VS_NIBP_NEW);
+	assert_int_equal(save(r), len + 50); /* the reading */
 	free(r);
 }
 
@@ -489,22 +689,27 @@ static void other_devices(void **state)
 	free(r);
 }
 
-static int load(void **state)
+/* A device that is new at its place has shown nothing yet, whatever the one before it showed. */
+static void values_of_the_device_before(void **state)
 {
-	struct vs_findings findings = { 0 };
+	static const enum vs_metric parts[] = { VS_NIBP_SYS, VS_NIBP_DIA, VS_NIBP_MAP, VS_NIBP_PR };
 	(void)state;
-	int r = vs_limits_load(NULL, 0, &sets, &findings);
-	vs_findings_print(&findings, stderr);
-	vs_findings_clear(&findings);
-	adult = r == 0 ? vs_limits_find(sets, "ketamine-adult") : NULL;
-	return r;
-}
-
-static int unload(void **state)
-{
-	(void)state;
-	vs_limits_free(sets);
-	return 0;
+	for (unsigned i = 0; i < COUNT(parts); i++) {
+		struct room *r = open_room(1, 5000000);
+		struct vs_reading reading = { .len = 0 };
+		struct vs_stimulus s = { .kind = VS_ST_READING, .reading = &reading, .nibp = VS_NIBP_ON_CHANGE };
+		vs_reading_add(&reading, parts[i], 90, 0);
+		step(r, s);
+		assert_int_equal(r->out.quality[0], VS_Q_VALID);
+		step(r, s);
+		assert_int_equal(r->out.quality[0], VS_Q_OLD);
+		struct vs_engine_config other = r->config;
+		other.devices[0].id = "another";
+		reconfigure(r, &other);
+		step(r, s);
+		assert_int_equal(r->out.quality[0], VS_Q_VALID);
+		free(r);
+	}
 }
 
 int main(void)
@@ -512,9 +717,14 @@ int main(void)
 	static const struct CMUnitTest others[] = {
 		cmocka_unit_test(over_a_reboot),
 		cmocka_unit_test(readings_without_an_age),
+		cmocka_unit_test(a_doubt_without_an_age),
 		cmocka_unit_test(values_shown_before),
+		cmocka_unit_test(values_of_the_device_before),
 		cmocka_unit_test(devices_change_places),
 		cmocka_unit_test(what_is_left_behind),
+		cmocka_unit_test(fields_of_an_alarm),
+		cmocka_unit_test(counts_in_the_bytes),
+		cmocka_unit_test(what_rests_is_not_kept),
 		cmocka_unit_test(bytes_that_are_none),
 		cmocka_unit_test(the_same_again),
 		cmocka_unit_test(another_set),
@@ -525,5 +735,5 @@ int main(void)
 	for (unsigned i = 0; i < COUNT(stories); i++)
 		tests[i] = (struct CMUnitTest){ .name = stories[i].why, .test_func = tell, .initial_state = (void *)&stories[i] };
 	memcpy(tests + COUNT(stories), others, sizeof others);
-	return _cmocka_run_group_tests("engine saved", tests, COUNT(tests), load, unload);
+	return _cmocka_run_group_tests("engine saved", tests, COUNT(tests), adult_load, adult_unload);
 }

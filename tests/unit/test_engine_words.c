@@ -5,13 +5,10 @@
 #include <cmocka.h>
 #include <errno.h>
 
+#include "tests/unit/adult.h"
 #include "tests/unit/story.h"
 
 #define B "hr=70,nibp_sys=120,nibp_dia=75,spo2=98" /* an ordinary patient */
-#define COUNT(a) (sizeof(a) / sizeof *(a))
-
-static struct vs_limit_sets *sets;
-static const struct vs_limit_set *adult;
 
 /* ---- messages ---- */
 
@@ -191,24 +188,6 @@ static void names(void **state)
 	assert_false(vs_when_holds(VS_WHEN_COUNT, 1, 1) || vs_when_holds(VS_WHEN_NONE, 1, 1));
 }
 
-static int load(void **state)
-{
-	struct vs_findings findings = { 0 };
-	(void)state;
-	int r = vs_limits_load(NULL, 0, &sets, &findings);
-	vs_findings_print(&findings, stderr);
-	vs_findings_clear(&findings);
-	adult = r == 0 ? vs_limits_find(sets, "ketamine-adult") : NULL;
-	return r;
-}
-
-static int unload(void **state)
-{
-	(void)state;
-	vs_limits_free(sets);
-	return 0;
-}
-
 int main(void)
 {
 	static struct CMUnitTest tests[COUNT(words) + COUNT(answers) + 3];
@@ -220,5 +199,5 @@ int main(void)
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(numbers_of_alarms);
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(signals_as_data);
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(names);
-	return _cmocka_run_group_tests("engine words", tests, n, load, unload);
+	return _cmocka_run_group_tests("engine words", tests, n, adult_load, adult_unload);
 }

@@ -1,0 +1,370 @@
+/* Where tables end: the first place of a set, its last one and the one behind it; the last alarm and what lies behind;
+ * as many steps as a rule can have; rules that watch what is not there. */
+#include <errno.h>
+
+#include "alarms/gates.h"
+#include "tests/unit/engine_room.h"
+
+/* ---- rules ---- */
+
+static const struct phased {
+	const char *rule, *script, *in;
+} phased[] = {
+#include "tests/unit/engine_phases.def"
+};
+
+static void swap(struct vs_limit_set *set, const char *id, unsigned place)
+{
+	unsigned i = (unsigned)(vs_rule_find(set, id) - set->rules);
+	struct vs_rule other = set->rules[place];
+	set->rules[place] = set->rules[i];
+	set->rules[i] = other;
+}
+
+/* A rule watches wherever it stands in its set, and not behind the end of it, whatever lies there. */
+static void places_of_rules(void **state)
+{
+	enum { FIRST, LAST, BEHIND };
+	(void)state;
+	for (unsigned i = 0; i < COUNT(phased); i++)
+		for (unsigned place = FIRST; place <= BEHIND; place++) {
+			struct story_run *r = calloc(1, sizeof *r);
+			struct vs_limit_set set = *adult;
+			char raised[64];
+			snprintf(raised, sizeof raised, " %s ", phased[i].rule);
+			swap(&set, phased[i].rule, place == FIRST ? 0 : set.n_rules - 1);
+			set.n_rules -= place == BEHIND;
+			story_play(r, &set, "infusion", "hr=70,nibp_sys=120,nibp_dia=75", phased[i].script);
+			bool is = strstr(r->said, raised) != NULL;
+			if (is != (place != BEHIND))
+				print_error("%s, place %u: %s\n", phased[i].rule, place, r->said);
+			assert_int_equal(is, place != BEHIND);
+			free(r);
+		}
+}
+
+/* A limit of a patient, or a rule that another one names: not found behind the end either. */
+static void names_behind_the_end(void **state)
+{
+	(void)state;
+	struct room *r = chair(1);
+	swap(&r->set, "hr-hi", r->set.n_rules - 1);
+	r->set.n_rules--;
+	step(r, (struct vs_stimulus){ .kind = VS_ST_LIMIT, .rule = "hr-hi", .value = 125 });
+	heard(r, "there is no rule hr-hi in ketamine-adult");
+	free(r);
+}
+
+/* ---- alarms ---- */
+
+/* An engine, and behind its last alarm something that looks like one more: nobody reads or changes it. */
+static void behind_the_last_alarm(void **state)
+{
+	struct guarded {
+		struct vs_engine engine;
+		struct vs_standing beyond;
+	} *g = calloc(1, sizeof *g);
+	struct room *r = chair(1);
+	struct vs_session_facts facts;
+	struct vs_effect f;
+	static uint8_t bytes[VS_ENGINE_SAVED_MAX], again[VS_ENGINE_SAVED_MAX];
+	char text[2048];
+	unsigned count[VS_PRIORITY_COUNT], iterator = 0;
+	(void)state;
+	assert_ptr_equal((char *)g->engine.alarms + sizeof g->engine.alarms, &g->beyond);
+	g->engine = r->engine;
+	g->beyond = (struct vs_standing){ .number = 77, .raised_ms = r->now - 300000, .said_ms = r->now - 300000, .value = 182,
+		.limit = 180, .latest = 182, .device = 0, .priority = VS_PRIORITY_HIGH, .life = VS_LIFE_SOUNDING,
+		.change = VS_CHANGE_RAISED, .source = VS_NIBP_SYS };
+	const struct vs_standing before = g->beyond;
+	static const struct vs_stimulus all[] = {
+		{ .kind = VS_ST_TIME }, { .kind = VS_ST_ACK }, { .kind = VS_ST_ACK, .alarm = 77 }, { .kind = VS_ST_PAUSE },
+		{ .kind = VS_ST_RESUME }, { .kind = VS_ST_PHASE, .phase = VS_PHASE_RECOVERY }, { .kind = VS_ST_SCORE, .metric = VS_MOAAS, .value = 3 },
+		{ .kind = VS_ST_SCORE, .metric = VS_MOAAS, .value = 5 },
+	};
+	for (unsigned i = 0; i < COUNT(all); i++) {
+		struct vs_stimulus s = all[i];
+		s.at_ms = r->now += 1000;
+		vs_engine_step(&g->engine, &s, &r->out);
+		listen(r);
+	}
+	heard(r, "no alarm waits for an acknowledgement at this chair; no alarm a-000077 stands at this chair; loc-low raised; loc-low cleared");
+	assert_true(r->out.wake_at_ms == UINT64_MAX || r->out.wake_at_ms > r->now);
+	vs_engine_count(&g->engine, count);
+	vs_engine_facts(&g->engine, r->now, &facts);
+	assert_true(!count[VS_PRIORITY_HIGH] && !facts.high && !facts.high_unacknowledged && !facts.unacknowledged);
+	assert_false(vs_engine_next_alarm(&g->engine, &iterator, &f));
+	struct vs_json j = vs_json_into(text, sizeof text);
+	assert_int_equal(vs_engine_explain(&g->engine, 77, &j), -ENOENT);
+	size_t len = vs_engine_save(&g->engine, 0, bytes, sizeof bytes);
+	r->engine = g->engine;
+	assert_int_equal(vs_engine_save(&r->engine, 0, again, sizeof again), len);
+	vs_engine_reconfigure(&g->engine, &r->config, r->now, 0, &r->out);
+	listen(r);
+	heard(r, "");
+	assert_int_equal(vs_engine_restore(&g->engine, bytes, len, 0), 0);
+	assert_memory_equal(&g->beyond, &before, sizeof before);
+	free(g);
+	free(r);
+}
+
+/* ---- steps ---- */
+
+static struct vs_step *add_step(struct vs_rule *r, enum vs_priority to)
+{
+	struct vs_step *s = &r->steps[r->n_steps++];
+	*s = vs_step_blank();
+	s->to = to;
+	return s;
+}
+
+/* Four steps, as many as there can be; behind them something that is no step. */
+static void four_steps(void **state)
+{
+	static const enum vs_priority to[VS_STEPS_MAX] = { VS_PRIORITY_LOW, VS_PRIORITY_LOW, VS_PRIORITY_MEDIUM, VS_PRIORITY_HIGH };
+	static const char *const kinds[] = { "device-offline", "nibp-fail", "threshold", "signal-loss" };
+	static const enum vs_rule_type types[] = { VS_RULE_DEVICE_OFFLINE, VS_RULE_NIBP_FAIL, VS_RULE_THRESHOLD, VS_RULE_SIGNAL_LOSS };
+	(void)state;
+	for (unsigned k = 0; k < COUNT(types); k++) {
+		struct room *r = bare();
+		struct vs_rule *four = rule(r, kinds[k], k == 1 ? VS_NIBP_SYS : VS_SPO2, VS_WHEN_LT, 90, VS_PRIORITY_NONE);
+		four->type = types[k];
+		memset(four->request, 0xff, sizeof four->request); /* what lies behind the steps */
+		four->request[0] = '\0';
+		for (unsigned i = 0; i < VS_STEPS_MAX; i++) {
+			struct vs_step *s = add_step(four, to[i]);
+			s->after_ms = types[k] == VS_RULE_NIBP_FAIL ? 0 : (i + 1) * 1000;
+			s->count = types[k] == VS_RULE_NIBP_FAIL ? i + 1 : 0;
+		}
+		if (types[k] == VS_RULE_THRESHOLD)
+			four->priority = VS_PRIORITY_LOW;
+		begin(r, STORY_EPOCH);
+		value(r, 0, VS_SPO2, 80);
+		for (unsigned i = 0; i < VS_STEPS_MAX; i++) {
+			r->now += 1000;
+			if (types[k] == VS_RULE_NIBP_FAIL)
+				step(r, (struct vs_stimulus){ .kind = VS_ST_CUFF, .failed = true });
+			else
+				step(r, (struct vs_stimulus){ .kind = VS_ST_TIME });
+		}
+		r->now += 1000;
+		step(r, (struct vs_stimulus){ .kind = VS_ST_TIME });
+		char wanted[128];
+		snprintf(wanted, sizeof wanted, "%s raised; %s escalated; %s escalated", kinds[k], kinds[k], kinds[k]);
+		heard(r, wanted);
+		free(r);
+	}
+}
+
+/* ---- rules that watch what is not there ---- */
+
+static void no_signal_to_lose(void **state)
+{
+	(void)state;
+	struct room *r = bare();
+	struct vs_rule *lost = rule(r, "lost", VS_NIBP_SYS, VS_WHEN_NONE, NAN, VS_PRIORITY_NONE);
+	lost->type = VS_RULE_SIGNAL_LOSS;
+	add_step(lost, VS_PRIORITY_LOW)->after_ms = 1000;
+	begin(r, STORY_EPOCH);
+	cuff(r, 120, 75, VS_NIBP_NEW);
+	r->now += 100000;
+	step(r, (struct vs_stimulus){ .kind = VS_ST_TIME });
+	heard(r, "");
+	assert_true(r->out.wake_at_ms == UINT64_MAX);
+	free(r);
+}
+
+/* Noted, not announced: it holds without an alarm of its own. */
+static void technical_and_for_the_log(void **state)
+{
+	(void)state;
+	struct room *r = bare();
+	struct vs_rule *lost = rule(r, "lost", VS_SPO2, VS_WHEN_NONE, NAN, VS_PRIORITY_NONE);
+	lost->type = VS_RULE_SIGNAL_LOSS;
+	lost->log_only = true;
+	add_step(lost, VS_PRIORITY_LOW)->after_ms = 1000;
+	begin(r, STORY_EPOCH);
+	value(r, 0, VS_SPO2, 97);
+	unsigned notes = 0;
+	for (unsigned i = 0; i < 5; i++) {
+		r->now += 1000;
+		step(r, (struct vs_stimulus){ .kind = VS_ST_TIME });
+		for (unsigned k = 0; k < r->out.len; k++)
+			notes += r->out.at[k].kind == VS_EFFECT_REQUEST && strcmp(r->out.at[k].u.request.request, "note") == 0;
+	}
+	heard(r, "");
+	assert_int_equal(notes, 1);
+	free(r);
+}
+
+/* D4: one failure is enough where the set says so. */
+static void the_first_failure(void **state)
+{
+	(void)state;
+	struct room *r = bare();
+	struct vs_rule *fail = rule(r, "fail", VS_NIBP_SYS, VS_WHEN_NONE, NAN, VS_PRIORITY_NONE);
+	fail->type = VS_RULE_NIBP_FAIL;
+	add_step(fail, VS_PRIORITY_LOW)->count = 1;
+	begin(r, STORY_EPOCH);
+	step(r, (struct vs_stimulus){ .kind = VS_ST_CUFF, .failed = true });
+	heard(r, "fail raised");
+	cuff(r, 120, 75, VS_NIBP_NEW);
+	heard(r, "fail cleared");
+	free(r);
+}
+
+/* Which device is missed: that of the newest reading, that of the signal. */
+static void whose_reading_is_overdue(void **state)
+{
+	(void)state;
+	struct room *r = chair(2);
+	struct vs_reading reading = { .len = 0 };
+	vs_reading_add(&reading, VS_NIBP_SYS, 120, 0);
+	vs_reading_add(&reading, VS_NIBP_DIA, 75, 0);
+	step(r, (struct vs_stimulus){ .kind = VS_ST_READING, .reading = &reading, .device = 1, .nibp = VS_NIBP_NEW });
+	for (unsigned t = 0; t < 421; t++) {
+		r->now += 1000;
+		value(r, 0, VS_RR, 14);
+		if (t < 420)
+			value(r, 1, VS_RR, 14);
+	}
+	heard(r, "nibp-overdue raised");
+	unsigned iterator = 0;
+	struct vs_effect f;
+	assert_true(vs_engine_next_alarm(&r->engine, &iterator, &f));
+	assert_string_equal(f.u.alarm.device, "two");
+	free(r);
+}
+
+/* ---- the heart rate changes its source ---- */
+
+/* What was waited for on one sensor begins anew on the other; other signals go on as they were. */
+static void another_sensor(void **state)
+{
+	(void)state;
+	struct room *r = bare();
+	rule(r, "heart", VS_HR, VS_WHEN_GT, 120, VS_PRIORITY_LOW)->on_delay_ms = 15000;
+	rule(r, "oxygen", VS_SPO2, VS_WHEN_LT, 90, VS_PRIORITY_LOW)->on_delay_ms = 15000;
+	r->set.validity.stale_ms = 5000;
+	r->set.validity.median_ms = 3000;
+	r->set.validity.freeze_ms = 10000;
+	begin(r, STORY_EPOCH);
+	for (unsigned t = 0; t <= 20; t++, r->now += 1000) { /* from second 5 on, the ECG has been silent for 5 s */
+		if (t == 0)
+			value(r, 0, VS_HR, 130);
+		value(r, 0, VS_PR, 130);
+		value(r, 0, VS_SPO2, 85);
+		heard(r, t == 15 ? "oxygen raised" : t == 20 ? "heart raised" : "");
+	}
+	free(r);
+}
+
+/* Both are as old as values may be: neither is fresh, the ECG decides. */
+static void neither_is_fresh(void **state)
+{
+	(void)state;
+	struct room *r = bare();
+	rule(r, "heart", VS_HR, VS_WHEN_GT, 120, VS_PRIORITY_LOW);
+	r->set.validity.stale_ms = 10000;
+	r->set.validity.median_ms = 60000;
+	begin(r, STORY_EPOCH);
+	value(r, 0, VS_HR, 70);
+	r->now += 5000;
+	value(r, 0, VS_PR, 130);
+	r->now += 10000;
+	value(r, 0, VS_RR, 14);
+	heard(r, "");
+	assert_int_equal(r->engine.hr_channel, VS_CH_HR);
+	free(r);
+}
+
+/* The pressures of a whole reading and its pulse: each rule is asked. */
+static void every_number_of_a_reading(void **state)
+{
+	static const enum vs_metric parts[] = { VS_NIBP_SYS, VS_NIBP_DIA, VS_NIBP_MAP, VS_NIBP_PR };
+	static const double values[] = { 120, 75, 90, 66 };
+	(void)state;
+	for (unsigned i = 0; i < COUNT(parts); i++) {
+		struct room *r = bare();
+		struct vs_reading reading = { .len = 0 };
+		rule(r, "rule", parts[i], VS_WHEN_GE, values[i], VS_PRIORITY_LOW);
+		begin(r, STORY_EPOCH);
+		for (unsigned k = 0; k < COUNT(parts); k++)
+			vs_reading_add(&reading, parts[k], values[k], 0);
+		step(r, (struct vs_stimulus){ .kind = VS_ST_READING, .reading = &reading, .nibp = VS_NIBP_NEW });
+		heard(r, "rule raised");
+		free(r);
+	}
+}
+
+/* ---- the past of the heart rate ---- */
+
+static int ascending(const void *a, const void *b)
+{
+	const double *x = a, *y = b;
+	return (*x > *y) - (*x < *y);
+}
+
+/* The median of the last minute, whatever order the values came in: against sorting. */
+static void a_minute_of_heart_rates(void **state)
+{
+	uint64_t chance = 7;
+	double past[60], sorted[60];
+	(void)state;
+	struct room *r = bare();
+	struct vs_session_facts f;
+	begin(r, STORY_EPOCH);
+	for (unsigned t = 0; t < 3000; t++, r->now += 1000) {
+		chance = chance * 6364136223846793005u + 1442695040888963407u;
+		past[t % 60] = 40 + (double)(chance >> 40) / (1 << 18);
+		value(r, 0, VS_HR, past[t % 60]);
+		vs_engine_facts(&r->engine, r->now, &f);
+		assert_int_equal(f.hr_minute.known, t >= 29); /* half of it at least */
+		if (t < 59)
+			continue;
+		memcpy(sorted, past, sizeof sorted);
+		qsort(sorted, 60, sizeof *sorted, ascending);
+		assert_true(f.hr_minute.value == (sorted[29] + sorted[30]) / 2);
+	}
+	free(r);
+}
+
+/* The first seconds of a clock are no heart rates of 0. */
+static void from_the_start_of_the_clock(void **state)
+{
+	(void)state;
+	struct room *r = bare();
+	struct vs_session_facts f;
+	begin(r, 0);
+	for (unsigned t = 1; t <= 29; t++) {
+		r->now = t * 1000;
+		value(r, 0, VS_HR, 70);
+	}
+	vs_engine_facts(&r->engine, r->now, &f);
+	assert_false(f.hr_minute.known); /* 29 of 60 s */
+	r->now += 1000;
+	value(r, 0, VS_HR, 70);
+	vs_engine_facts(&r->engine, r->now, &f);
+	assert_true(f.hr_minute.known);
+	free(r);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(places_of_rules),
+		cmocka_unit_test(names_behind_the_end),
+		cmocka_unit_test(behind_the_last_alarm),
+		cmocka_unit_test(four_steps),
+		cmocka_unit_test(no_signal_to_lose),
+		cmocka_unit_test(technical_and_for_the_log),
+		cmocka_unit_test(the_first_failure),
+		cmocka_unit_test(whose_reading_is_overdue),
+		cmocka_unit_test(another_sensor),
+		cmocka_unit_test(neither_is_fresh),
+		cmocka_unit_test(every_number_of_a_reading),
+		cmocka_unit_test(a_minute_of_heart_rates),
+		cmocka_unit_test(from_the_start_of_the_clock),
+	};
+	return cmocka_run_group_tests_name("engine ends", tests, adult_load, adult_unload);
+}

@@ -1,0 +1,85 @@
+/* What a person reads of an alarm: the words of its rule with numbers and names filled in, and where they end. */
+#include "tests/unit/engine_room.h"
+
+#define DEVICE "0123456789abcdef0123456789abcdef" /* as long as a name can be */
+#define X29 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+
+static const struct text {
+	const char *why, *text;
+	enum vs_metric metric;
+	enum vs_when when;
+	double limit, value;
+	const char *wanted;
+} texts[] = {
+	{ "value and limit are filled in, and words go on behind them", "{value} of {limit} so far", VS_RASS, VS_WHEN_GE, 3, 4, "* 4 of 3 so far" },
+	{ "and may end with them", "so far {limit} {value}", VS_RASS, VS_WHEN_GE, 3, 4, "* so far 3 4" },
+	{ "one letter is a text", "!", VS_RASS, VS_WHEN_GE, 3, 4, "* !" },
+	{ "a rule without words says its name", "", VS_RASS, VS_WHEN_GE, 3, 4, "* rule" },
+	{ "other braces are letters", "{value {limits} {devic}", VS_RASS, VS_WHEN_GE, 3, 4, "* {value {limits} {devic}" },
+	{ "the device by its name", "{device}, {device}!", VS_SPO2, VS_WHEN_LT, 90, 80, "* " DEVICE ", " DEVICE "!" },
+	{ "a score has no device", "{device}", VS_RASS, VS_WHEN_GE, 3, 4, "* the monitor" },
+	{ "whole numbers", "{value}/{limit}", VS_SPO2, VS_WHEN_LT, 90, 80, "* 80/90" },
+	{ "one digit more where it is needed", "{value}/{limit}", VS_SPO2, VS_WHEN_LT, 90.5, 80.2, "* 80.2/90.5" },
+	{ "a temperature has one digit", "{value}/{limit}", VS_TEMP, VS_WHEN_GE, 38, 38.5, "* 38.5/38.0" },
+	{ "... or two", "{value}/{limit}", VS_TEMP, VS_WHEN_GE, 38.25, 38.5, "* 38.5/38.25" },
+	{ "a perfusion index has two", "{value}/{limit}", VS_PI, VS_WHEN_LT, 0.57, 0.4, "* 0.40/0.57" },
+	{ "... or three", "{value}/{limit}", VS_PI, VS_WHEN_LT, 0.575, 0.4, "* 0.40/0.575" },
+	{ "1.15 x 120 is 138, whatever a computer makes of it", "{value}/{limit}", VS_RASS, VS_WHEN_GE, 1.15 * 120, 140, "* 140/138" },
+	{ "below zero", "{value}/{limit}", VS_RASS, VS_WHEN_LE, -3, -4, "* -4/-3" },
+	{ "191 letters have room", "{device}{device}{device}{device}{device}" X29, VS_SPO2, VS_WHEN_LT, 90, 80,
+	  "* " DEVICE DEVICE DEVICE DEVICE DEVICE X29 },
+	{ "the 192nd has not", "{device}{device}{device}{device}{device}" X29 "y", VS_SPO2, VS_WHEN_LT, 90, 80,
+	  "* " DEVICE DEVICE DEVICE DEVICE DEVICE X29 },
+};
+
+static void words_of_a_rule(void **state)
+{
+	const struct text *t = *state;
+	struct room *r = bare();
+	rule(r, "rule", t->metric, t->when, t->limit, VS_PRIORITY_LOW);
+	snprintf(r->set.rules[0].text, sizeof r->set.rules[0].text, "%s", t->text);
+	r->config.devices[0].id = DEVICE;
+	begin(r, STORY_EPOCH);
+	if (t->metric == VS_RASS)
+		step(r, (struct vs_stimulus){ .kind = VS_ST_SCORE, .metric = VS_RASS, .value = t->value });
+	else
+		value(r, 0, t->metric, t->value);
+	heard(r, "rule raised");
+	assert_string_equal(r->out.at[0].u.alarm.text, t->wanted);
+	free(r);
+}
+
+static const char *body(const struct vs_effect *f)
+{
+	static char text[4096];
+	struct vs_json j = vs_json_into(text, sizeof text);
+	vs_json_open(&j, '{');
+	vs_effect_body(&j, f);
+	vs_json_close(&j, '}');
+	assert_false(vs_json_failed(&j));
+	return text;
+}
+
+/* An initial is a name, and one letter of advice is advice. */
+static void short_words(void **state)
+{
+	(void)state;
+	struct room *r = bare();
+	strcpy(rule(r, "rule", VS_SPO2, VS_WHEN_LT, 90, VS_PRIORITY_LOW)->advice, "!");
+	begin(r, STORY_EPOCH);
+	value(r, 0, VS_SPO2, 80);
+	assert_non_null(strstr(body(&r->out.at[0]), "\"advice\":\"!\""));
+	assert_null(strstr(body(&r->out.at[0]), "\"by\""));
+	step(r, (struct vs_stimulus){ .kind = VS_ST_ACK, .operator = "a" });
+	assert_non_null(strstr(body(&r->out.at[0]), "\"by\":\"a\""));
+	free(r);
+}
+
+int main(void)
+{
+	static struct CMUnitTest tests[COUNT(texts) + 1];
+	for (unsigned i = 0; i < COUNT(texts); i++)
+		tests[i] = (struct CMUnitTest){ .name = texts[i].why, .test_func = words_of_a_rule, .initial_state = (void *)&texts[i] };
+	tests[COUNT(texts)] = (struct CMUnitTest)cmocka_unit_test(short_words);
+	return _cmocka_run_group_tests("engine texts", tests, COUNT(tests), adult_load, adult_unload);
+}
