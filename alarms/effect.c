@@ -193,9 +193,11 @@ void vs_effect_body(struct vs_json *j, const struct vs_effect *f)
 int vs_engine_explain(const struct vs_engine *e, uint64_t alarm, struct vs_json *j)
 {
 	struct vs_effect f = { .at_ms = e->now_ms, .wall_ms = e->wall_ms };
-	for (unsigned i = 0; i < VS_ENGINE_ALARMS; i++) {
-		const struct vs_standing *a = &e->alarms[i];
-		if (!a->number || a->number != alarm)
+	uint8_t places[VS_ENGINE_ALARMS];
+	unsigned n = vs_standing_places(e, places);
+	for (unsigned i = 0; i < n; i++) {
+		const struct vs_standing *a = &e->rules[places[i]].alarm;
+		if (a->number != alarm)
 			continue;
 		vs_standing_effect(e, a, &f);
 		alarm_body(j, &f.u.alarm);
@@ -268,9 +270,9 @@ static void why_rule(const struct vs_engine *e, unsigned i, uint64_t at_ms, stru
 	}
 	if (!isnan(rs->own))
 		text_member(j, "limit_from", "operator");
-	if (rs->slot) {
+	const struct vs_standing *a = &rs->alarm;
+	if (a->number) {
 		char id[24];
-		const struct vs_standing *a = &e->alarms[rs->slot - 1];
 		text_member(j, "alarm", vs_alarm_id_text(a->number, id));
 		text_member(j, "life", vs_life_name(a->life));
 		if (a->by[0])

@@ -1,6 +1,7 @@
 /* The door of the engine: due times in order, then the stimulus. */
 #include "alarms/engine.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "alarms/gates.h"
@@ -86,7 +87,8 @@ static void ask_for_blocks(struct vs_engine *e)
 			if (!mine || !ms || tr->block_ms || !r->enabled)
 				continue;
 			tr->block_ms = ms;
-			tr->block_min = (uint8_t)(r->type == VS_RULE_TREND ? r->trend.block_min : r->drift.block_min);
+			unsigned least = r->type == VS_RULE_TREND ? r->trend.block_min : r->drift.block_min;
+			tr->block_min = least > VS_SAMPLES ? VS_SAMPLES + 1 : least & 0x7f; /* never so many */
 			tr->block = e->now_ms / ms;
 		}
 	}
@@ -104,7 +106,7 @@ static void forget_cuff(struct vs_engine *e, unsigned device)
 		e->devices[device].last[i] = NAN;
 }
 
-static void blank_rule(struct vs_rule_state *rs)
+void vs_rule_state_blank(struct vs_rule_state *rs)
 {
 	*rs = (struct vs_rule_state){ .limit = NAN, .own = NAN };
 }
@@ -147,16 +149,31 @@ static uint64_t next_due(const struct vs_engine *e)
 	return due;
 }
 
+static unsigned places(const struct vs_engine_config *config)
+{
+	return config->set->n_rules + vs_devices(config);
+}
+
+size_t vs_engine_size(const struct vs_engine_config *config)
+{
+	return offsetof(struct vs_engine, rules) + places(config) * sizeof(struct vs_rule_state);
+}
+
+void vs_engine_copy(struct vs_engine *to, const struct vs_engine *e)
+{
+	memcpy(to, e, vs_engine_size(e->config));
+}
+
 void vs_engine_init(struct vs_engine *e, const struct vs_engine_config *config, uint64_t at_ms)
 {
-	memset(e, 0, sizeof *e);
+	memset(e, 0, vs_engine_size(config));
 	e->config = config;
 	e->set = config->set;
 	e->now_ms = at_ms;
 	vs_signals_forget(e);
 	forget_drifts(e);
-	for (unsigned i = 0; i < VS_RULES_MAX; i++)
-		blank_rule(&e->rules[i]);
+	for (unsigned i = 0; i < places(config); i++)
+		vs_rule_state_blank(&e->rules[i]);
 	for (unsigned d = 0; d < VS_ENGINE_DEVICES; d++) {
 		e->devices[d].heard_ms = at_ms;
 		forget_cuff(e, d);
@@ -231,7 +248,7 @@ static void stop_watching(struct vs_turn *t, unsigned i)
 {
 	struct vs_engine *e = t->e;
 	if (e->set->rules[i].type == VS_RULE_DEVICE_OFFLINE)
-		for (unsigned d = 0; d < VS_ENGINE_DEVICES; d++)
+		for (unsigned d = 0; d < vs_devices(e->config); d++)
 			vs_offline_rank(t, i, d, VS_PRIORITY_NONE);
 	if (e->rules[i].holds)
 		vs_finish(t, i);
@@ -249,7 +266,7 @@ static void new_patient(struct vs_engine *e)
 	e->has_suspect = e->cuff_seen = false;
 	e->fails = 0;
 	e->infusion_ms = 0;
-	for (unsigned i = 0; i < VS_RULES_MAX; i++) {
+	for (unsigned i = 0; i < e->set->n_rules; i++) {
 		e->rules[i].own = NAN;
 		e->rules[i].raised_ms = 0;
 		if (!e->rules[i].holds) { /* what the last patient began is not for this one to confirm */
@@ -392,7 +409,7 @@ static void heard(struct vs_turn *t, unsigned device)
 
 static bool known_device(struct vs_turn *t, unsigned device)
 {
-	if (device < t->e->config->n_devices && device < VS_ENGINE_DEVICES)
+	if (device < vs_devices(t->e->config))
 		return true;
 	vs_refuse(t, "this chair has no device number %u", device);
 	return false;
@@ -496,47 +513,51 @@ static void end_all_of(struct vs_turn *t, unsigned i)
 		vs_drop(t, a);
 }
 
-static void move_rules(struct vs_engine *e, const struct vs_limit_set *to)
+/* What is known of rules and devices, to their places in the new configuration; the alarms of those that are gone have
+ * ended. */
+static void move_places(struct vs_engine *e, const struct vs_engine_config *to)
 {
-	struct vs_rule_state states[VS_RULES_MAX];
-	uint8_t place[VS_RULES_MAX];
-	memset(place, VS_DEVICE_NONE, sizeof place);
-	for (unsigned k = 0; k < VS_RULES_MAX; k++)
-		blank_rule(&states[k]);
-	for (unsigned k = 0; k < to->n_rules; k++)
+	struct vs_rule_state moved[VS_ENGINE_ALARMS];
+	for (unsigned k = 0; k < places(to); k++)
+		vs_rule_state_blank(&moved[k]);
+	for (unsigned k = 0; k < to->set->n_rules; k++)
 		for (unsigned i = 0; i < e->set->n_rules; i++)
-			if (same_rule(&e->set->rules[i], &to->rules[k])) {
-				states[k] = e->rules[i];
-				place[i] = (uint8_t)k;
-			}
-	memcpy(e->rules, states, sizeof states);
-	for (unsigned a = 0; a < VS_ENGINE_ALARMS; a++)
-		if (e->alarms[a].number)
-			e->alarms[a].rule = place[e->alarms[a].rule];
-	e->set = to;
+			if (same_rule(&e->set->rules[i], &to->set->rules[k]))
+				moved[k] = e->rules[i];
+	for (unsigned d = 0; d < vs_devices(e->config); d++) {
+		unsigned k = device_now(e->config, to, d);
+		if (k != VS_DEVICE_NONE)
+			moved[to->set->n_rules + k] = e->rules[vs_silence_place(e, d)];
+	}
+	memset(e->standing, 0, sizeof e->standing);
+	for (unsigned k = 0; k < places(to); k++) {
+		struct vs_standing *a = &moved[k].alarm;
+		if (!a->number)
+			continue;
+		const char *rule = e->set->rules[a->rule].id;
+		a->rule = (uint8_t)(vs_rule_find(to->set, rule) - to->set->rules);
+		a->device = (uint8_t)device_now(e->config, to, a->device);
+		vs_standing_mark(e, k, true);
+	}
+	memcpy(e->rules, moved, places(to) * sizeof *moved);
 }
 
 static void move_devices(struct vs_turn *t, const struct vs_engine_config *to)
 {
 	struct vs_engine *e = t->e;
-	struct vs_engine old = *e;
+	__typeof__(e->devices) old;
+	memcpy(old, e->devices, sizeof old);
 	for (unsigned d = 0; d < VS_ENGINE_DEVICES; d++) {
 		e->devices[d].heard_ms = t->at;
-		e->devices[d].slot = 0;
 		forget_cuff(e, d);
 	}
-	for (unsigned d = 0; d < old.config->n_devices && d < VS_ENGINE_DEVICES; d++) {
-		unsigned k = device_now(old.config, to, d);
-		if (k < VS_ENGINE_DEVICES)
-			e->devices[k] = old.devices[d];
+	for (unsigned d = 0; d < vs_devices(e->config); d++) {
+		unsigned k = device_now(e->config, to, d);
+		if (k != VS_DEVICE_NONE)
+			e->devices[k] = old[d];
 	}
-	for (unsigned a = 0; a < VS_ENGINE_ALARMS; a++)
-		if (e->alarms[a].number && e->alarms[a].device != VS_DEVICE_NONE)
-			e->alarms[a].device = (uint8_t)device_now(old.config, to, e->alarms[a].device);
 	for (unsigned ch = 0; ch < VS_CH_COUNT; ch++)
-		if (e->track[ch].device != VS_DEVICE_NONE)
-			e->track[ch].device = (uint8_t)device_now(old.config, to, e->track[ch].device);
-	e->config = to;
+		e->track[ch].device = (uint8_t)device_now(e->config, to, e->track[ch].device);
 }
 
 void vs_engine_reconfigure(struct vs_engine *e, const struct vs_engine_config *config, uint64_t at_ms, int64_t wall_ms,
@@ -553,11 +574,13 @@ void vs_engine_reconfigure(struct vs_engine *e, const struct vs_engine_config *c
 		else if (!vs_rule_watches(e, r))
 			stop_watching(&t, i);
 	}
-	for (unsigned d = 0; d < e->config->n_devices && d < VS_ENGINE_DEVICES; d++)
-		if (e->devices[d].slot && device_now(e->config, config, d) == VS_DEVICE_NONE)
-			vs_drop(&t, &e->alarms[e->devices[d].slot - 1]);
+	for (unsigned d = 0; d < vs_devices(e->config); d++)
+		if (vs_device_silent(e, d) && device_now(e->config, config, d) == VS_DEVICE_NONE)
+			vs_drop(&t, &e->rules[vs_silence_place(e, d)].alarm);
 	move_devices(&t, config);
-	move_rules(e, config->set);
+	move_places(e, config);
+	e->config = config;
+	e->set = config->set;
 	vs_limits_work_out(e);
 	vs_watch_work_out(e);
 	ask_for_blocks(e);
@@ -572,23 +595,24 @@ void vs_engine_reconfigure(struct vs_engine *e, const struct vs_engine_config *c
 
 bool vs_engine_next_alarm(const struct vs_engine *e, unsigned *iterator, struct vs_effect *ret)
 {
-	while (*iterator < VS_ENGINE_ALARMS && !e->alarms[*iterator].number)
-		++*iterator;
-	if (*iterator >= VS_ENGINE_ALARMS)
+	uint8_t at[VS_ENGINE_ALARMS];
+	if (*iterator >= vs_standing_places(e, at))
 		return false;
 	memset(ret, 0, sizeof *ret);
 	ret->at_ms = e->now_ms;
 	ret->wall_ms = e->wall_ms;
-	vs_standing_effect(e, &e->alarms[(*iterator)++], ret);
+	vs_standing_effect(e, &e->rules[at[(*iterator)++]].alarm, ret);
 	return true;
 }
 
 void vs_engine_count(const struct vs_engine *e, unsigned ret[VS_PRIORITY_COUNT])
 {
 	memset(ret, 0, VS_PRIORITY_COUNT * sizeof *ret);
-	for (unsigned i = 0; i < VS_ENGINE_ALARMS; i++)
-		if (e->alarms[i].number && e->alarms[i].life != VS_LIFE_COVERED)
-			ret[e->alarms[i].priority]++;
+	uint8_t at[VS_ENGINE_ALARMS];
+	unsigned n = vs_standing_places(e, at);
+	for (unsigned i = 0; i < n; i++)
+		if (e->rules[at[i]].alarm.life != VS_LIFE_COVERED)
+			ret[e->rules[at[i]].alarm.priority]++;
 }
 
 enum vs_phase vs_engine_phase(const struct vs_engine *e)
@@ -624,9 +648,11 @@ void vs_engine_facts(const struct vs_engine *e, uint64_t at_ms, struct vs_sessio
 	double minute = vs_history_median(e, at_ms, 59000, 0);
 	if (!isnan(minute) && e->hr_channel < VS_CH_COUNT)
 		ret->hr_minute = (struct vs_fact){ .known = true, .value = minute, .at_ms = e->track[e->hr_channel].valid_ms };
-	for (unsigned i = 0; i < VS_ENGINE_ALARMS; i++) {
-		const struct vs_standing *a = &e->alarms[i];
-		if (!a->number || a->life == VS_LIFE_COVERED)
+	uint8_t at[VS_ENGINE_ALARMS];
+	unsigned n = vs_standing_places(e, at);
+	for (unsigned i = 0; i < n; i++) {
+		const struct vs_standing *a = &e->rules[at[i]].alarm;
+		if (a->life == VS_LIFE_COVERED)
 			continue;
 		bool high = a->priority == VS_PRIORITY_HIGH;
 		if (vs_life_state(a->life) == VS_ALARM_LATCHED) {

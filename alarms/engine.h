@@ -190,6 +190,10 @@ uint64_t vs_alarm_id_parse(const char *text);
 
 #include "alarms/engine_state.h"
 
+/* Bytes of an engine for this set and these devices: less than sizeof(struct vs_engine), which has room for any.  Memory
+ * of that size is enough for it, before and after vs_engine_reconfigure. */
+size_t vs_engine_size(const struct vs_engine_config *config);
+
 /* at_ms: now.  A device counts as heard now. */
 void vs_engine_init(struct vs_engine *e, const struct vs_engine_config *config, uint64_t at_ms);
 

@@ -1,5 +1,9 @@
 /* The inside of an engine: plain data without pointers into itself, so that it may be copied, kept and compared.
- * Nobody outside alarms/ reads or writes it. */
+ * Nobody outside alarms/ reads or writes it.
+ *
+ * A set has up to 64 rules and a chair up to 16 devices, most have half of the one and two of the other: the places of
+ * rules and alarms are the last member, and an engine has as many of them as vs_engine_size says.  So nothing may copy
+ * a `struct vs_engine` as a whole (vs_engine_copy does it). */
 #pragma once
 
 enum vs_channel { VS_CH_HR, VS_CH_PR, VS_CH_SPO2, VS_CH_RR, VS_CH_TEMP, VS_CH_PI, VS_CH_COUNT };
@@ -21,8 +25,9 @@ struct vs_track {
 	double median;             /* at this instant; NAN: none */
 	double blocks[VS_BLOCKS];  /* NAN: missing; index: block number modulo VS_BLOCKS */
 	uint32_t block_ms;         /* 0: no trend asks for blocks */
-	uint8_t len, head, device, block_min;
-	bool block_done;           /* a block was closed at this instant */
+	uint8_t len, head, device;
+	uint8_t block_min : 7;     /* VS_SAMPLES + 1: never so many */
+	bool block_done : 1;       /* a block was closed at this instant */
 };
 
 /* An accepted cuff reading, or the suspect one that waits for its repeat. */
@@ -34,11 +39,11 @@ struct vs_cuff {
 	bool jump_only;           /* suspect: the only doubt */
 };
 
+/* An alarm that stands, or is about to be said. */
 struct vs_standing {
-	uint64_t number;      /* 0: free */
+	uint64_t number;      /* 0: none */
 	uint64_t raised_ms;   /* or raised again */
 	uint64_t said_ms;     /* last announced */
-	uint64_t paused_ms;   /* until */
 	int64_t onset_wall_ms;
 	double value, limit; /* as announced */
 	double latest;
@@ -48,6 +53,7 @@ struct vs_standing {
 	char by[VS_BY_CAP];
 };
 
+/* One rule, and the place of its alarm: none ever has to give way to another. */
 struct vs_rule_state {
 	double limit;      /* in force; NAN: rests */
 	double own;        /* for this patient; NAN: none */
@@ -56,8 +62,8 @@ struct vs_rule_state {
 	uint64_t raised_ms; /* the last time; 0: never */
 	uint32_t frozen_ms;
 	uint8_t count;     /* readings or evaluations in a row */
-	uint8_t slot;      /* of its alarm, from 1; 0: none */
 	bool holds;        /* its condition */
+	struct vs_standing alarm;
 };
 
 struct vs_engine {
@@ -93,7 +99,6 @@ struct vs_engine {
 	struct {
 		uint64_t heard_ms;
 		double last[4];    /* raw cuff values: sys, dia, map, pr */
-		uint8_t slot;      /* of its offline alarm, from 1; 0: none */
 	} devices[VS_ENGINE_DEVICES];
 	struct {
 		uint64_t since_ms; /* 0: not */
@@ -102,7 +107,9 @@ struct vs_engine {
 	struct {
 		double mean, up, down, scale; /* mean NAN: not begun */
 	} drifts[VS_DRIFTS];
-	struct vs_rule_state rules[VS_RULES_MAX];
-	struct vs_standing alarms[VS_ENGINE_ALARMS];
+	uint64_t standing[2];      /* which of `rules` have an alarm, a bit each */
+	/* One for each rule of the set, then one for each device, of which only the alarm counts (it is silent).  Those that
+	 * set and devices do not need lie beyond vs_engine_size, and are not there. */
+	struct vs_rule_state rules[VS_ENGINE_ALARMS];
 };
-_Static_assert(sizeof(struct vs_engine) <= 23552, "a thousand chairs fit into 40 MB");
+_Static_assert(VS_ENGINE_ALARMS <= 128, "a bit each");

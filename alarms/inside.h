@@ -23,6 +23,29 @@ static inline bool vs_rule_watches(const struct vs_engine *e, const struct vs_ru
 {
 	return r->enabled && (r->phases & VS_PHASE_BIT(e->phase));
 }
+/* Devices there are places for. */
+static inline unsigned vs_devices(const struct vs_engine_config *c)
+{
+	return c->n_devices < VS_ENGINE_DEVICES ? c->n_devices : VS_ENGINE_DEVICES;
+}
+/* The place of the alarm that a device is silent. */
+static inline unsigned vs_silence_place(const struct vs_engine *e, unsigned device)
+{
+	return e->set->n_rules + device;
+}
+/* Is there an alarm that the device is silent?  Any number may be asked. */
+static inline bool vs_device_silent(const struct vs_engine *e, unsigned device)
+{
+	return device < vs_devices(e->config) && e->rules[vs_silence_place(e, device)].alarm.number != 0;
+}
+/* Places of the alarms that stand, in the order of their numbers: what is said in one instant is said in this order,
+ * whatever became of the places before.  Returns how many. */
+unsigned vs_standing_places(const struct vs_engine *e, uint8_t ret[VS_ENGINE_ALARMS]);
+void vs_standing_mark(struct vs_engine *e, unsigned place, bool stands);
+/* All there is of an engine.  to: memory for a whole one, or for as many places. */
+void vs_engine_copy(struct vs_engine *to, const struct vs_engine *e);
+/* A rule as it begins: no limit, nothing noticed, no alarm. */
+void vs_rule_state_blank(struct vs_rule_state *rs);
 /* The first rule of a set of bits, which must not be empty. */
 static inline unsigned vs_first(uint64_t bits)
 {
@@ -53,6 +76,7 @@ void vs_finish(struct vs_turn *t, unsigned rule);
 void vs_rank(struct vs_turn *t, struct vs_standing *a, enum vs_priority p);
 /* What a threshold alarm's priority should be now. */
 enum vs_priority vs_threshold_priority(const struct vs_engine *e, const struct vs_standing *a, uint64_t at);
+/* NULL: none stands. */
 struct vs_standing *vs_standing_of(struct vs_engine *e, unsigned rule);
 /* Device-offline, which has one alarm a device: NONE: over. */
 void vs_offline_rank(struct vs_turn *t, unsigned rule, unsigned device, enum vs_priority p);

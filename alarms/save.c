@@ -6,7 +6,8 @@
 
 #include "alarms/inside.h"
 
-static const uint8_t magic[4] = { 'V', 'S', 'E', 1 };
+/* The last one is the version.  Version 1 had with each alarm until when it was paused: that is the chair's, too. */
+static const uint8_t magic[4] = { 'V', 'S', 'E', 2 };
 
 /* One pass for both ways: reading and writing a field are the same line. */
 struct pack {
@@ -14,6 +15,7 @@ struct pack {
 	const uint8_t *from;
 	size_t len, cap;
 	bool failed;
+	uint8_t version;
 	int64_t shift; /* reading: old monotonic time plus this is the new one */
 };
 
@@ -149,7 +151,8 @@ static void standing(struct pack *p, struct vs_standing *a)
 	u64(p, &a->number);
 	when(p, &a->raised_ms);
 	when(p, &a->said_ms);
-	when(p, &a->paused_ms);
+	if (p->version < 2)
+		when(p, &(uint64_t){ 0 });
 	wall(p, &a->onset_wall_ms);
 	number(p, &a->value);
 	number(p, &a->limit);
@@ -254,7 +257,7 @@ static void names_of(const struct vs_engine *e, struct names *ret)
 {
 	memset(ret, 0, sizeof *ret);
 	ret->n_rules = (uint8_t)e->set->n_rules;
-	ret->n_devices = (uint8_t)(e->config->n_devices < VS_ENGINE_DEVICES ? e->config->n_devices : VS_ENGINE_DEVICES);
+	ret->n_devices = (uint8_t)vs_devices(e->config);
 	for (unsigned i = 0; i < ret->n_rules; i++)
 		memcpy(ret->rule[i], e->set->rules[i].id, VS_RULE_ID_CAP);
 	for (unsigned i = 0; i < ret->n_devices; i++)
@@ -277,9 +280,11 @@ static bool rule_rests(const struct vs_rule_state *rs)
 
 size_t vs_engine_save(const struct vs_engine *engine, int64_t wall_ms, uint8_t *buf, size_t cap)
 {
-	struct vs_engine e = *engine;
+	struct vs_engine e;
 	struct names n;
-	struct pack p = { .buf = buf, .cap = cap };
+	struct pack p = { .buf = buf, .cap = cap, .version = magic[3] };
+	uint8_t places[VS_ENGINE_ALARMS], alarms = (uint8_t)vs_standing_places(engine, places);
+	vs_engine_copy(&e, engine);
 	uint8_t head[4] = { 0 };
 	memcpy(head, magic, sizeof head);
 	bytes(&p, head, sizeof head);
@@ -296,13 +301,9 @@ size_t vs_engine_save(const struct vs_engine *engine, int64_t wall_ms, uint8_t *
 		if (kept)
 			rule_state(&p, &e.rules[i]);
 	}
-	uint8_t alarms = 0;
-	for (unsigned i = 0; i < VS_ENGINE_ALARMS; i++)
-		alarms += e.alarms[i].number != 0;
 	u8(&p, &alarms);
-	for (unsigned i = 0; i < VS_ENGINE_ALARMS; i++)
-		if (e.alarms[i].number)
-			standing(&p, &e.alarms[i]);
+	for (unsigned i = 0; i < alarms; i++)
+		standing(&p, &e.rules[places[i]].alarm);
 	return p.failed ? 0 : p.len;
 }
 
@@ -355,7 +356,7 @@ static void drop_ageless(struct vs_engine *e)
 	e->has_suspect = e->has_suspect && e->suspect.at_ms > 1;
 }
 
-static bool place_alarm(struct vs_engine *e, struct vs_standing a, const struct names *n, unsigned i)
+static bool place_alarm(struct vs_engine *e, struct vs_standing a, const struct names *n)
 {
 	unsigned rule = a.rule < n->n_rules ? rule_now(e, n->rule[a.rule]) : VS_RULES_MAX;
 	if (rule >= VS_RULES_MAX)
@@ -363,15 +364,13 @@ static bool place_alarm(struct vs_engine *e, struct vs_standing a, const struct 
 	a.rule = (uint8_t)rule;
 	a.device = (uint8_t)device_now(e, n, a.device);
 	bool offline = e->set->rules[rule].type == VS_RULE_DEVICE_OFFLINE;
-	if (offline && (a.device == VS_DEVICE_NONE || e->devices[a.device].slot))
+	if (offline && a.device == VS_DEVICE_NONE)
 		return false;
-	if (!offline && e->rules[rule].slot)
+	unsigned place = offline ? vs_silence_place(e, a.device) : rule;
+	if (e->rules[place].alarm.number)
 		return false;
-	e->alarms[i] = a;
-	if (offline)
-		e->devices[a.device].slot = (uint8_t)(i + 1);
-	else
-		e->rules[rule].slot = (uint8_t)(i + 1);
+	e->rules[place].alarm = a;
+	vs_standing_mark(e, place, true);
 	return true;
 }
 
@@ -379,12 +378,12 @@ static bool place_alarm(struct vs_engine *e, struct vs_standing a, const struct 
 static void give_time(struct vs_engine *e, uint64_t now)
 {
 	for (unsigned d = 0; d < VS_ENGINE_DEVICES; d++)
-		if (!e->devices[d].slot)
+		if (!vs_device_silent(e, d))
 			e->devices[d].heard_ms = now;
 	for (unsigned ch = 0; ch < VS_CH_COUNT; ch++) {
 		bool missed = false;
 		for (unsigned i = 0; i < e->set->n_rules; i++)
-			missed |= e->rules[i].slot && e->set->rules[i].type == VS_RULE_SIGNAL_LOSS;
+			missed |= e->rules[i].alarm.number && e->set->rules[i].type == VS_RULE_SIGNAL_LOSS;
 		if (e->track[ch].valid_ms && !missed)
 			e->track[ch].valid_ms = now;
 		e->track[ch].undefined_ms = e->track[ch].valid_ms;
@@ -398,7 +397,8 @@ static void read_rules(struct pack *p, struct vs_engine *e, const struct names *
 		flag(p, &kept);
 		if (!kept)
 			continue;
-		struct vs_rule_state rs = { .slot = 0 };
+		struct vs_rule_state rs;
+		vs_rule_state_blank(&rs);
 		rule_state(p, &rs);
 		unsigned k = rule_now(e, n->rule[i]);
 		if (k < VS_RULES_MAX)
@@ -408,7 +408,7 @@ static void read_rules(struct pack *p, struct vs_engine *e, const struct names *
 
 static void read_devices(struct pack *p, struct vs_engine *e, const struct names *n)
 {
-	struct vs_engine old = *e;
+	struct vs_engine old;
 	put_devices(p, &old, n->n_devices);
 	for (unsigned d = 0; d < n->n_devices; d++) {
 		unsigned k = device_now(e, n, d);
@@ -425,19 +425,18 @@ static void read_devices(struct pack *p, struct vs_engine *e, const struct names
 static void read_alarms(struct pack *p, struct vs_engine *e, const struct names *n)
 {
 	uint8_t alarms = 0;
-	unsigned placed = 0;
 	u8(p, &alarms);
 	if (alarms > VS_ENGINE_ALARMS)
 		p->failed = true;
 	for (unsigned i = 0; i < alarms && !p->failed; i++) {
 		struct vs_standing a = { 0 };
 		standing(p, &a);
-		if (!p->failed && place_alarm(e, a, n, placed))
-			placed++;
+		if (!p->failed)
+			place_alarm(e, a, n);
 	}
 	/* a condition without its alarm is found again; limits follow from baseline and set */
 	for (unsigned i = 0; i < e->set->n_rules; i++)
-		if (!e->rules[i].slot && !e->set->rules[i].log_only)
+		if (!e->rules[i].alarm.number && !e->set->rules[i].log_only)
 			e->rules[i].holds = false;
 }
 
@@ -448,7 +447,8 @@ static int read_saved(struct pack *p, struct vs_engine *fresh, struct names *n, 
 	uint64_t then_ms = 0;
 	int64_t then_wall = 0;
 	bytes(p, head, sizeof head);
-	if (p->failed || memcmp(head, magic, sizeof head) != 0)
+	p->version = head[3];
+	if (p->failed || memcmp(head, magic, 3) != 0 || p->version < 1 || p->version > magic[3])
 		return -EINVAL;
 	u64(p, &then_ms);
 	wall(p, &then_wall);
@@ -464,11 +464,12 @@ static int read_saved(struct pack *p, struct vs_engine *fresh, struct names *n, 
 unsigned vs_engine_left_behind(const struct vs_engine *e, const uint8_t *buf, size_t len, struct vs_left_behind *ret,
 	unsigned cap)
 {
-	struct vs_engine scratch = *e;
+	struct vs_engine scratch;
 	struct names n = { 0 };
 	struct pack p = { .from = buf, .cap = len };
-	uint8_t alarms = 0;
-	unsigned found = 0;
+	uint8_t alarms = 0, places[VS_ENGINE_ALARMS];
+	unsigned found = 0, standing_now = vs_standing_places(e, places);
+	vs_engine_copy(&scratch, e);
 	if (read_saved(&p, &scratch, &n, 0) < 0)
 		return 0;
 	u8(&p, &alarms);
@@ -476,8 +477,8 @@ unsigned vs_engine_left_behind(const struct vs_engine *e, const uint8_t *buf, si
 		struct vs_standing a = { 0 };
 		bool stands = false;
 		standing(&p, &a);
-		for (unsigned k = 0; k < VS_ENGINE_ALARMS; k++)
-			stands |= e->alarms[k].number == a.number;
+		for (unsigned k = 0; k < standing_now; k++)
+			stands |= e->rules[places[k]].alarm.number == a.number;
 		if (p.failed || stands || !a.number || a.rule >= n.n_rules)
 			continue;
 		ret[found].number = a.number;
@@ -491,9 +492,10 @@ unsigned vs_engine_left_behind(const struct vs_engine *e, const uint8_t *buf, si
 
 int vs_engine_restore(struct vs_engine *e, const uint8_t *buf, size_t len, int64_t wall_ms)
 {
-	struct vs_engine fresh = *e;
+	struct vs_engine fresh;
 	struct names n = { 0 };
 	struct pack p = { .from = buf, .cap = len };
+	vs_engine_copy(&fresh, e);
 	int r = read_saved(&p, &fresh, &n, wall_ms);
 	if (r < 0)
 		return r;
@@ -506,6 +508,6 @@ int vs_engine_restore(struct vs_engine *e, const uint8_t *buf, size_t len, int64
 	vs_watch_work_out(&fresh);
 	fresh.unsettled = true;
 	fresh.wake_ms = fresh.now_ms + 1; /* whatever became due meanwhile is said at once */
-	*e = fresh;
+	vs_engine_copy(e, &fresh);
 	return 0;
 }

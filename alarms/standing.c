@@ -56,8 +56,27 @@ struct vs_request_event *vs_request(struct vs_turn *t, const char *request, cons
 
 struct vs_standing *vs_standing_of(struct vs_engine *e, unsigned rule)
 {
-	unsigned slot = e->rules[rule].slot;
-	return slot ? &e->alarms[slot - 1] : NULL;
+	struct vs_standing *a = &e->rules[rule].alarm;
+	return a->number ? a : NULL;
+}
+
+void vs_standing_mark(struct vs_engine *e, unsigned place, bool stands)
+{
+	uint64_t bit = UINT64_C(1) << place % 64;
+	e->standing[place / 64] = stands ? e->standing[place / 64] | bit : e->standing[place / 64] & ~bit;
+}
+
+unsigned vs_standing_places(const struct vs_engine *e, uint8_t ret[VS_ENGINE_ALARMS])
+{
+	unsigned n = 0;
+	for (unsigned word = 0; word < 2; word++)
+		for (uint64_t left = e->standing[word]; left; left &= left - 1) {
+			unsigned place = 64 * word + vs_first(left), i = n++;
+			for (; i > 0 && e->rules[ret[i - 1]].alarm.number > e->rules[place].alarm.number; i--)
+				ret[i] = ret[i - 1];
+			ret[i] = (uint8_t)place;
+		}
+	return n;
 }
 
 static const struct vs_rule *rule_of(const struct vs_engine *e, const struct vs_standing *a)
@@ -152,7 +171,7 @@ void vs_standing_effect(const struct vs_engine *e, const struct vs_standing *a, 
 	v->limit = a->limit;
 	v->onset_wall_ms = a->onset_wall_ms;
 	if (v->signal == VS_SIGNAL_AUDIO_PAUSED)
-		v->paused_until_wall_ms = ret->wall_ms + (int64_t)(a->paused_ms - ret->at_ms);
+		v->paused_until_wall_ms = ret->wall_ms + (int64_t)(e->paused_ms - ret->at_ms);
 	v->because = a->because;
 	memcpy(v->by, a->by, sizeof v->by);
 	alarm_text(e, a, v->text, sizeof v->text);
@@ -169,10 +188,7 @@ static void say(struct vs_turn *t, struct vs_standing *a)
 
 static void release(struct vs_engine *e, struct vs_standing *a)
 {
-	if (per_device(e, a) && a->device < VS_ENGINE_DEVICES)
-		e->devices[a->device].slot = 0;
-	else if (!per_device(e, a))
-		e->rules[a->rule].slot = 0;
+	vs_standing_mark(e, per_device(e, a) ? vs_silence_place(e, a->device) : a->rule, false);
 	memset(a, 0, sizeof *a);
 }
 
@@ -209,15 +225,6 @@ static bool live(struct vs_turn *t, struct vs_standing *a, enum vs_life_event ev
 static bool acked(const struct vs_standing *a)
 {
 	return a->life == VS_LIFE_ACKED;
-}
-
-/* There is a place for every alarm that can stand: one a rule, one a device. */
-static struct vs_standing *place(struct vs_engine *e)
-{
-	struct vs_standing *a = e->alarms;
-	while (a->number && a < e->alarms + VS_ENGINE_ALARMS - 1)
-		a++;
-	return a->number ? NULL : a;
 }
 
 static void remember_seen(const struct vs_turn *t, struct vs_because *b, enum vs_metric source)
@@ -276,12 +283,11 @@ static void fill(struct vs_turn *t, struct vs_standing *a, const struct vs_found
 	t->out->durable = true;
 }
 
-static struct vs_standing *fresh(struct vs_turn *t, unsigned rule)
+static struct vs_standing *fresh(struct vs_turn *t, unsigned place, unsigned rule)
 {
-	struct vs_standing *a = place(t->e);
-	if (!a)
-		return NULL;
+	struct vs_standing *a = &t->e->rules[place].alarm;
 	memset(a, 0, sizeof *a);
+	vs_standing_mark(t->e, place, true);
 	a->number = (*t->e->config->next_alarm)++;
 	a->rule = (uint8_t)rule;
 	a->device = VS_DEVICE_NONE;
@@ -300,12 +306,8 @@ void vs_begin(struct vs_turn *t, unsigned rule, const struct vs_found *f)
 		return;
 	}
 	struct vs_standing *a = vs_standing_of(e, rule);
-	if (!a) {
-		a = fresh(t, rule);
-		if (!a)
-			return; /* the condition is found again at the next instant */
-		rs->slot = (uint8_t)(a - e->alarms + 1);
-	}
+	if (!a)
+		a = fresh(t, rule, rule);
 	rs->holds = true;
 	rs->raised_ms = t->at;
 	rs->safe_ms = 0;
@@ -357,18 +359,14 @@ void vs_rank(struct vs_turn *t, struct vs_standing *a, enum vs_priority p)
 void vs_offline_rank(struct vs_turn *t, unsigned rule, unsigned device, enum vs_priority p)
 {
 	struct vs_engine *e = t->e;
-	uint8_t *slot = &e->devices[device].slot;
-	struct vs_standing *a = *slot ? &e->alarms[*slot - 1] : NULL;
+	struct vs_standing *a = vs_standing_of(e, vs_silence_place(e, device));
 	if (a && p != VS_PRIORITY_NONE) {
 		vs_rank(t, a, p);
 	} else if (a) {
 		t->dirty = true;
 		live(t, a, VS_LE_END);
 	} else if (p != VS_PRIORITY_NONE) {
-		a = fresh(t, rule);
-		if (!a)
-			return;
-		*slot = (uint8_t)(a - e->alarms + 1);
+		a = fresh(t, vs_silence_place(e, device), rule);
 		const struct vs_found f = { .priority = p, .value = NAN, .limit = NAN, .device = (uint8_t)device,
 			.source = VS_METRIC_NONE, .waited_ms = (uint32_t)(t->at - e->devices[device].heard_ms) };
 		fill(t, a, &f);
@@ -398,17 +396,17 @@ static bool outranks(const struct vs_standing *a, const struct vs_standing *b, b
 }
 
 /* Of one metric and direction only the highest is announced; a silent device speaks for its metrics. */
-static bool covered(const struct vs_engine *e, const struct vs_standing *a)
+static bool covered(const struct vs_engine *e, const struct vs_standing *a, const uint8_t *places, unsigned n)
 {
 	const struct vs_rule *r = rule_of(e, a);
 	if (r->type == VS_RULE_SIGNAL_LOSS)
-		return a->device < VS_ENGINE_DEVICES && e->devices[a->device].slot != 0;
+		return vs_device_silent(e, a->device);
 	if (r->type != VS_RULE_THRESHOLD)
 		return false;
 	const char *direction = vs_when_direction(r->when);
-	for (unsigned i = 0; i < VS_ENGINE_ALARMS; i++) {
-		const struct vs_standing *b = &e->alarms[i];
-		if (b == a || !b->number || !holds(e, b))
+	for (unsigned i = 0; i < n; i++) {
+		const struct vs_standing *b = &e->rules[places[i]].alarm;
+		if (b == a || !holds(e, b))
 			continue;
 		const struct vs_rule *q = rule_of(e, b);
 		if (q->type == VS_RULE_THRESHOLD && q->metric == r->metric && vs_when_direction(q->when) == direction &&
@@ -436,8 +434,6 @@ static void announce(struct vs_turn *t, struct vs_standing *a)
 		event = VS_LE_RAISE_QUIET;
 	else if (t->e->paused_ms > t->at && a->priority <= VS_PRIORITY_LOW)
 		event = VS_LE_RAISE_PAUSED;
-	if (event == VS_LE_RAISE_PAUSED)
-		a->paused_ms = t->e->paused_ms;
 	if (!isnan(a->latest))
 		a->value = a->latest;
 	a->said_ms = t->at;
@@ -452,16 +448,22 @@ void vs_settle(struct vs_turn *t)
 		return;
 	t->dirty = e->unsettled = false;
 	bool below[VS_ENGINE_ALARMS];
-	for (unsigned i = 0; i < VS_ENGINE_ALARMS; i++)
-		below[i] = e->alarms[i].number && holds(e, &e->alarms[i]) && covered(e, &e->alarms[i]);
-	for (unsigned i = 0; i < VS_ENGINE_ALARMS; i++) {
-		struct vs_standing *a = &e->alarms[i];
-		if (a->number && holds(e, a) && !below[i] && !announced(a))
+	uint8_t places[VS_ENGINE_ALARMS];
+	unsigned n = vs_standing_places(e, places);
+	for (unsigned i = 0; i < n; i++) {
+		const struct vs_standing *a = &e->rules[places[i]].alarm;
+		below[i] = holds(e, a) && covered(e, a, places, n);
+	}
+	for (unsigned i = 0; i < n; i++) {
+		struct vs_standing *a = &e->rules[places[i]].alarm;
+		if (holds(e, a) && !below[i] && !announced(a))
 			announce(t, a);
 	}
-	for (unsigned i = 0; i < VS_ENGINE_ALARMS; i++)
-		if (below[i] && e->alarms[i].life != VS_LIFE_COVERED)
-			live(t, &e->alarms[i], announced(&e->alarms[i]) ? VS_LE_COVER : VS_LE_RAISE_COVERED);
+	for (unsigned i = 0; i < n; i++) {
+		struct vs_standing *a = &e->rules[places[i]].alarm;
+		if (below[i] && a->life != VS_LIFE_COVERED)
+			live(t, a, announced(a) ? VS_LE_COVER : VS_LE_RAISE_COVERED);
+	}
 }
 
 /* ---- time -------------------------------------------------------------------------------------------------------- */
@@ -515,14 +517,14 @@ void vs_alarms_time(struct vs_turn *t)
 	struct vs_engine *e = t->e;
 	if (e->paused_ms && e->paused_ms <= t->at)
 		e->paused_ms = 0;
-	for (unsigned i = 0; i < VS_ENGINE_ALARMS; i++) {
-		struct vs_standing *a = &e->alarms[i];
-		if (!a->number)
-			continue;
+	uint8_t places[VS_ENGINE_ALARMS];
+	unsigned n = vs_standing_places(e, places);
+	for (unsigned i = 0; i < n; i++) {
+		struct vs_standing *a = &e->rules[places[i]].alarm;
 		const struct vs_rule *r = rule_of(e, a);
 		if (r->type == VS_RULE_THRESHOLD && e->rules[a->rule].holds && a->life != VS_LIFE_IDLE)
 			vs_rank(t, a, vs_threshold_priority(e, a, t->at));
-		if ((a->life == VS_LIFE_PAUSED || a->life == VS_LIFE_LATCHED_PAUSED) && a->paused_ms <= t->at)
+		if ((a->life == VS_LIFE_PAUSED || a->life == VS_LIFE_LATCHED_PAUSED) && !e->paused_ms)
 			live(t, a, VS_LE_RESUME);
 		if (a->life == VS_LIFE_QUIET && !is_quiet(e, r, t->at))
 			live(t, a, VS_LE_LOUD);
@@ -545,7 +547,7 @@ static uint64_t standing_due(const struct vs_engine *e, const struct vs_standing
 			if (r->steps[i].after_ms)
 				due = vs_sooner(due, later_than(e->now_ms, a->raised_ms + r->steps[i].after_ms));
 	if (a->life == VS_LIFE_PAUSED || a->life == VS_LIFE_LATCHED_PAUSED)
-		due = vs_sooner(due, later_than(e->now_ms, a->paused_ms));
+		due = vs_sooner(due, later_than(e->now_ms, e->paused_ms));
 	if (a->life == VS_LIFE_QUIET)
 		due = vs_sooner(due, later_than(e->now_ms, e->phase_ms + r->quiet_ms));
 	if (unanswered(a) && !a->called && n->unacknowledged_ms[a->priority])
@@ -558,9 +560,9 @@ static uint64_t standing_due(const struct vs_engine *e, const struct vs_standing
 uint64_t vs_alarms_due(const struct vs_engine *e)
 {
 	uint64_t due = UINT64_MAX;
-	for (unsigned i = 0; i < VS_ENGINE_ALARMS; i++)
-		if (e->alarms[i].number)
-			due = vs_sooner(due, standing_due(e, &e->alarms[i]));
+	for (unsigned word = 0; word < 2; word++)
+		for (uint64_t left = e->standing[word]; left; left &= left - 1)
+			due = vs_sooner(due, standing_due(e, &e->rules[64 * word + vs_first(left)].alarm));
 	return due;
 }
 
@@ -581,8 +583,10 @@ static bool acknowledge(struct vs_turn *t, struct vs_standing *a)
 static void acknowledge_one(struct vs_turn *t, uint64_t number)
 {
 	char id[24];
-	for (unsigned i = 0; i < VS_ENGINE_ALARMS; i++) {
-		struct vs_standing *a = &t->e->alarms[i];
+	uint8_t places[VS_ENGINE_ALARMS];
+	unsigned n = vs_standing_places(t->e, places);
+	for (unsigned i = 0; i < n; i++) {
+		struct vs_standing *a = &t->e->rules[places[i]].alarm;
 		if (a->number != number)
 			continue;
 		if (!acknowledge(t, a))
@@ -594,10 +598,11 @@ static void acknowledge_one(struct vs_turn *t, uint64_t number)
 
 static void acknowledge_all(struct vs_turn *t)
 {
-	unsigned n = 0;
-	for (unsigned i = 0; i < VS_ENGINE_ALARMS; i++)
-		n += t->e->alarms[i].number && acknowledge(t, &t->e->alarms[i]);
-	if (!n)
+	uint8_t places[VS_ENGINE_ALARMS];
+	unsigned n = vs_standing_places(t->e, places), done = 0;
+	for (unsigned i = 0; i < n; i++)
+		done += acknowledge(t, &t->e->rules[places[i]].alarm);
+	if (!done)
 		vs_refuse(t, "no alarm waits for an acknowledgement at this chair");
 }
 
@@ -611,13 +616,10 @@ static void pause_audio(struct vs_turn *t, uint32_t for_ms)
 	}
 	t->e->paused_ms = t->at + wanted;
 	t->out->durable = true;
-	for (unsigned i = 0; i < VS_ENGINE_ALARMS; i++) {
-		struct vs_standing *a = &t->e->alarms[i];
-		if (!a->number || !vs_life_table[a->life][VS_LE_PAUSE].possible)
-			continue;
-		a->paused_ms = t->e->paused_ms;
-		live(t, a, VS_LE_PAUSE);
-	}
+	uint8_t places[VS_ENGINE_ALARMS];
+	unsigned standing = vs_standing_places(t->e, places);
+	for (unsigned i = 0; i < standing; i++)
+		live(t, &t->e->rules[places[i]].alarm, VS_LE_PAUSE);
 }
 
 static void resume_audio(struct vs_turn *t)
@@ -625,9 +627,10 @@ static void resume_audio(struct vs_turn *t)
 	if (!t->e->paused_ms)
 		vs_refuse(t, "the sound is not paused at this chair");
 	t->e->paused_ms = 0;
-	for (unsigned i = 0; i < VS_ENGINE_ALARMS; i++)
-		if (t->e->alarms[i].number)
-			live(t, &t->e->alarms[i], VS_LE_RESUME);
+	uint8_t places[VS_ENGINE_ALARMS];
+	unsigned n = vs_standing_places(t->e, places);
+	for (unsigned i = 0; i < n; i++)
+		live(t, &t->e->rules[places[i]].alarm, VS_LE_RESUME);
 }
 
 void vs_alarms_command(struct vs_turn *t, const struct vs_stimulus *s)

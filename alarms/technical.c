@@ -119,11 +119,6 @@ static struct condition condition_of(const struct vs_engine *e, const struct vs_
 
 /* ---- judging ----------------------------------------------------------------------------------------------------- */
 
-static bool device_silent(const struct vs_engine *e, unsigned device)
-{
-	return device < VS_ENGINE_DEVICES && e->devices[device].slot != 0;
-}
-
 static void judge(struct vs_turn *t, unsigned i)
 {
 	struct vs_engine *e = t->e;
@@ -138,7 +133,7 @@ static void judge(struct vs_turn *t, unsigned i)
 			return;
 		a->latest = c.value;
 		vs_rank(t, a, p);
-	} else if (p != VS_PRIORITY_NONE && !(r->type == VS_RULE_SIGNAL_LOSS && device_silent(e, c.device))) {
+	} else if (p != VS_PRIORITY_NONE && !(r->type == VS_RULE_SIGNAL_LOSS && vs_device_silent(e, c.device))) {
 		const struct vs_found f = { .priority = p, .value = c.value, .limit = c.limit, .device = c.device,
 			.source = VS_METRIC_NONE,
 			.waited_ms = c.for_ms < UINT32_MAX ? (uint32_t)c.for_ms : UINT32_MAX };
@@ -155,7 +150,7 @@ static struct condition silence_of(const struct vs_engine *e, unsigned device, u
 static void judge_devices(struct vs_turn *t, unsigned i)
 {
 	struct vs_engine *e = t->e;
-	for (unsigned d = 0; d < e->config->n_devices && d < VS_ENGINE_DEVICES; d++) {
+	for (unsigned d = 0; d < vs_devices(e->config); d++) {
 		struct condition c = silence_of(e, d, t->at);
 		vs_offline_rank(t, i, d, ladder(e, &e->set->rules[i], &c));
 	}
@@ -197,7 +192,7 @@ uint64_t vs_devices_due(const struct vs_engine *e)
 	if (!e->watch.offline)
 		return due;
 	const struct vs_rule *r = &e->set->rules[vs_first(e->watch.offline)];
-	for (unsigned d = 0; d < e->config->n_devices && d < VS_ENGINE_DEVICES; d++) {
+	for (unsigned d = 0; d < vs_devices(e->config); d++) {
 		uint64_t from = e->devices[d].heard_ms + e->config->devices[d].quiet_ms;
 		for (unsigned k = 0; k < r->n_steps; k++)
 			if (from + r->steps[k].after_ms > e->now_ms)

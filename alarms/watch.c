@@ -1,6 +1,7 @@
 #include "alarms/watch.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -150,10 +151,15 @@ static void finish(struct out *o)
 	o->effects->durable = o->durable;
 }
 
+size_t vs_watch_size(const struct vs_engine_config *config)
+{
+	return offsetof(struct vs_watch, engine) + vs_engine_size(config);
+}
+
 void vs_watch_init(struct vs_watch *w, const struct vs_engine_config *config, const struct vs_session_data *data,
 	uint64_t at_ms)
 {
-	memset(w, 0, sizeof *w);
+	memset(w, 0, vs_watch_size(config));
 	vs_engine_init(&w->engine, config, at_ms);
 	vs_session_init(&w->session);
 	w->data = data;

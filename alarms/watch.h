@@ -13,14 +13,16 @@
 typedef void vs_watch_emit(void *ctx, enum vs_kind kind, uint64_t at_ms, int64_t wall_ms, const char *body, size_t len);
 
 struct vs_watch {
-	struct vs_engine engine;
 	struct vs_session session;
 	const struct vs_session_data *data;
 	uint64_t session_wake_ms;
 	/* What the caller knows and gates ask (G6): */
 	bool station_known, station_up, self_test_known;
 	uint64_t self_test_ms;
+	struct vs_engine engine; /* last, because it may be smaller than its type */
 };
+/* Bytes of a watch whose engine has this configuration; see vs_engine_size. */
+size_t vs_watch_size(const struct vs_engine_config *config);
 
 /* config and data must outlive the watch. */
 void vs_watch_init(struct vs_watch *w, const struct vs_engine_config *config, const struct vs_session_data *data,

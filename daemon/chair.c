@@ -31,7 +31,7 @@ static void add_of(struct vs_chair *c, struct vs_event *e)
 
 static void add(struct vs_chair *c, struct vs_event *e)
 {
-	e->session = c->watch.session.id[0] ? c->watch.session.id : NULL;
+	e->session = c->watch->session.id[0] ? c->watch->session.id : NULL;
 	add_of(c, e);
 }
 
@@ -58,7 +58,7 @@ static void save_state(struct vs_chair *c, uint64_t at_ms, int64_t wall_ms)
 	c->state_behind = vs_outbox_holds(c->daemon->outbox);
 	if (c->state_behind)
 		return;
-	size_t len = vs_watch_save(&c->watch, at_ms, wall_ms, state, sizeof state);
+	size_t len = vs_watch_save(c->watch, at_ms, wall_ms, state, sizeof state);
 	int r = len ? vs_custody_state(c->daemon->custody, c->id, state, len) : -E2BIG;
 	if (r < 0 && !c->state_unkept)
 		vs_say(VS_SAY_ERROR, "%s: its state could not be kept (%s); a restart would forget the newest commands", c->id,
@@ -85,7 +85,7 @@ static enum vs_priority sounding(const struct vs_chair *c)
 	enum vs_priority highest = VS_PRIORITY_NONE;
 	struct vs_effect f;
 	unsigned iterator = 0;
-	while (vs_engine_next_alarm(&c->watch.engine, &iterator, &f))
+	while (vs_engine_next_alarm(&c->watch->engine, &iterator, &f))
 		if (f.u.alarm.signal == VS_SIGNAL_ON && f.u.alarm.priority > highest)
 			highest = f.u.alarm.priority;
 	return highest;
@@ -116,7 +116,7 @@ const char *vs_chair_step(struct vs_chair *c, struct vs_stimulus *s)
 	s->at_ms = vs_boottime_ms();
 	s->wall_ms = vs_wall_ms();
 	vs_outbox_begin(c->daemon->outbox);
-	vs_watch_stimulus(&c->watch, s, &effects, on_event, c);
+	vs_watch_stimulus(c->watch, s, &effects, on_event, c);
 	step_done(c, s->at_ms, s->wall_ms);
 	return refusal();
 }
@@ -126,10 +126,10 @@ void vs_chair_command(struct vs_chair *c, const struct vs_session_command *cmd, 
 	uint64_t at_ms = vs_boottime_ms();
 	int64_t wall_ms = vs_wall_ms();
 	vs_outbox_begin(c->daemon->outbox);
-	vs_watch_command(&c->watch, cmd, at_ms, wall_ms, answer, &effects, on_event, c);
+	vs_watch_command(c->watch, cmd, at_ms, wall_ms, answer, &effects, on_event, c);
 	step_done(c, at_ms, wall_ms);
 	if (answer->todo & VS_DO_SESSION)
-		vs_courses_note(c->daemon->courses, &c->watch.session);
+		vs_courses_note(c->daemon->courses, &c->watch->session);
 }
 
 static void on_wake(uv_timer_t *t)
@@ -174,8 +174,8 @@ void vs_chair_test(struct vs_chair *c, const char *operator)
 	on_event(c, VS_KIND_REQUEST, vs_boottime_ms(), wall_ms, body, j.len);
 	vs_custody_commit(c->daemon->custody);
 	vs_annunciator_test(c->annunciator);
-	c->watch.self_test_known = true;
-	c->watch.self_test_ms = vs_boottime_ms();
+	c->watch->self_test_known = true;
+	c->watch->self_test_ms = vs_boottime_ms();
 }
 
 /* ---- the cuff ----
@@ -266,13 +266,13 @@ void vs_chair_alive(struct vs_chair *c)
 	for (unsigned k = 0; k < VS_KIND_ALIVE; k++)
 		vs_json_key(&j, vs_kind_name(k)), vs_json_uint(&j, c->seq[k]);
 	vs_json_close(&j, '}');
-	vs_engine_count(&c->watch.engine, n);
+	vs_engine_count(&c->watch->engine, n);
 	vs_json_key(&j, "alarms");
 	vs_json_open(&j, '{');
 	for (int p = VS_PRIORITY_HIGH; p >= VS_PRIORITY_LOW; p--)
 		vs_json_key(&j, vs_priority_name(p)), vs_json_uint(&j, n[p]);
 	vs_json_close(&j, '}');
-	vs_json_key(&j, "phase"), vs_json_string(&j, vs_phase_name(c->watch.session.phase));
+	vs_json_key(&j, "phase"), vs_json_string(&j, vs_phase_name(c->watch->session.phase));
 	if (vs_outbox_waiting(c->daemon->outbox))
 		vs_json_key(&j, "waiting"), vs_json_uint(&j, vs_outbox_waiting(c->daemon->outbox));
 	struct vs_event e = { .kind = VS_KIND_ALIVE, .wall_ms = vs_wall_ms(), .body = body, .body_len = j.len };
@@ -366,7 +366,7 @@ static void on_reading(void *ctx, const struct vs_reading *r, uint64_t at_ms)
 	struct vs_stimulus s = { .kind = VS_ST_READING, .at_ms = at_ms, .wall_ms = wall_ms, .device = index_of(d),
 				 .reading = r, .nibp = told ? VS_NIBP_NEW : VS_NIBP_ON_CHANGE };
 	vs_outbox_begin(c->daemon->outbox);
-	vs_watch_stimulus(&c->watch, &s, &effects, on_event, c);
+	vs_watch_stimulus(c->watch, &s, &effects, on_event, c);
 	struct vs_reading out;
 	judged(r, &out);
 	if (effects.rpp == effects.rpp && out.len < VS_READING_MAX)
@@ -403,17 +403,23 @@ static const struct vs_device_ops device_ops = { .reading = on_reading, .status 
 
 /* ---- life ---- */
 
-static void configure_engine(struct vs_chair *c, const struct vs_limit_set *set)
+/* What the engine is told of set and devices; NULL: no memory. */
+static struct vs_engine_config *engine_config(struct vs_daemon *d, const struct vs_chair_config *cfg,
+					      const struct vs_limit_set *set)
 {
-	c->engine_config = (struct vs_engine_config){ .set = set, .n_devices = c->n_devices,
-						      .next_alarm = &c->daemon->next_alarm };
-	for (unsigned i = 0; i < c->n_devices; i++) {
-		const struct vs_device_config *cfg = c->devices[i]->config;
-		c->engine_config.devices[i].id = cfg->id;
-		c->engine_config.devices[i].period_ms = cfg->poll_ms;
+	struct vs_engine_config *e = calloc(1, sizeof *e);
+	if (!e)
+		return NULL;
+	e->set = set;
+	e->next_alarm = &d->next_alarm;
+	for (unsigned i = 0; i < cfg->n_devices && i < VS_ENGINE_DEVICES; i++, e->n_devices++) {
+		const struct vs_device_config *device = &cfg->devices[i];
+		e->devices[i].id = device->id;
+		e->devices[i].period_ms = device->poll_ms;
 		/* A monitor that is asked every minute is not silent after ten seconds. */
-		c->engine_config.devices[i].quiet_ms = cfg->poll_ms > 1000 ? cfg->poll_ms : 0;
+		e->devices[i].quiet_ms = device->poll_ms > 1000 ? device->poll_ms : 0;
 	}
+	return e;
 }
 
 static struct vs_chair_device *device_new(struct vs_chair *c, const struct vs_device_config *cfg)
@@ -463,10 +469,15 @@ struct vs_chair *vs_chair_create(struct vs_daemon *d, const struct vs_chair_conf
 		}
 		c->n_devices++;
 	}
-	configure_engine(c, set);
-	vs_watch_init(&c->watch, &c->engine_config, d->session_data, vs_boottime_ms());
-	c->watch.self_test_known = true;
-	c->watch.self_test_ms = vs_boottime_ms();
+	c->engine_config = engine_config(d, cfg, set);
+	c->watch = c->engine_config ? malloc(vs_watch_size(c->engine_config)) : NULL;
+	if (!c->watch) {
+		vs_chair_close(c);
+		return NULL;
+	}
+	vs_watch_init(c->watch, c->engine_config, d->session_data, vs_boottime_ms());
+	c->watch->self_test_known = true;
+	c->watch->self_test_ms = vs_boottime_ms();
 	annunciate(c, cfg->annunciator);
 	return c;
 }
@@ -476,11 +487,11 @@ void vs_chair_start(struct vs_chair *c, const void *state, size_t len, uint64_t 
 	uint64_t at_ms = vs_boottime_ms();
 	int64_t wall_ms = vs_wall_ms();
 	vs_outbox_begin(c->daemon->outbox);
-	if (state && vs_watch_restore(&c->watch, state, len, at_ms, wall_ms, on_event, c) < 0)
+	if (state && vs_watch_restore(c->watch, state, len, at_ms, wall_ms, on_event, c) < 0)
 		vs_say(VS_SAY_WARNING, "%s: what was known before the restart cannot be read (another version wrote it); "
 		       "it begins anew", c->id);
 	if (blind_ms != VS_BLIND_NOT)
-		vs_watch_was_blind(&c->watch, blind_ms, at_ms, wall_ms, on_event, c);
+		vs_watch_was_blind(c->watch, blind_ms, at_ms, wall_ms, on_event, c);
 	vs_custody_commit(c->daemon->custody);
 	struct vs_stimulus s = { .kind = VS_ST_TIME };
 	vs_chair_step(c, &s);
@@ -493,6 +504,8 @@ static void chair_closed(uv_handle_t *h)
 	struct vs_chair *c = h->data;
 	for (unsigned i = 0; i < c->n_devices; i++)
 		free(c->devices[i]);
+	free(c->watch);
+	free(c->engine_config);
 	free(c);
 }
 
@@ -538,14 +551,32 @@ static void keep_values(struct vs_chair *c, const unsigned *moved_to)
 	}
 }
 
+/* The configuration that will be in force, and room for what it needs; NULL: no memory. */
+static struct vs_engine_config *make_room(struct vs_chair *c, const struct vs_chair_config *cfg,
+					  const struct vs_limit_set *set)
+{
+	struct vs_engine_config *e = engine_config(c->daemon, cfg, set);
+	size_t has = vs_watch_size(c->engine_config), needs = e ? vs_watch_size(e) : 0;
+	struct vs_watch *larger = needs > has ? realloc(c->watch, needs) : c->watch;
+	if (!e || !larger) {
+		free(e);
+		return NULL;
+	}
+	c->watch = larger;
+	return e;
+}
+
 int vs_chair_reconfigure(struct vs_chair *c, const struct vs_chair_config *cfg, const struct vs_limit_set *set)
 {
+	struct vs_engine_config *other = make_room(c, cfg, set);
 	struct vs_chair_device *now[VS_ENGINE_DEVICES] = { NULL };
 	bool fresh[VS_ENGINE_DEVICES];
 	unsigned moved_to[VS_ENGINE_DEVICES], n = cfg->n_devices;
-	int r = match_devices(c, cfg, n, now, fresh, moved_to);
-	if (r < 0)
+	int r = other ? match_devices(c, cfg, n, now, fresh, moved_to) : -ENOMEM;
+	if (r < 0) {
+		free(other);
 		return r;
+	}
 	for (unsigned k = 0; k < c->n_devices; k++) {
 		if (moved_to[k] < VS_ENGINE_DEVICES)
 			continue;
@@ -556,12 +587,13 @@ int vs_chair_reconfigure(struct vs_chair *c, const struct vs_chair_config *cfg, 
 	memcpy(c->devices, now, sizeof now);
 	c->n_devices = n;
 	snprintf(c->limits, sizeof c->limits, "%s", cfg->limits);
-	configure_engine(c, set);
 	if (!same_annunciator(c->annunciator_config, cfg->annunciator))
 		annunciate(c, cfg->annunciator);
 	c->annunciator_config = cfg->annunciator;
 	vs_outbox_begin(c->daemon->outbox);
-	vs_watch_reconfigure(&c->watch, &c->engine_config, vs_boottime_ms(), vs_wall_ms(), &effects, on_event, c);
+	vs_watch_reconfigure(c->watch, other, vs_boottime_ms(), vs_wall_ms(), &effects, on_event, c);
+	free(c->engine_config);
+	c->engine_config = other;
 	step_done(c, vs_boottime_ms(), vs_wall_ms());
 	for (unsigned i = 0; i < n; i++)
 		if (fresh[i])

@@ -35,8 +35,8 @@ struct vs_chair {
 	bool state_behind;          /* it waits for the events before it, which wait for room */
 	struct vs_annunciator *annunciator; /* NULL: none is configured */
 	const struct vs_annunciator_config *annunciator_config; /* in the daemon's configuration */
-	struct vs_engine_config engine_config;
-	struct vs_watch watch;
+	struct vs_engine_config *engine_config;
+	struct vs_watch *watch; /* of vs_watch_size(engine_config) */
 };
 
 struct vs_chair_device {

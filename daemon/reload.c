@@ -128,7 +128,7 @@ int vs_daemon_reload(struct vs_daemon *d)
 		const struct vs_limit_set *set = vs_limits_find(sets, cfg->limits);
 		struct vs_chair *c = vs_daemon_chair(d, cfg->id);
 		if (c) {
-			c->watch.data = data;
+			c->watch->data = data;
 			r = vs_chair_reconfigure(c, cfg, set);
 		} else if ((c = create(d, cfg, set))) {
 			vs_chair_start(c, NULL, 0, VS_BLIND_NOT);

@@ -61,15 +61,15 @@ static char *answer_close(struct answer *a)
 static void put_session(struct vs_json *j, const struct vs_chair *c)
 {
 	vs_json_key(j, "chair"), vs_json_string(j, c->id);
-	vs_json_key(j, "session"), vs_json_string(j, c->watch.session.id[0] ? c->watch.session.id : NULL);
-	vs_json_key(j, "phase"), vs_json_string(j, vs_phase_name(c->watch.session.phase));
+	vs_json_key(j, "session"), vs_json_string(j, c->watch->session.id[0] ? c->watch->session.id : NULL);
+	vs_json_key(j, "phase"), vs_json_string(j, vs_phase_name(c->watch->session.phase));
 	vs_json_key(j, "limits_in_force"); /* what the baseline made of them */
 	vs_json_open(j, '{');
-	vs_engine_limits(&c->watch.engine, j);
+	vs_engine_limits(&c->watch->engine, j);
 	vs_json_close(j, '}');
 	vs_json_key(j, "session_state");
 	vs_json_open(j, '{');
-	vs_session_body(j, &c->watch.session, NULL, vs_boottime_ms());
+	vs_session_body(j, &c->watch->session, NULL, vs_boottime_ms());
 	vs_json_close(j, '}');
 }
 
@@ -237,8 +237,8 @@ static char *session_checks(struct request *q)
 		vs_json_open(&a.j, '{');
 		vs_json_key(&a.j, "item"), vs_json_string(&a.j, l->at[i].item);
 		vs_json_key(&a.j, "text"), vs_json_string(&a.j, l->at[i].text);
-		if (chair && vs_session_id(&chair->watch.session))
-			vs_json_key(&a.j, "answer"), vs_json_string(&a.j, words[vs_session_check(&chair->watch.session, l->at[i].item)]);
+		if (chair && vs_session_id(&chair->watch->session))
+			vs_json_key(&a.j, "answer"), vs_json_string(&a.j, words[vs_session_check(&chair->watch->session, l->at[i].item)]);
 		vs_json_close(&a.j, '}');
 	}
 	vs_json_close(&a.j, ']');
@@ -359,7 +359,7 @@ static char *alarm_explain(struct request *q)
 			return NULL;
 		vs_json_key(&a.j, "explanation");
 		vs_json_open(&a.j, '{');
-		if (vs_engine_explain(&q->daemon->chairs[i]->watch.engine, number, &a.j) == 0) {
+		if (vs_engine_explain(&q->daemon->chairs[i]->watch->engine, number, &a.j) == 0) {
 			vs_json_close(&a.j, '}');
 			return answer_close(&a);
 		}
@@ -374,7 +374,7 @@ static char *why(struct request *q)
 	if (!answer_open(q, &a))
 		return NULL;
 	vs_json_key(&a.j, "chair"), vs_json_string(&a.j, q->chair->id);
-	vs_engine_why(&q->chair->watch.engine, vs_boottime_ms(), vs_wall_ms(), &a.j);
+	vs_engine_why(&q->chair->watch->engine, vs_boottime_ms(), vs_wall_ms(), &a.j);
 	return answer_close(&a);
 }
 

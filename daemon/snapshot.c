@@ -27,7 +27,7 @@ static void put_flags(struct vs_json *j, const struct vs_obs *o, bool stale)
 static void put_value(const struct vs_chair *c, enum vs_metric m, struct vs_json *j, uint64_t now_ms)
 {
 	const struct vs_chair_value *v = &c->values[m];
-	const struct vs_validity *validity = &c->engine_config.set->validity;
+	const struct vs_validity *validity = &c->engine_config->set->validity;
 	bool episodic = vs_metric_is_nibp(m) || m == VS_RPP;
 	bool stale = !episodic && validity->stale_ms && now_ms - v->at_ms > validity->stale_ms;
 	vs_json_key(j, vs_metrics[m].name);
@@ -84,7 +84,7 @@ static void put_devices(const struct vs_chair *c, struct vs_json *j)
 void vs_chair_alarms(const struct vs_chair *c, struct vs_json *j, bool with_chair)
 {
 	struct vs_effect e;
-	for (unsigned i = 0; vs_engine_next_alarm(&c->watch.engine, &i, &e);) {
+	for (unsigned i = 0; vs_engine_next_alarm(&c->watch->engine, &i, &e);) {
 		vs_json_open(j, '{');
 		if (with_chair)
 			vs_json_key(j, "chair"), vs_json_string(j, c->id);
@@ -96,12 +96,12 @@ void vs_chair_alarms(const struct vs_chair *c, struct vs_json *j, bool with_chai
 /* What a screen at the bedside shows beside the values: limits, clocks. */
 static void put_bedside(const struct vs_chair *c, struct vs_json *j, uint64_t now_ms)
 {
-	int64_t paused = vs_engine_audio_paused_until(&c->watch.engine, now_ms, vs_wall_ms());
+	int64_t paused = vs_engine_audio_paused_until(&c->watch->engine, now_ms, vs_wall_ms());
 	vs_json_key(j, "limits_in_force");
 	vs_json_open(j, '{');
-	vs_engine_limits(&c->watch.engine, j);
+	vs_engine_limits(&c->watch->engine, j);
 	vs_json_close(j, '}');
-	vs_json_key(j, "nibp_interval_s"), vs_json_uint(j, vs_engine_nibp_interval_ms(&c->watch.engine) / 1000);
+	vs_json_key(j, "nibp_interval_s"), vs_json_uint(j, vs_engine_nibp_interval_ms(&c->watch->engine) / 1000);
 	vs_json_key(j, "audio_paused_until");
 	if (paused)
 		vs_json_time(j, paused);
@@ -109,14 +109,14 @@ static void put_bedside(const struct vs_chair *c, struct vs_json *j, uint64_t no
 		vs_json_null(j);
 	vs_json_key(j, "session_state");
 	vs_json_open(j, '{');
-	vs_session_body(j, &c->watch.session, NULL, (int64_t)now_ms);
+	vs_session_body(j, &c->watch->session, NULL, (int64_t)now_ms);
 	vs_json_close(j, '}');
 }
 
 void vs_chair_snapshot(const struct vs_chair *c, struct vs_json *j)
 {
 	uint64_t now_ms = vs_boottime_ms();
-	const struct vs_session *s = &c->watch.session;
+	const struct vs_session *s = &c->watch->session;
 	vs_json_open(j, '{');
 	vs_json_key(j, "chair"), vs_json_string(j, c->id);
 	vs_json_key(j, "phase"), vs_json_string(j, vs_phase_name(s->phase));

@@ -98,7 +98,7 @@ int main(void)
 		hours[run] = (used_ns() - begun) / 1e6;
 		medians[run] = percentile(steps, HOUR, 0.5);
 	}
-	printf("rules %u, engine %zu bytes, effects %u a run\n", config.set->n_rules, sizeof engine, alarms / RUNS);
+	printf("rules %u, engine %zu bytes, effects %u a run\n", config.set->n_rules, vs_engine_size(&config), alarms / RUNS);
 	printf("step: median %.0f ns (runs %.0f to %.0f), p99 of the last run %.0f ns\n", percentile(medians, RUNS, 0.5),
 		percentile(medians, RUNS, 0), percentile(medians, RUNS, 1), percentile(steps, HOUR, 0.99));
 	printf("an hour at 1 Hz: median %.2f ms of CPU (runs %.2f to %.2f)\n", percentile(hours, RUNS, 0.5),

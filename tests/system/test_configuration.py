@@ -126,6 +126,39 @@ def test_a_chair_that_goes_and_comes_back_goes_on_counting(daemon, monitor):
     assert all(rows[b["kind"], b["seq"]] == b for b in heard)
 
 
+FEW = """
+sets:
+  - name: few
+    rules:
+      - { id: device-offline, type: device-offline, steps: [ { to: low, after: 1s } ], text: "{device} is silent" }
+  - name: many
+    extends: ketamine-adult
+    rules:
+      - { id: device-offline, type: device-offline, steps: [ { to: low, after: 1s } ], text: "{device} is silent" }
+"""
+
+
+def test_a_reload_that_takes_a_device_away_ends_its_alarm_and_no_other(daemon, monitor, tmp_path):
+    """The device that stays has another place in the list, and the set more rules than the chair had room for."""
+    (tmp_path / "limits.yaml").write_text(FEW)
+    dead, gone = (oximeter_device(free_port()) | {"id": name} for name in ("dead", "gone"))
+    chairs = [{"id": "chair-1", "limits": "few", "devices": [gone, dead, bp_device(monitor.port)]}]
+    d = daemon(chairs, limit_files=[str(tmp_path / "limits.yaml")]).start()
+    s = d.subscribe("alarm/")
+    first = s.wait("alarm", device="gone", change="raised")
+    stays = s.wait("alarm", device="dead", change="raised")
+    chairs[0].update(limits="many", devices=[dead, bp_device(monitor.port)])
+    d.configure(chairs, limit_files=[str(tmp_path / "limits.yaml")])
+    d.process.send_signal(signal.SIGHUP)
+    assert s.wait("alarm", change="cleared")["alarm"] == first["alarm"]
+    monitor.set("input", 0, [152, 112, 126])
+    monitor.set("input", 9, [2])
+    s.wait("alarm", rule="dbp-hi-crit", change="raised")
+    standing = {(a["rule"], a["device"]): a["alarm"] for a in d.ask({"op": "snapshot"})["chairs"][0]["alarms"]}
+    assert standing["device-offline", "dead"] == stays["alarm"] and ("device-offline", "bp") not in standing
+    assert {b["device"] for b in s.bodies("alarm", rule="device-offline")} == {"gone", "dead"}
+
+
 def test_every_event_fits_the_schema(daemon, monitor):
     schema = json.loads((ROOT / "schema/event.schema.json").read_text())
     d = daemon([chair(monitor)]).start()

@@ -57,26 +57,27 @@ static void names_behind_the_end(void **state)
 
 /* ---- alarms ---- */
 
-/* An engine, and behind its last alarm something that looks like one more: nobody reads or changes it. */
+/* An engine, and behind its last place something that looks like one more: nobody reads or changes it. */
 static void behind_the_last_alarm(void **state)
 {
 	struct guarded {
 		struct vs_engine engine;
-		struct vs_standing beyond;
 	} *g = calloc(1, sizeof *g);
 	struct room *r = chair(1);
+	struct vs_rule_state *beyond = &g->engine.rules[r->set.n_rules + 1];
 	struct vs_session_facts facts;
 	struct vs_effect f;
 	static uint8_t bytes[VS_ENGINE_SAVED_MAX], again[VS_ENGINE_SAVED_MAX];
 	char text[2048];
 	unsigned count[VS_PRIORITY_COUNT], iterator = 0;
 	(void)state;
-	assert_ptr_equal((char *)g->engine.alarms + sizeof g->engine.alarms, &g->beyond);
+	assert_ptr_equal((char *)&g->engine + vs_engine_size(&r->config), beyond);
 	g->engine = r->engine;
-	g->beyond = (struct vs_standing){ .number = 77, .raised_ms = r->now - 300000, .said_ms = r->now - 300000, .value = 182,
+	*beyond = (struct vs_rule_state){ .limit = 180, .own = 180, .holds = true };
+	beyond->alarm = (struct vs_standing){ .number = 77, .raised_ms = r->now - 300000, .said_ms = r->now - 300000, .value = 182,
 		.limit = 180, .latest = 182, .device = 0, .priority = VS_PRIORITY_HIGH, .life = VS_LIFE_SOUNDING,
 		.change = VS_CHANGE_RAISED, .source = VS_NIBP_SYS };
-	const struct vs_standing before = g->beyond;
+	const struct vs_rule_state before = *beyond;
 	static const struct vs_stimulus all[] = {
 		{ .kind = VS_ST_TIME }, { .kind = VS_ST_ACK }, { .kind = VS_ST_ACK, .alarm = 77 }, { .kind = VS_ST_PAUSE },
 		{ .kind = VS_ST_RESUME }, { .kind = VS_ST_PHASE, .phase = VS_PHASE_RECOVERY }, { .kind = VS_ST_SCORE, .metric = VS_MOAAS, .value = 3 },
@@ -103,7 +104,7 @@ static void behind_the_last_alarm(void **state)
 	listen(r);
 	heard(r, "");
 	assert_int_equal(vs_engine_restore(&g->engine, bytes, len, 0), 0);
-	assert_memory_equal(&g->beyond, &before, sizeof before);
+	assert_memory_equal(beyond, &before, sizeof before);
 	free(g);
 	free(r);
 }

@@ -580,7 +580,60 @@ static void the_same_again(void **state)
 	free(r);
 }
 
+/* What a daemon of the version before kept: until when each alarm was paused stood beside it. */
+static void bytes_of_version_1(void **state)
+{
+	enum { ONE_ALARM = 115, BEFORE_PAUSED = 24, PAUSED = 8 };
+	static uint8_t old[VS_ENGINE_SAVED_MAX];
+	(void)state;
+	struct room *r = open_room(1, 5000000);
+	phase(r, VS_PHASE_INFUSION);
+	cuff(r, 0, 132, 112, VS_NIBP_NEW);
+	size_t len = save(r), head = len - ONE_ALARM + BEFORE_PAUSED;
+	assert_int_equal(bytes[len - ONE_ALARM - 1], 1); /* alarms */
+	memcpy(old, bytes, head);
+	memset(old + head, 0, PAUSED);
+	memcpy(old + head + PAUSED, bytes + head, len - head);
+	old[3] = 1;
+	vs_engine_init(&r->engine, &r->config, r->now);
+	assert_int_equal(vs_engine_restore(&r->engine, old, len + PAUSED, r->wall), 0);
+	assert_int_equal(save(r), len); /* and is kept in the present way from now on */
+	cuff(r, 0, 132, 85, VS_NIBP_NEW);
+	heard(r, "dbp-hi-crit raised; dbp-hi-crit latched");
+	free(r);
+}
+
 /* ---- another configuration ---- */
+
+/* The places of rules and devices are as many as set and devices ask for; beside them nothing is touched. */
+static void room_for_what_is_configured(void **state)
+{
+	(void)state;
+	struct vs_limit_set none;
+	uint64_t next = 1;
+	vs_limit_set_blank(&none, "none");
+	struct vs_engine_config few = { .set = &none, .n_devices = 1, .next_alarm = &next, .devices = { { .id = "monitor" } } };
+	struct vs_engine_config usual = few, most = few;
+	struct vs_effects *out = calloc(1, sizeof *out);
+	usual.set = most.set = adult;
+	most.n_devices = VS_ENGINE_DEVICES;
+	for (unsigned d = 0; d < VS_ENGINE_DEVICES; d++)
+		most.devices[d].id = "monitor";
+	assert_true(vs_engine_size(&few) < vs_engine_size(&usual) && vs_engine_size(&usual) < vs_engine_size(&most));
+	assert_true(vs_engine_size(&most) <= sizeof(struct vs_engine));
+	assert_true(vs_engine_size(&usual) <= 15000); /* a thousand chairs fit into 40 MB */
+	struct vs_engine *e = malloc(vs_engine_size(&few)); /* to the byte: the sanitizer sees who goes beyond */
+	vs_engine_init(e, &few, 1000);
+	vs_engine_step(e, &(struct vs_stimulus){ .kind = VS_ST_TIME, .at_ms = 90000 }, out);
+	e = realloc(e, vs_engine_size(&usual));
+	vs_engine_reconfigure(e, &usual, 90000, 0, out);
+	assert_true(out->len == 1 && strcmp(out->at[0].u.alarm.rule->id, "device-offline") == 0);
+	assert_int_equal(vs_engine_save(e, 0, bytes, sizeof bytes), vs_engine_save(e, 0, bytes, sizeof bytes));
+	vs_engine_reconfigure(e, &few, 120000, 0, out);
+	assert_true(out->len == 1 && out->at[0].u.alarm.change == VS_CHANGE_CLEARED);
+	free(e);
+	free(out);
+}
 
 static void reconfigure(struct room *r, const struct vs_engine_config *config)
 {
@@ -727,6 +780,8 @@ int main(void)
 		cmocka_unit_test(what_rests_is_not_kept),
 		cmocka_unit_test(bytes_that_are_none),
 		cmocka_unit_test(the_same_again),
+		cmocka_unit_test(bytes_of_version_1),
+		cmocka_unit_test(room_for_what_is_configured),
 		cmocka_unit_test(another_set),
 		cmocka_unit_test(a_rule_that_is_switched_off),
 		cmocka_unit_test(other_devices),

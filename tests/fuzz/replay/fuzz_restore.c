@@ -94,7 +94,7 @@ static void same_again(const struct vs_engine *e, uint64_t at_ms, int64_t wall_m
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const uint64_t clocks[] = { 1000000700000, 700000, 1, 0, 1ull << 53 };
-	static struct vs_engine e, before;
+	struct vs_engine *e, *before;
 	struct vs_left_behind gone[VS_ENGINE_ALARMS];
 	if (!adult)
 		load();
@@ -106,18 +106,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	MUST(bytes);
 	memcpy(bytes, data + 1, size - 1);
 	next_alarm = 1;
-	memset(&e, 0, sizeof e);
-	vs_engine_init(&e, &config, at);
-	memcpy(&before, &e, sizeof e);
-	int r = vs_engine_restore(&e, bytes, size - 1, wall);
-	MUST(r == 0 || (r == -EINVAL && memcmp(&before, &e, sizeof e) == 0));
-	vs_engine_left_behind(&e, bytes, size - 1, gone, VS_ENGINE_ALARMS);
+	e = malloc(vs_engine_size(&config)); /* no byte more than it says it needs */
+	before = malloc(vs_engine_size(&config));
+	MUST(e && before);
+	vs_engine_init(e, &config, at);
+	memcpy(before, e, vs_engine_size(&config));
+	int r = vs_engine_restore(e, bytes, size - 1, wall);
+	MUST(r == 0 || (r == -EINVAL && memcmp(before, e, vs_engine_size(&config)) == 0));
+	vs_engine_left_behind(e, bytes, size - 1, gone, VS_ENGINE_ALARMS);
 	if (r == 0)
-		same_again(&e, at, wall);
+		same_again(e, at, wall);
 	if (r == 0 && !(data[0] & 0x70)) { /* costs more than all the rest: one in eight */
-		ask(&e, at);
-		live(&e, at);
+		ask(e, at);
+		live(e, at);
 	}
+	free(before);
+	free(e);
 	free(bytes);
 	return 0;
 }
