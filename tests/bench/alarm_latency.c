@@ -137,55 +137,75 @@ static void *sleep_on_a_grid(void *arg)
 	return NULL;
 }
 
+/* The monitor between its answers: what it shows, and the change that is under way. */
+struct monitor {
+	int fd;
+	unsigned period_ms, polls, before; /* before: alarm events heard before the change */
+	uint16_t systolic, number;
+	double changed_ms, asked_ms;
+	bool waiting, asked;
+	struct span beyond[SAMPLES_MAX], path[SAMPLES_MAX];
+	unsigned n;
+};
+
+static void change(struct monitor *m)
+{
+	m->before = heard;
+	m->systolic = m->systolic == 120 ? 140 : 120;
+	m->number++;
+	m->waiting = true;
+	m->asked = false;
+	m->changed_ms = now_ms();
+}
+
+/* false: the daemon does not ask, or no event came for a change. */
+static bool serve_a_poll(struct monitor *m)
+{
+	uint8_t q[260];
+	struct pollfd on = { .fd = m->fd, .events = POLLIN };
+	if (poll(&on, 1, LOST_MS) <= 0 || read(m->fd, q, sizeof q) != 12) {
+		fprintf(stderr, "alarm-latency: the daemon does not ask as expected\n");
+		return false;
+	}
+	double t = now_ms();
+	if (m->waiting && heard != m->before) {
+		m->beyond[m->n] = (struct span){ m->changed_ms, heard_ms, m->period_ms };
+		m->path[m->n++] = (struct span){ m->asked_ms, heard_ms, 0 };
+		m->waiting = false;
+	} else if (m->waiting && t > m->changed_ms + LOST_MS) {
+		fprintf(stderr, "alarm-latency: no alarm event for a change to %u\n", m->systolic);
+		return false;
+	}
+	answer(m->fd, q, m->systolic, m->number);
+	if (m->waiting && !m->asked) {
+		m->asked = true;
+		m->asked_ms = t;
+	}
+	if (!m->waiting && ++m->polls > 20)
+		change(m);
+	return true;
+}
+
 int main(int argc, char **argv)
 {
-	static struct span beyond[SAMPLES_MAX], path[SAMPLES_MAX];
+	static struct monitor m = { .systolic = 120, .number = 1 };
 	if (argc < 5)
 		return 2;
-	unsigned period_ms = (unsigned)atoi(argv[3]), samples = (unsigned)atoi(argv[4]), n = 0, polls = 0, before = 0;
-	uint16_t systolic = 120, number = 1;
-	double changed_ms = 0, asked_ms = 0;
-	bool waiting = false, asked = false;
-	pthread_t listener, sleeping;
+	m.period_ms = (unsigned)atoi(argv[3]);
+	unsigned samples = (unsigned)atoi(argv[4]);
 	bool witnesses = stillness_watch();
 	double begin_ms = now_ms();
+	pthread_t listener, sleeping;
 	pthread_create(&listener, NULL, listen_to_alarms, argv[2]);
-	pthread_create(&sleeping, NULL, sleep_on_a_grid, &period_ms);
-	int fd = one_connection((uint16_t)atoi(argv[1]));
-	while (n < samples && n < SAMPLES_MAX) {
-		uint8_t q[260];
-		struct pollfd on = { .fd = fd, .events = POLLIN };
-		if (poll(&on, 1, LOST_MS) <= 0 || read(fd, q, sizeof q) != 12) {
-			fprintf(stderr, "alarm-latency: the daemon does not ask as expected\n");
+	pthread_create(&sleeping, NULL, sleep_on_a_grid, &m.period_ms);
+	m.fd = one_connection((uint16_t)atoi(argv[1]));
+	while (m.n < samples && m.n < SAMPLES_MAX)
+		if (!serve_a_poll(&m))
 			return 1;
-		}
-		double t = now_ms();
-		if (waiting && heard != before) {
-			beyond[n] = (struct span){ changed_ms, heard_ms, period_ms };
-			path[n++] = (struct span){ asked_ms, heard_ms, 0 };
-			waiting = false;
-		} else if (waiting && t > changed_ms + LOST_MS) {
-			fprintf(stderr, "alarm-latency: no alarm event for a change to %u\n", systolic);
-			return 1;
-		}
-		answer(fd, q, systolic, number);
-		if (waiting && !asked) {
-			asked = true;
-			asked_ms = t;
-		}
-		if (!waiting && ++polls > 20) {
-			before = heard;
-			systolic = systolic == 120 ? 140 : 120;
-			number++;
-			waiting = true;
-			asked = false;
-			changed_ms = now_ms();
-		}
-	}
 	double end_ms = now_ms();
 	unsigned n_slept = n_sleeper;
-	print("beyond the poll period", beyond, n, witnesses);
-	print("from the request on", path, n, witnesses);
+	print("beyond the poll period", m.beyond, m.n, witnesses);
+	print("from the request on", m.path, m.n, witnesses);
 	print("a thread that only sleeps", sleeper, n_slept, witnesses);
 	if (witnesses)
 		printf("the machine stood still %u times, %.1f ms of %.0f\n", stillness_stops(begin_ms, end_ms),

@@ -9,6 +9,7 @@
  * Lines on stdin: "stop" ends in order.  Prints "epoch N state BYTES" first. */
 #include <errno.h>
 #include <fcntl.h>
+#include <getopt.h>
 #include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -225,110 +226,155 @@ static bool told_to_stop(int wait_ms)
 	return poll(&p, 1, wait_ms) > 0 && read(STDIN_FILENO, line, sizeof line) > 0;
 }
 
-int main(int argc, char **argv)
+struct options {
+	unsigned long readings, rate, calm;
+	unsigned chairs;
+	int64_t step_ms; /* of the readings' clocks; 0: they are of now */
+	size_t ring_bytes;
+	bool cuff, wait;
+};
+
+static int open_acks(const char *folder)
 {
-	unsigned long readings = 1000, rate = 0, calm = ~0ul;
-	unsigned chairs = 1;
-	bool cuff = false, wait = false;
-	int64_t at = 0, step_ms = 0;
-	size_t ring_bytes = 8u << 20;
-	static struct writer w = { .acks = -1 };
-	char path[512], db[512];
-	if (argc < 2)
-		return 2;
-	for (int i = 2; i < argc; i++) {
-		const char *v = i + 1 < argc ? argv[i + 1] : "0";
-		if (!strcmp(argv[i], "--readings"))
-			readings = strtoul(v, NULL, 10), i++;
-		else if (!strcmp(argv[i], "--chairs"))
-			chairs = (unsigned)strtoul(v, NULL, 10), i++;
-		else if (!strcmp(argv[i], "--rate"))
-			rate = strtoul(v, NULL, 10), i++;
-		else if (!strcmp(argv[i], "--calm"))
-			calm = strtoul(v, NULL, 10), i++;
-		else if (!strcmp(argv[i], "--ring"))
-			ring_bytes = strtoul(v, NULL, 10), i++;
-		else if (!strcmp(argv[i], "--step-ms")) /* wall time of the readings; default: now */
-			step_ms = (int64_t)strtoul(v, NULL, 10), i++;
-		else if (!strcmp(argv[i], "--cuff"))
-			cuff = true;
-		else if (!strcmp(argv[i], "--quiet"))
-			w.quiet = true;
-		else if (!strcmp(argv[i], "--acks")) {
-			snprintf(path, sizeof path, "%s/acks", argv[1]);
-			w.acks = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-		} else if (!strcmp(argv[i], "--wait"))
-			wait = true; /* for "stop" on stdin at the end */
-		else
-			return 2;
+	char path[512];
+	snprintf(path, sizeof path, "%s/acks", folder);
+	return open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+}
+
+/* The folder stands first, where the name of a program would. */
+static bool parse(struct writer *w, struct options *o, int argc, char **argv)
+{
+	static const struct option known[] = { { "readings", required_argument, NULL, 'n' }, { "chairs", required_argument, NULL, 'c' },
+					       { "rate", required_argument, NULL, 'r' },     { "calm", required_argument, NULL, 'm' },
+					       { "ring", required_argument, NULL, 'b' },     { "step-ms", required_argument, NULL, 's' },
+					       { "cuff", no_argument, NULL, 'f' },	     { "quiet", no_argument, NULL, 'q' },
+					       { "acks", no_argument, NULL, 'a' },	     { "wait", no_argument, NULL, 'w' },
+					       { 0 } };
+	for (int c; (c = getopt_long(argc, argv, "", known, NULL)) != -1;) {
+		unsigned long v = optarg ? strtoul(optarg, NULL, 10) : 0;
+		switch (c) {
+		case 'n': o->readings = v; break;
+		case 'c': o->chairs = (unsigned)v; break;
+		case 'r': o->rate = v; break;
+		case 'm': o->calm = v; break;
+		case 'b': o->ring_bytes = v; break;
+		case 's': o->step_ms = (int64_t)v; break;
+		case 'f': o->cuff = true; break;
+		case 'q': w->quiet = true; break;
+		case 'a': w->acks = open_acks(argv[0]); break;
+		case 'w': o->wait = true; break;
+		default: return false;
+		}
 	}
-	snprintf(path, sizeof path, "%s/ring", argv[1]);
-	snprintf(db, sizeof db, "%s/vitals.db", argv[1]);
-	for (unsigned c = 0; c < 512; c++)
-		snprintf(chair_name[c], sizeof chair_name[c], "chair-%u", c + 1);
-	if (vs_custody_open(path, ring_bytes, &w.ring) < 0)
+	return true;
+}
+
+/* 0, or the exit status. */
+static int open_record(struct writer *w, const char *folder, size_t ring_bytes)
+{
+	char path[512], db[512];
+	snprintf(path, sizeof path, "%s/ring", folder);
+	snprintf(db, sizeof db, "%s/vitals.db", folder);
+	if (vs_custody_open(path, ring_bytes, &w->ring) < 0)
 		return 1;
 	struct vs_store_options o = { .path = db, .site = "north-clinic", .config_hash = "0000", .version = VS_VERSION,
-				      .ring = w.ring };
-	int r = vs_store_open(&o, &w.store);
+				      .ring = w->ring };
+	int r = vs_store_open(&o, &w->store);
 	if (r < 0) {
-		vs_custody_close(w.ring);
+		vs_custody_close(w->ring);
 		printf("refused %d\n", r);
 		return 1;
 	}
-	w.epoch = vs_store_epoch(w.store);
-	w.alarm = vs_store_last_alarm(w.store);
-	size_t len = 0;
-	const void *state = vs_store_state(w.store, "chair-1", &len);
-	printf("epoch %llu alarm %llu session %llu state %.*s\n", (unsigned long long)w.epoch, (unsigned long long)w.alarm,
-	       (unsigned long long)vs_store_last_session(w.store, "20261121"), (int)len, state ? (const char *)state : "");
-	fflush(stdout);
+	return 0;
+}
+
+/* What the run before left. */
+static void begin(struct writer *w)
+{
 	struct vs_store_health at_first;
-	vs_store_health(w.store, &at_first);
-	w.found = at_first.recorded;
-	if (vs_store_start(w.store) < 0)
-		return 1;
+	size_t len = 0;
+	const void *state = vs_store_state(w->store, "chair-1", &len);
+	w->epoch = vs_store_epoch(w->store);
+	w->alarm = vs_store_last_alarm(w->store);
+	printf("epoch %llu alarm %llu session %llu state %.*s\n", (unsigned long long)w->epoch, (unsigned long long)w->alarm,
+	       (unsigned long long)vs_store_last_session(w->store, "20261121"), (int)len, state ? (const char *)state : "");
+	fflush(stdout);
+	vs_store_health(w->store, &at_first);
+	w->found = at_first.recorded;
+}
+
+/* Until reading `n` of each chair is due; true: told to stop. */
+static bool keep_pace(struct writer *w, const struct options *o, unsigned long n, uint64_t began_ms)
+{
+	bool stopped = false;
+	if (!o->rate) {
+		while (w->quiet && vs_custody_backlog(w->ring, VS_READER_LOG) > vs_custody_size(w->ring) / 2)
+			usleep(1000);
+		return false;
+	}
+	int64_t ahead = (int64_t)(n * o->chairs * 1000 / o->rate) - (int64_t)(vs_boottime_ms() - began_ms);
+	for (; w->acks >= 0 && ahead > 2 && !stopped; ahead -= 2) {
+		stopped = told_to_stop(2);
+		look_for_commits(w);
+	}
+	return stopped || told_to_stop(ahead > 0 ? (int)ahead : 0);
+}
+
+static void write_all(struct writer *w, const struct options *o, uint64_t began_ms)
+{
 	const char *session[512] = { NULL };
 	static char names[512][64];
-	uint64_t began = vs_boottime_ms();
-	at = step_ms ? vs_wall_ms() - (int64_t)readings * step_ms : 0;
+	int64_t at = o->step_ms ? vs_wall_ms() - (int64_t)o->readings * o->step_ms : 0;
 	bool stopped = false;
-	for (unsigned long n = 0; n < readings && !stopped; n++) {
-		for (unsigned c = 0; c < chairs; c++) {
-			if (!w.quiet && n < calm)
-				session[c] = course(&w, c, n, session[c], names[c]);
-			reading(&w, c, n, session[c], cuff, at);
+	for (unsigned long n = 0; n < o->readings && !stopped; n++) {
+		for (unsigned c = 0; c < o->chairs; c++) {
+			if (!w->quiet && n < o->calm)
+				session[c] = course(w, c, n, session[c], names[c]);
+			reading(w, c, n, session[c], o->cuff, at);
 		}
-		at += step_ms;
-		ahead_ms += step_ms;
-		publish_seals(&w);
-		if (rate) {
-			int64_t ahead = (int64_t)(n * chairs * 1000 / rate) - (int64_t)(vs_boottime_ms() - began);
-			for (; w.acks >= 0 && ahead > 2 && !stopped; ahead -= 2) {
-				stopped = told_to_stop(2);
-				look_for_commits(&w);
-			}
-			stopped = stopped || told_to_stop(ahead > 0 ? (int)ahead : 0);
-		} else if (w.quiet) {
-			while (vs_custody_backlog(w.ring, VS_READER_LOG) > vs_custody_size(w.ring) / 2)
-				usleep(1000);
-		}
+		at += o->step_ms;
+		ahead_ms += o->step_ms;
+		publish_seals(w);
+		stopped = keep_pace(w, o, n, began_ms);
 	}
-	while (wait && !stopped) {
-		publish_seals(&w);
+	while (o->wait && !stopped) {
+		publish_seals(w);
 		stopped = told_to_stop(50);
 	}
+}
+
+static void end(struct writer *w, uint64_t began_ms)
+{
 	struct vs_store_health health;
-	vs_store_health(w.store, &health);
-	vs_store_close(w.store);
-	if (vs_custody_backlog(w.ring, VS_READER_LOG) == 0)
-		acknowledge(&w, w.found + w.kept);
-	vs_custody_close(w.ring);
 	struct rusage u;
+	vs_store_health(w->store, &health);
+	vs_store_close(w->store);
+	if (vs_custody_backlog(w->ring, VS_READER_LOG) == 0)
+		acknowledge(w, w->found + w->kept);
+	vs_custody_close(w->ring);
 	getrusage(RUSAGE_SELF, &u);
-	fprintf(stderr, "given up %lu, cpu %ld ms, wall %llu ms, failing %d, failures %llu, %s\n", w.given_up,
+	fprintf(stderr, "given up %lu, cpu %ld ms, wall %llu ms, failing %d, failures %llu, %s\n", w->given_up,
 		(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000 + (u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1000,
-		(unsigned long long)(vs_boottime_ms() - began), health.failing, (unsigned long long)health.failures,
+		(unsigned long long)(vs_boottime_ms() - began_ms), health.failing, (unsigned long long)health.failures,
 		health.text);
+}
+
+int main(int argc, char **argv)
+{
+	static struct writer w = { .acks = -1 };
+	struct options o = { .readings = 1000, .calm = ~0ul, .chairs = 1, .ring_bytes = 8u << 20 };
+	if (argc < 2 || argv[1][0] == '-' || !parse(&w, &o, argc - 1, argv + 1))
+		return 2;
+	for (unsigned c = 0; c < 512; c++)
+		snprintf(chair_name[c], sizeof chair_name[c], "chair-%u", c + 1);
+	int r = open_record(&w, argv[1], o.ring_bytes);
+	if (r)
+		return r;
+	begin(&w);
+	if (vs_store_start(w.store) < 0)
+		return 1;
+	uint64_t began_ms = vs_boottime_ms();
+	write_all(&w, &o, began_ms);
+	end(&w, began_ms);
 	return 0;
 }

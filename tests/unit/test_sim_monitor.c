@@ -152,6 +152,53 @@ static void independent_cuff(void **state)
 }
 
 /* Requests as bytes, answers as bytes; the layout is that of the profile. */
+/* What a master asks of the registers, and what it hears. */
+static const struct {
+	const char *why;
+	uint8_t ask[16];
+	size_t ask_len;
+	uint8_t want[32];
+	size_t want_len;
+} questions[] = {
+	{ "the cuff",
+	  { 0, 1, 0, 0, 0, 6, 1, 4, 0, 0, 0, 4 },
+	  12,
+	  { 0, 1, 0, 0, 0, 11, 1, 4, 8, 0, 120, 0, 80, 0, 95, 0, 71 },
+	  17 },
+	{ "rate, saturation, no pulse, breathing, state, readings",
+	  { 0, 2, 0, 0, 0, 6, 1, 4, 0, 4, 0, 6 },
+	  12,
+	  { 0, 2, 0, 0, 0, 15, 1, 4, 12, 0, 72, 0, 97, 255, 255, 0, 14, 0, 8, 0, 3 },
+	  21 },
+	{ "temperature 36.5 = 42120000, perfusion",
+	  { 0, 3, 0, 0, 0, 6, 1, 3, 0, 10, 0, 3 },
+	  12,
+	  { 0, 3, 0, 0, 0, 9, 1, 3, 6, 0x42, 0x12, 0, 0, 1, 164 },
+	  15 },
+	{ "97.0 = 42C20000, low word first",
+	  { 0, 4, 0, 0, 0, 6, 1, 3, 0, 40, 0, 2 },
+	  12,
+	  { 0, 4, 0, 0, 0, 7, 1, 3, 4, 0, 0, 0x42, 0xc2 },
+	  13 },
+	{ "probe off: bit 3", { 0, 5, 0, 0, 0, 6, 1, 2, 0, 0, 0, 8 }, 12, { 0, 5, 0, 0, 0, 4, 1, 2, 1, 8 }, 10 },
+	{ "beyond the map: exception 2",
+	  { 0, 6, 0, 0, 0, 6, 1, 4, 0, 60, 0, 5 },
+	  12,
+	  { 0, 6, 0, 0, 0, 3, 1, 0x84, 2 },
+	  9 },
+	{ "no such function: exception 1",
+	  { 0, 7, 0, 0, 0, 6, 1, 6, 0, 0, 0, 5 },
+	  12,
+	  { 0, 7, 0, 0, 0, 3, 1, 0x86, 1 },
+	  9 },
+	{ "nobody behind unit 9: exception 11",
+	  { 0, 8, 0, 0, 0, 6, 9, 4, 0, 0, 0, 1 },
+	  12,
+	  { 0, 8, 0, 0, 0, 3, 9, 0x84, 11 },
+	  9 },
+	{ "a request cut short: exception 3", { 0, 9, 0, 0, 0, 3, 1, 4, 0 }, 9, { 0, 9, 0, 0, 0, 3, 1, 0x84, 3 }, 9 },
+};
+
 static void registers(void **state)
 {
 	(void)state;
@@ -171,68 +218,15 @@ static void registers(void **state)
 			  .map = { true, 95 },
 			  .pr = { true, 71 } },
 	};
-	static const struct {
-		const char *why;
-		uint8_t ask[16];
-		size_t ask_len;
-		uint8_t want[32];
-		size_t want_len;
-	} story[] = {
-		{ "the cuff",
-		  { 0, 1, 0, 0, 0, 6, 1, 4, 0, 0, 0, 4 },
-		  12,
-		  { 0, 1, 0, 0, 0, 11, 1, 4, 8, 0, 120, 0, 80, 0, 95, 0, 71 },
-		  17 },
-		{ "rate, saturation, no pulse, breathing, state, readings",
-		  { 0, 2, 0, 0, 0, 6, 1, 4, 0, 4, 0, 6 },
-		  12,
-		  { 0, 2, 0, 0, 0, 15, 1, 4, 12, 0, 72, 0, 97, 255, 255, 0, 14, 0, 8, 0, 3 },
-		  21 },
-		{ "temperature 36.5 = 42120000, perfusion",
-		  { 0, 3, 0, 0, 0, 6, 1, 3, 0, 10, 0, 3 },
-		  12,
-		  { 0, 3, 0, 0, 0, 9, 1, 3, 6, 0x42, 0x12, 0, 0, 1, 164 },
-		  15 },
-		{ "97.0 = 42C20000, low word first",
-		  { 0, 4, 0, 0, 0, 6, 1, 3, 0, 40, 0, 2 },
-		  12,
-		  { 0, 4, 0, 0, 0, 7, 1, 3, 4, 0, 0, 0x42, 0xc2 },
-		  13 },
-		{ "probe off: bit 3",
-		  { 0, 5, 0, 0, 0, 6, 1, 2, 0, 0, 0, 8 },
-		  12,
-		  { 0, 5, 0, 0, 0, 4, 1, 2, 1, 8 },
-		  10 },
-		{ "beyond the map: exception 2",
-		  { 0, 6, 0, 0, 0, 6, 1, 4, 0, 60, 0, 5 },
-		  12,
-		  { 0, 6, 0, 0, 0, 3, 1, 0x84, 2 },
-		  9 },
-		{ "no such function: exception 1",
-		  { 0, 7, 0, 0, 0, 6, 1, 6, 0, 0, 0, 5 },
-		  12,
-		  { 0, 7, 0, 0, 0, 3, 1, 0x86, 1 },
-		  9 },
-		{ "nobody behind unit 9: exception 11",
-		  { 0, 8, 0, 0, 0, 6, 9, 4, 0, 0, 0, 1 },
-		  12,
-		  { 0, 8, 0, 0, 0, 3, 9, 0x84, 11 },
-		  9 },
-		{ "a request cut short: exception 3",
-		  { 0, 9, 0, 0, 0, 3, 1, 4, 0 },
-		  9,
-		  { 0, 9, 0, 0, 0, 3, 1, 0x84, 3 },
-		  9 },
-	};
 	vs_registers_show(r, &s);
-	for (size_t i = 0; i < COUNT(story); i++) {
+	for (size_t i = 0; i < COUNT(questions); i++) {
 		uint8_t ask[VS_ADU_MAX] = { 0 }, got[VS_ADU_MAX];
-		memcpy(ask, story[i].ask, story[i].ask_len);
-		assert_int_equal(vs_request_length(VS_FRAMING_TCP, ask, story[i].ask_len), story[i].ask_len);
-		assert_int_equal(vs_request_length(VS_FRAMING_TCP, ask, story[i].ask_len - 1), 0);
-		size_t n = vs_registers_answer(r, VS_FRAMING_TCP, ask, story[i].ask_len, got);
-		if (n != story[i].want_len || memcmp(got, story[i].want, n) != 0)
-			fail_msg("%s: %zu bytes", story[i].why, n);
+		memcpy(ask, questions[i].ask, questions[i].ask_len);
+		assert_int_equal(vs_request_length(VS_FRAMING_TCP, ask, questions[i].ask_len), questions[i].ask_len);
+		assert_int_equal(vs_request_length(VS_FRAMING_TCP, ask, questions[i].ask_len - 1), 0);
+		size_t n = vs_registers_answer(r, VS_FRAMING_TCP, ask, questions[i].ask_len, got);
+		if (n != questions[i].want_len || memcmp(got, questions[i].want, n) != 0)
+			fail_msg("%s: %zu bytes", questions[i].why, n);
 	}
 	vs_registers_destroy(r);
 }
