@@ -188,9 +188,11 @@ void vs_trend_reset(struct vs_engine *e, bool probe, bool cuff, uint64_t at)
 	for (unsigned ch = VS_CH_PR; ch <= VS_CH_SPO2; ch++)
 		for (unsigned i = 0; i < VS_BLOCKS; i++)
 			e->track[ch].blocks[i] = NAN;
-	for (unsigned i = 0; i < e->set->n_rules; i++)
-		if (e->set->rules[i].type == VS_RULE_TREND && !e->rules[i].holds)
+	for (unsigned i = 0; i < e->set->n_rules; i++) {
+		enum vs_channel ch = vs_channel_of(e, e->set->rules[i].metric);
+		if (e->set->rules[i].type == VS_RULE_TREND && ch >= VS_CH_PR && ch <= VS_CH_SPO2 && !e->rules[i].holds)
 			e->rules[i].count = 0;
+	}
 }
 
 /* ---- signals ----------------------------------------------------------------------------------------------------- */

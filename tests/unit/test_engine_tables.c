@@ -72,8 +72,8 @@ static void note(struct words *w, unsigned t, const char *what, const char *prio
 		w->len += (size_t)snprintf(w->text + w->len, 64, "%u %s %s; ", t, what, priority);
 }
 
-/* The second at which the baseline is frozen. */
-static unsigned baseline_s;
+/* The second at which the baseline is frozen, and that at which the probe sits elsewhere; 0: at the start, never. */
+static unsigned baseline_s, moved_s;
 
 /* What the engine says about a recording, with one rule alone in its set. */
 static void listen(struct words *w, const char *rule, enum vs_metric m, const double *x, unsigned n)
@@ -94,8 +94,11 @@ static void listen(struct words *w, const char *rule, enum vs_metric m, const do
 	story_step(r, &phase, epoch);
 	for (unsigned t = 0; t < n; t++) {
 		struct vs_stimulus baseline = { .kind = VS_ST_BASELINE, .baseline = &ordinary };
+		struct vs_stimulus moved = { .kind = VS_ST_MOVED, .probe_moved = true };
 		if (t == baseline_s)
 			story_step(r, &baseline, epoch + t * 1000ull);
+		if (moved_s && t == moved_s)
+			story_step(r, &moved, epoch + t * 1000ull);
 		struct vs_reading reading = { .len = 0 };
 		struct vs_stimulus s = { .kind = VS_ST_READING, .reading = &reading };
 		if (!isnan(x[t]))
@@ -338,8 +341,8 @@ static unsigned blocks(const double *x, int t, double *tt, double *y)
 	int newest = -1000;
 	for (int back = 18; back >= 1; back--) {
 		double v = block(x, t - 10 * back);
-		if (isnan(v))
-			continue;
+		if (isnan(v) || (t > (int)moved_s && t - 10 * (back - 1) <= (int)moved_s))
+			continue; /* B: a new window, from the ten seconds on in which it was moved */
 		tt[n] = -(back - 1) / 6.0;
 		y[n++] = v;
 		newest = t - 10 * (back - 1);
@@ -353,6 +356,8 @@ static void trend_by_the_table(struct words *w, bool heart, const double *x, uns
 	for (unsigned t = 10; t < n; t += 10) {
 		double tt[18], y[18];
 		unsigned k = blocks(x, (int)t, tt, y), reached;
+		if (t - moved_s < 10 && !stands)
+			row = 0;
 		if (k < 14)
 			continue;
 		struct line l = repeated(tt, y, k);
@@ -373,7 +378,7 @@ static void trend_by_the_table(struct words *w, bool heart, const double *x, uns
 }
 
 /* A signal that stays, climbs and falls, for some minutes each. */
-static void slopes(double *x, unsigned n, double from, double low, double high, double steepest)
+static void slopes(double *x, unsigned n, double from, double low, double high, double steepest, unsigned longest)
 {
 	double v = from, per_s = 0;
 	int gap = 0;
@@ -382,7 +387,7 @@ static void slopes(double *x, unsigned n, double from, double low, double high, 
 			per_s = ((int)upto(2001) - 1000) / 1000.0 * steepest / 60;
 		v = fmin(high, fmax(low, v + per_s));
 		if (gap == 0 && upto(60) == 0)
-			gap = 1 + (int)upto(upto(5) ? 6 : 45);
+			gap = 1 + (int)upto(upto(5) ? 6 : longest);
 		x[t] = gap > 0 ? NAN : possible(upto(40) ? v : v + 20, high > 100);
 		gap -= gap > 0;
 	}
@@ -391,16 +396,22 @@ static void slopes(double *x, unsigned n, double from, double low, double high, 
 static void trends_of_signals(void **state)
 {
 	(void)state;
-	for (unsigned i = 0; i < 80; i++) {
+	static const unsigned longest[] = { 45, 45, 90, 300 };
+	for (unsigned i = 0; i < 160; i++) {
 		bool heart = i % 2;
 		struct words wanted = { .len = 0 }, said = { .len = 0 };
 		static double x[2 * SECONDS];
 		seed = 3000 + i;
-		slopes(x, COUNT(x), heart ? 95 : 94, heart ? 75 : 86, heart ? 150 : 100, heart ? 16 : 3);
+		slopes(x, COUNT(x), heart ? 95 : 94, heart ? 75 : 86, heart ? 150 : 100, heart ? 16 : 3, longest[i / 40]);
+		const bool ecg = heart && i % 4 == 1; /* an oximeter's probe is no matter for it */
+		const unsigned moved = i % 80 < 40 ? 0 : 10 * (20 + upto(80)) + 5;
+		moved_s = ecg ? 0 : moved;
 		trend_by_the_table(&wanted, heart, x, COUNT(x));
-		listen(&said, heart ? "hr-trend" : "spo2-trend", heart ? VS_HR : VS_SPO2, x, COUNT(x));
+		moved_s = moved;
+		listen(&said, heart ? "hr-trend" : "spo2-trend", ecg ? VS_HR : heart ? VS_PR : VS_SPO2, x, COUNT(x));
 		must_agree(&wanted, &said, heart ? "hr-trend" : "spo2-trend", 3000 + i);
 	}
+	moved_s = 0;
 }
 
 /* ---- E3: slow drift ---- */
@@ -447,7 +458,7 @@ static void slow_drifts(void **state)
 		struct words wanted = { .len = 0 }, said = { .len = 0 };
 		static double x[2 * SECONDS];
 		seed = 4000 + i;
-		slopes(x, COUNT(x), heart ? 80 : 96, heart ? 55 : 72, heart ? 110 : 100, heart ? 9 : 9);
+		slopes(x, COUNT(x), heart ? 80 : 96, heart ? 55 : 72, heart ? 110 : 100, 9, 45);
 		baseline_s = i % 4 < 2 ? 0 : 205; /* after three minutes and more there is a spread to be measured */
 		drift_by_the_table(&wanted, heart ? 80 : 98, heart ? 2 : 0.7, x, COUNT(x));
 		listen(&said, heart ? "hr-drift" : "spo2-drift", heart ? VS_HR : VS_SPO2, x, COUNT(x));
