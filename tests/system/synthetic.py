@@ -10,7 +10,8 @@ from house import BUILD, VITALSCTL, Subscriber, ask, free_port, wait_for
 
 
 class Synthetic:
-    def __init__(self, folder, log=True):
+    def __init__(self, folder, log=True, rotate=0):
+        self.rotate = {"SYNTHETIC_ROTATE": str(rotate)} if rotate else {}
         self.folder = pathlib.Path(folder)
         self.log = self.folder / "vitals.db" if log else "-"
         self.port = free_port()
@@ -23,7 +24,8 @@ class Synthetic:
     def start(self, expect="bound"):
         self.process = subprocess.Popen(
             [BUILD / "tests/tools/synthetic", self.folder / "ring", self.log, self.events, self.query, self.tcp],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=open(self.folder / "stderr.txt", "ab"), text=True)
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=open(self.folder / "stderr.txt", "ab"), text=True,
+            env={**os.environ, **self.rotate})
         assert self.said().startswith(expect)
         return self
 
@@ -51,6 +53,18 @@ class Synthetic:
 
     def replay(self, kind, epoch, after=0, limit=1000, chair="chair-1"):
         return self.ask({"op": "replay", "chair": chair, "kind": kind, "epoch": epoch, "after": after, "limit": limit})
+
+    def begin_file(self):
+        """The log goes on in a new file, which is asked once a minute."""
+        before = len(self.files())
+        self.do("pass 61")
+        assert wait_for(lambda: len(self.files()) > before, 10), "the log stayed in one file"
+
+    def files(self):
+        return sorted(self.folder.glob("vitals*.db"))
+
+    def sql(self, file, query):
+        return subprocess.run(["sqlite3", "-readonly", file, query], capture_output=True, text=True, timeout=20).stdout.strip()
 
     def publisher_pid(self):
         pid = self.process.pid

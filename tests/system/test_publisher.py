@@ -89,6 +89,49 @@ def test_replay_holds_at_once_and_is_what_was_published_before_and_after_the_com
     assert s.replay("alarm", 2)["events"] == []
 
 
+def test_replay_goes_from_file_to_file(synthetic):
+    """The log goes on in a new file in the midst of what is asked for, twice: no number is missing or given twice, whoever asks for how
+    many, also of the publisher that was there before the new file and of one that comes after it."""
+    s = synthetic(rotate=4096)  # each file is larger as soon as it is made
+    heard = s.subscribe()
+    connected(s, heard)
+    seams = {"vitals": [], "alarm": []}
+    for _ in range(2):
+        s.commit("vitals", 120)
+        s.commit("alarm", 25)
+        for kind, at in seams.items():
+            at.append(s.replay(kind, 1)["events"][-1]["seq"])
+        s.begin_file()
+    s.commit("vitals", 120)
+    s.commit("alarm", 25)
+    assert seams == {"vitals": [120, 240], "alarm": [25, 50]}
+
+    assert wait_for(lambda: [len(numbers(heard, kind)) for kind in seams] == [360, 75], 5)
+    published = {kind: heard.bodies(kind) for kind in seams}
+
+    def ask_all(pages):
+        for kind, messages in published.items():
+            answer = s.replay(kind, 1)
+            assert answer["events"] == messages and answer["more"] is False
+            for after, limit in [(seam - back, n) for seam in seams[kind] for back in (1, 0) for n in pages]:
+                page = s.replay(kind, 1, after=after, limit=limit)
+                assert [e["seq"] for e in page["events"]] == list(range(after + 1, after + 1 + limit)) and page["more"]
+            assert s.replay(kind, 1, after=len(messages) - 1, limit=1)["more"] is False
+    ask_all((1, 3))
+    runs = "SELECT count(*) FROM run JOIN origin USING(origin) WHERE epoch = 1"
+    assert wait_for(lambda: [s.sql(f, runs) for f in s.files()].count("1") == 3, 5), "the readings are in three files"
+    os.kill(s.publisher_pid(), signal.SIGKILL)
+    assert wait_for(lambda: int(s.do("restarts").split()[1]) == 1, 5)
+    ask_all((2,))
+    s.quit()
+    s.start()
+    ask_all(())  # of the epoch before this one
+    s.begin_file()
+    s.commit("alarm", 5)
+    ask_all(())
+    assert [e["seq"] for e in s.replay("alarm", 2)["events"]] == [1, 2, 3, 4, 5]
+
+
 REFUSED = [
     ("garbage", "not JSON"), ("{", "not JSON"), ("[]", "object"), ("{}", "op"), ('{"op":"erase"}', "op"),
     ('{"op":"snapshot","chair":"chair-9"}', "chair"),

@@ -3,17 +3,20 @@
  *
  *	synthetic RING LOG EVENTS_URL QUERY_URL [EVENTS_URL ...]
  *
- * LOG "-": there is no log, and what is in the ring stays there until `logged`.
+ * LOG "-": there is no log, and what is in the ring stays there until `logged`.  SYNTHETIC_ROTATE=BYTES: of several files.
  * Lines on stdin, each answered by a line on stdout:
  *	KIND CHAIR N   commits N events, a step each              -> "KIND CHAIR SEQ", the last number
  *	logged         the log takes all that is in the ring      -> "logged N"
  *	restarts       how often the publisher was started again  -> "restarts N"
+ *	pass SECONDS   both clocks are ahead by so much more     -> "passed"
  *	waiting        events that wait for room in the ring      -> "waiting N"
  *	quit
  * chair-1, and each chair that was named, sends `alive` once a second.  "bound epoch E" is said when the publisher is, each time. */
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/types.h>
 #include <unistd.h>
 #include <uv.h>
@@ -43,6 +46,17 @@ static uv_timer_t second;
 static uv_pipe_t input;
 static char line[256];
 static size_t line_len;
+
+/* Minutes that the store would wait for pass at a word; timers stay as they are. */
+static _Atomic long ahead_s;
+
+int clock_gettime(clockid_t id, struct timespec *t)
+{
+	int r = (int)syscall(SYS_clock_gettime, id, t);
+	if (id == CLOCK_BOOTTIME || id == CLOCK_REALTIME)
+		t->tv_sec += ahead_s;
+	return r;
+}
 
 static struct chair *chair_of(const char *id)
 {
@@ -174,6 +188,9 @@ static void obey(char *text)
 		quit();
 	} else if (strcmp(word, "logged") == 0) {
 		printf("logged %u\n", log_takes_all());
+	} else if (strcmp(word, "pass") == 0) {
+		ahead_s += atol(id);
+		printf("passed\n");
 	} else if (strcmp(word, "waiting") == 0) {
 		vs_outbox_flush(outbox);
 		printf("waiting %u\n", vs_outbox_waiting(outbox));
@@ -241,8 +258,9 @@ static int begin_epoch(const char *log)
 		vs_custody_set_epoch(ring, epoch);
 		return 0;
 	}
-	struct vs_store_options o = { .path = log, .site = SITE, .config_hash = "none", .version = VS_VERSION,
-				      .ring = ring };
+	const char *rotate = getenv("SYNTHETIC_ROTATE");
+	struct vs_store_options o = { .path = log, .site = SITE, .config_hash = "none", .version = VS_VERSION, .ring = ring,
+				      .rotate_bytes = rotate ? strtoull(rotate, NULL, 10) : 0 };
 	int r = vs_store_open(&o, &store);
 	if (r == 0)
 		r = vs_store_start(store);
