@@ -12,8 +12,8 @@ int vs_audit_list(int argc, char **argv); /* sessions, alarms, entries, operator
 
 /* The filters that every list has. */
 #define VS_AUDIT_FILTERS "chair patient session protocol operator rule since until csv"
-/* Refuses filters that name what this log cannot know, and says what there is.  VS_EXIT_DONE, VS_EXIT_FAILED. */
-int vs_audit_check_filters(struct vs_log *l, const struct vs_log_options *o);
+/* Refuses filters that name what none of the logs can know, and says what there is.  VS_EXIT_DONE, VS_EXIT_FAILED. */
+int vs_audit_check_filters(struct vs_log *const *logs, size_t n, const struct vs_log_options *o);
 /* Whether a limit set that ships has the rule; else `list` names those of the first set. */
 bool vs_audit_shipped_rule(const char *rule, char *list, size_t cap);
 /* Prints a statement (finalized; NULL: it failed and said why) as the options say. */

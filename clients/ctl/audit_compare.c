@@ -1,4 +1,4 @@
-/* vitalsctl audit compare: sessions side by side, those that are named, or those of a patient. */
+/* vitalsctl audit compare: sessions side by side, those that are named, or those of a patient, of one log or of two. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,9 +8,6 @@
 
 #define BODY "'{' || e.body || '}'"
 #define OF(key) "json_extract(" BODY ", '$." key "')"
-#define VALUE(what, metric)                                                                                             \
-	"(SELECT " what "(o.value) FROM audit_observation o WHERE o.session = s.session AND o.metric = '" metric "'"    \
-	" AND o.flags NOT LIKE '%\"suspect\"%' AND o.flags NOT LIKE '%\"artifact\"%')"
 #define COUNT(table, condition) "(SELECT count(*) FROM " table " WHERE " condition ")"
 #define MINE "e.session = s.session AND e.kind"
 #define BASELINE(metric)                                                                                                \
@@ -23,9 +20,7 @@ static const char facts_sql[] =
 	" round((s.ended_ms - s.started_ms) / 60000.0, 1) AS minutes,"
 	" round((s.infusion_ended_ms - s.infusion_started_ms) / 60000.0, 1) AS infusion_minutes,"
 	" " BASELINE("nibp_sys") " AS baseline_nibp_sys, " BASELINE("hr") " AS baseline_hr, " BASELINE("spo2") " AS baseline_spo2,"
-	" " VALUE("max", "nibp_sys") " AS highest_nibp_sys, " VALUE("min", "nibp_sys") " AS lowest_nibp_sys,"
-	" coalesce(" VALUE("max", "hr") ", " VALUE("max", "pr") ") AS highest_hr,"
-	" coalesce(" VALUE("min", "hr") ", " VALUE("min", "pr") ") AS lowest_hr, " VALUE("min", "spo2") " AS lowest_spo2,"
+	" NULL AS highest_nibp_sys, NULL AS lowest_nibp_sys, NULL AS highest_hr, NULL AS lowest_hr, NULL AS lowest_spo2," /* add_readings */
 	" " COUNT("audit_alarm a", "a.session = s.session AND a.priority = 'high'") " AS alarms_high,"
 	" " COUNT("audit_alarm a", "a.session = s.session AND a.priority = 'medium'") " AS alarms_medium,"
 	" " COUNT("audit_alarm a", "a.session = s.session AND a.priority = 'low'") " AS alarms_low,"
@@ -45,12 +40,29 @@ static const char found_sql[] =
 	" AND (:rule IS NULL OR EXISTS (SELECT 1 FROM audit_alarm a WHERE a.session = s.session AND a.rule = :rule))"
 	" AND started_ms BETWEEN :since AND :until ORDER BY started_ms, session";
 
-/* How much of the time a metric was as good as it should be. */
-static void add_valid(struct vs_log *l, const struct vs_log_options *o, const char *session, json_t *facts)
+static void add_extreme(json_t *facts, const char *key, const struct vs_measured *m, bool highest)
+{
+	double v = !m ? 0 : highest ? m->highest_accepted : m->lowest_accepted;
+	if (m)
+		json_object_set_new(facts, key, v == (double)(int64_t)v ? json_integer((json_int_t)v) : json_real(v));
+}
+
+/* What the readings say: extremes of those that were accepted, and how much of the time a metric was as good as it should be. */
+static int add_readings(struct vs_log *l, const struct vs_log_options *o, const char *session, json_t *facts)
 {
 	static const char *const metrics[] = { "spo2", "hr", "pr", "nibp_sys" };
-	json_t *ledger = vs_audit_ledger(l, o, session), *v;
+	struct vs_audit_measured measured;
+	json_t *ledger = vs_audit_ledger(l, o, session, &measured), *v;
 	const char *name;
+	const struct vs_measured *sys = vs_audit_measured_of(&measured, "nibp_sys"), *rate = vs_audit_measured_of(&measured, "hr");
+	if (!rate)
+		rate = vs_audit_measured_of(&measured, "pr");
+	add_extreme(facts, "highest_nibp_sys", sys, true);
+	add_extreme(facts, "lowest_nibp_sys", sys, false);
+	add_extreme(facts, "highest_hr", rate, true);
+	add_extreme(facts, "lowest_hr", rate, false);
+	add_extreme(facts, "lowest_spo2", vs_audit_measured_of(&measured, "spo2"), false);
+	free(measured.of);
 	for (size_t i = 0; i < sizeof metrics / sizeof *metrics; i++) {
 		json_t *row = json_object_get(ledger, metrics[i]);
 		char key[48];
@@ -64,33 +76,68 @@ static void add_valid(struct vs_log *l, const struct vs_log_options *o, const ch
 			v = json_null();
 		json_object_set_new(facts, key, v);
 	}
+	int r = ledger ? VS_EXIT_DONE : VS_EXIT_FAILED;
 	json_decref(ledger);
+	return r;
 }
 
-static int add_session(struct vs_log *l, const struct vs_log_options *given, const char *session, json_t *all)
+#define LOGS_MAX 2
+
+struct compare {
+	const struct vs_log_options *o;
+	struct vs_log *logs[LOGS_MAX];
+	size_t n_logs;
+	json_t *all;
+};
+
+/* VS_EXIT_DONE: *ret_found says whether the log has it. */
+static int add_session(struct compare *c, size_t i, const char *session, bool *ret_found)
 {
+	struct vs_log *l = c->logs[i];
 	struct vs_log_options o = { .session = session };
 	sqlite3_stmt *st = vs_log_query(l, facts_sql, &o);
-	int rc = st ? sqlite3_step(st) : SQLITE_ERROR;
+	int rc = st ? sqlite3_step(st) : SQLITE_ERROR, r = VS_EXIT_DONE;
+	*ret_found = rc == SQLITE_ROW;
 	if (rc == SQLITE_ROW) {
-		json_t *facts = vs_log_row(st);
-		add_valid(l, given, session, facts);
-		json_array_append_new(all, facts);
+		json_t *facts = json_object(), *row = vs_log_row(st);
+		if (c->n_logs > 1)
+			json_object_set_new(facts, "log", json_string(vs_log_file(l)));
+		json_object_update(facts, row);
+		json_decref(row);
+		r = add_readings(l, c->o, session, facts);
+		json_array_append_new(c->all, facts);
 	}
 	sqlite3_finalize(st);
-	if (rc == SQLITE_DONE)
-		return vs_ctl_fail("there is no session '%s' in this log; 'vitalsctl audit sessions' lists them", session);
-	return rc == SQLITE_ROW ? VS_EXIT_DONE : vs_log_failed(l);
+	return rc == SQLITE_ROW || rc == SQLITE_DONE ? r : st ? vs_log_failed(l) : VS_EXIT_FAILED;
 }
 
-static int add_found(struct vs_log *l, const struct vs_log_options *o, json_t *all)
+/* Those that are named: in each log that has them. */
+static int add_named(struct compare *c)
 {
-	sqlite3_stmt *st = vs_log_query(l, found_sql, o);
+	int r = VS_EXIT_DONE;
+	for (int w = 0; r == VS_EXIT_DONE && w < c->o->n_words; w++) {
+		bool found, anywhere = false;
+		for (size_t i = 0; r == VS_EXIT_DONE && i < c->n_logs; i++) {
+			r = add_session(c, i, c->o->words[w], &found);
+			anywhere = anywhere || found;
+		}
+		if (r == VS_EXIT_DONE && !anywhere)
+			r = vs_ctl_fail("there is no session '%s' in %s; 'vitalsctl audit sessions' lists them", c->o->words[w],
+					c->n_logs > 1 ? "either log" : "this log");
+	}
+	return r;
+}
+
+static int add_found(struct compare *c, size_t i)
+{
+	bool found;
+	struct vs_log *l = c->logs[i];
+	sqlite3_stmt *st = vs_log_query(l, found_sql, c->o);
 	int rc = SQLITE_ERROR, r = VS_EXIT_DONE;
 	while (st && r == VS_EXIT_DONE && (rc = sqlite3_step(st)) == SQLITE_ROW)
-		r = add_session(l, o, (const char *)sqlite3_column_text(st, 0), all);
+		r = add_session(c, i, (const char *)sqlite3_column_text(st, 0), &found);
 	sqlite3_finalize(st);
-	return r != VS_EXIT_DONE || rc == SQLITE_DONE ? r : vs_log_failed(l);
+	return r != VS_EXIT_DONE || rc == SQLITE_DONE ? r : st ? vs_log_failed(l) : VS_EXIT_FAILED;
 }
 
 /* ---- Printing ---- */
@@ -119,12 +166,18 @@ static void print_block(const json_t *all, size_t from)
 {
 	const char *key;
 	json_t *v;
+	int width[ACROSS] = { 0 };
+	char number[32];
+	size_t end = from + ACROSS < json_array_size(all) ? from + ACROSS : json_array_size(all);
+	for (size_t i = from; i < end; i++)
+		json_object_foreach(json_array_get(all, i), key, v) {
+			int len = (int)strlen(text_of(v, number));
+			width[i - from] = len > width[i - from] ? len : width[i - from];
+		}
 	json_object_foreach(json_array_get(all, 0), key, v) {
 		printf("%c %-26s", differs(all, key) ? '*' : ' ', key);
-		for (size_t i = from; i < from + ACROSS && i < json_array_size(all); i++) {
-			char number[32];
-			printf("  %-24s", text_of(json_object_get(json_array_get(all, i), key), number));
-		}
+		for (size_t i = from; i < end; i++)
+			printf("  %-*s", i + 1 < end ? width[i - from] : 0, text_of(json_object_get(json_array_get(all, i), key), number));
 		putchar('\n');
 	}
 }
@@ -167,33 +220,57 @@ static void print(const json_t *all, const struct vs_log_options *o)
 	}
 }
 
+static int open_logs(struct compare *c)
+{
+	int r = vs_log_open_given(c->o, &c->logs[0]);
+	c->n_logs = r == VS_EXIT_DONE;
+	if (r == VS_EXIT_DONE && c->o->with) {
+		r = vs_log_open(c->o->with, &c->logs[1]) < 0 ? VS_EXIT_FAILED : VS_EXIT_DONE;
+		c->n_logs += r == VS_EXIT_DONE;
+	}
+	return r;
+}
+
+static int compare(struct compare *c, bool filtered, int argc, char **argv)
+{
+	const struct vs_log_options *o = c->o;
+	int r = open_logs(c);
+	for (size_t i = 0; r == VS_EXIT_DONE && i < c->n_logs && !filtered; i++)
+		vs_log_narrow(c->logs[i], (const char *const *)o->words, (size_t)o->n_words);
+	if (r == VS_EXIT_DONE)
+		r = vs_audit_check_filters(c->logs, c->n_logs, o);
+	for (size_t i = 0; r == VS_EXIT_DONE && i < c->n_logs; i++)
+		r = vs_log_trace(c->logs[i], o, "audit", argc, argv);
+	if (r == VS_EXIT_DONE && !filtered)
+		r = add_named(c);
+	for (size_t i = 0; r == VS_EXIT_DONE && i < c->n_logs && filtered; i++)
+		r = add_found(c, i);
+	if (r == VS_EXIT_DONE && json_array_size(c->all) == 0)
+		r = vs_ctl_fail("no session is such; 'vitalsctl audit sessions' lists them");
+	if (r == VS_EXIT_DONE && !filtered && json_array_size(c->all) == 1)
+		r = vs_ctl_fail("only one of the logs has session '%s': name a session of the other one too", o->words[0]);
+	if (r == VS_EXIT_DONE)
+		print(c->all, o);
+	return r;
+}
+
 int vs_audit_compare(int argc, char **argv)
 {
 	struct vs_log_options o;
-	struct vs_log *l = NULL;
-	int r = vs_log_options(&o, argc, argv, VS_AUDIT_FILTERS " limits limit-file");
+	struct compare c = { .o = &o };
+	int r = vs_log_options(&o, argc, argv, VS_AUDIT_FILTERS " limits limit-file with");
 	bool filtered = o.chair || o.patient || o.session || o.protocol || o.operator_name || o.rule || o.since_ms > INT64_MIN ||
 			o.until_ms < INT64_MAX;
 	if (r == VS_EXIT_DONE && (o.n_words > 0) == filtered)
 		return vs_ctl_usage("audit compare: name the sessions, or say by --patient or another filter which");
-	if (r == VS_EXIT_DONE && o.n_words == 1)
-		return vs_ctl_usage("audit compare: with what? name a second session");
-	if (r == VS_EXIT_DONE)
-		r = vs_log_open_given(&o, &l);
-	if (r == VS_EXIT_DONE)
-		r = vs_audit_check_filters(l, &o);
-	if (r == VS_EXIT_DONE)
-		r = vs_log_trace(l, &o, "audit", argc, argv);
-	json_t *all = json_array();
-	for (int i = 0; r == VS_EXIT_DONE && i < o.n_words; i++)
-		r = add_session(l, &o, o.words[i], all);
-	if (r == VS_EXIT_DONE && filtered)
-		r = add_found(l, &o, all);
-	if (r == VS_EXIT_DONE && json_array_size(all) == 0)
-		r = vs_ctl_fail("no session is such; 'vitalsctl audit sessions' lists them");
-	if (r == VS_EXIT_DONE)
-		print(all, &o);
-	json_decref(all);
-	vs_log_close(l);
+	if (r == VS_EXIT_DONE && o.n_words == 1 && !o.with)
+		return vs_ctl_usage("audit compare: with what? name a second session, or another log (--with FILE)");
+	if (r != VS_EXIT_DONE)
+		return r;
+	c.all = json_array();
+	r = compare(&c, filtered, argc, argv);
+	json_decref(c.all);
+	for (size_t i = 0; i < c.n_logs; i++)
+		vs_log_close(c.logs[i]);
 	return r;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "clients/ctl/log_limits.h"
+#include "clients/ctl/log_readings.h"
 #include "core/metric.h"
 
 enum column { VALID, STALE, LOST, SUSPECT, PAUSED, RESTARTING, COLUMNS };
@@ -33,6 +34,8 @@ struct ledger {
 	int64_t fresh_ms[VS_METRIC_COUNT], kept_ms[VS_METRIC_COUNT]; /* older than that: stale, lost */
 	struct intervals paused, restarts;
 	struct course metric[VS_METRIC_COUNT];
+	struct vs_audit_measured *measured; /* NULL: nobody wants to know */
+	bool no_memory;
 };
 
 static bool within(const struct intervals *in, int64_t t, int64_t *next)
@@ -131,36 +134,52 @@ static const char restarts_sql[] =
 	" coalesce((SELECT min(u.start_ms) FROM run u JOIN origin o USING(origin) WHERE o.chair = :chair AND o.epoch = p.epoch),"
 	" p.started_ms) FROM epoch p WHERE p.started_ms BETWEEN :since - 86400000 AND :until + 86400000";
 
-static void reading(struct ledger *g, sqlite3_stmt *st)
+/* The session's figures of what a value is of. */
+static void measure(struct ledger *g, const struct vs_log_value *v)
 {
-	int64_t at = sqlite3_column_int64(st, 0);
-	const char *name = (const char *)sqlite3_column_text(st, 1), *flags = (const char *)sqlite3_column_text(st, 3);
-	enum vs_metric m = vs_metric_by_name(name, strlen(name));
-	if (m == VS_METRIC_NONE)
-		return; /* of a newer version: its time cannot be judged */
-	struct course *c = &g->metric[m];
-	account(g, m, at);
-	c->seen = true;
-	c->at = at;
-	c->last = !sqlite3_column_int(st, 2)						    ? LOST
-		  : strstr(flags, "\"suspect\"") || strstr(flags, "\"questionable\"") || strstr(flags, "\"artifact\"") ? SUSPECT
-														    : VALID;
+	struct vs_audit_measured *all = g->measured;
+	if (v->place >= all->n) { /* places come without gaps, but some may be of readings outside the session only */
+		struct vs_measured *more = realloc(all->of, (v->place + 1) * sizeof *more);
+		if (!more) {
+			g->no_memory = true;
+			return;
+		}
+		memset(more + all->n, 0, (v->place + 1 - all->n) * sizeof *more);
+		all->of = more;
+		all->n = v->place + 1;
+	}
+	struct vs_measured *m = &all->of[v->place];
+	if (m->readings++ == 0) {
+		snprintf(m->metric, sizeof m->metric, "%s", v->name);
+		snprintf(m->unit, sizeof m->unit, "%s", v->unit);
+	}
+	if (!v->is_there)
+		return;
+	bool accepted = !v->is_suspect && !v->is_artifact;
+	if (m->values++ == 0 || v->number < m->lowest)
+		m->lowest = v->number;
+	if (m->values == 1 || v->number > m->highest)
+		m->highest = v->number;
+	m->sum += v->number;
+	if (accepted && (m->accepted == 0 || v->number < m->lowest_accepted))
+		m->lowest_accepted = v->number;
+	if (accepted && (m->accepted == 0 || v->number > m->highest_accepted))
+		m->highest_accepted = v->number;
+	m->accepted += accepted;
 }
 
-static int read_course(struct vs_log *l, struct ledger *g, const char *chair)
+static void reading(void *arg, const struct vs_log_value *v)
 {
-	struct vs_log_options o = { .chair = chair, .since_ms = g->from - BEFORE_MS, .until_ms = g->until };
-	sqlite3_stmt *st = vs_log_query(l,
-		"SELECT u.start_ms + r.t, m.metric, m.place > 0, m.flags FROM run u CROSS JOIN origin o ON o.origin = u.origin"
-		" CROSS JOIN reading r ON r.id BETWEEN u.run * 8192 AND u.run * 8192 + 8191"
-		" CROSS JOIN shape_metric m ON m.id BETWEEN r.shape * 32 AND r.shape * 32 + 31"
-		" WHERE o.chair = :chair AND u.start_ms BETWEEN :since - 8388608 AND :until + 60000"
-		" AND r.t BETWEEN :since - u.start_ms AND :until - u.start_ms ORDER BY o.epoch, u.first_seq, r.id, m.id", &o);
-	int rc = SQLITE_ERROR;
-	while (st && (rc = sqlite3_step(st)) == SQLITE_ROW)
-		reading(g, st);
-	sqlite3_finalize(st);
-	return rc == SQLITE_DONE ? VS_EXIT_DONE : vs_log_failed(l);
+	struct ledger *g = arg;
+	if (g->measured && v->of_session && !v->is_word)
+		measure(g, v);
+	if (v->metric == VS_METRIC_NONE || !v->in_time)
+		return; /* of a newer version: its time cannot be judged */
+	struct course *c = &g->metric[v->metric];
+	account(g, v->metric, v->at_ms);
+	c->seen = true;
+	c->at = v->at_ms;
+	c->last = !v->is_there ? LOST : v->is_suspect || v->is_questionable || v->is_artifact ? SUSPECT : VALID;
 }
 
 static json_t *ledger_json(struct ledger *g)
@@ -209,15 +228,18 @@ static void take_times(struct ledger *g, const struct vs_limit_set *set)
 	}
 }
 
-json_t *vs_audit_ledger(struct vs_log *l, const struct vs_log_options *given, const char *session)
+json_t *vs_audit_ledger(struct vs_log *l, const struct vs_log_options *given, const char *session, struct vs_audit_measured *measured)
 {
 	char chair[64];
 	json_t *ret = NULL;
 	struct ledger *g = calloc(1, sizeof *g);
 	struct vs_limit_sets *sets = NULL;
 	struct vs_log_set set;
+	if (measured)
+		*measured = (struct vs_audit_measured){ .n = 0 };
 	if (!g || vs_log_sets(given, &sets) != VS_EXIT_DONE)
 		goto out;
+	g->measured = measured;
 	vs_log_set_of(l, given, sets, session, &set);
 	take_times(g, set.set);
 	if (find_span(l, session, g, chair) != VS_EXIT_DONE)
@@ -225,11 +247,57 @@ json_t *vs_audit_ledger(struct vs_log *l, const struct vs_log_options *given, co
 	struct vs_log_options o = { .session = session, .chair = chair, .since_ms = g->from, .until_ms = g->until };
 	for (unsigned m = 0; m < VS_METRIC_COUNT; m++)
 		g->metric[m] = (struct course){ .last = LOST, .at = g->from, .done = g->from };
-	if (read_intervals(l, paused_sql, &o, &g->paused) == VS_EXIT_DONE &&
-	    read_intervals(l, restarts_sql, &o, &g->restarts) == VS_EXIT_DONE && read_course(l, g, chair) == VS_EXIT_DONE)
+	if (read_intervals(l, paused_sql, &o, &g->paused) != VS_EXIT_DONE ||
+	    read_intervals(l, restarts_sql, &o, &g->restarts) != VS_EXIT_DONE)
+		goto out;
+	o.since_ms -= BEFORE_MS;
+	if (vs_log_readings(l, &o, reading, g) == VS_EXIT_DONE && !g->no_memory)
 		ret = ledger_json(g);
 out:
 	vs_limits_free(sets);
 	free(g);
 	return ret;
+}
+
+/* ---- What was measured ---- */
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct vs_measured *)a)->metric, ((const struct vs_measured *)b)->metric);
+}
+
+static json_t *number(double v)
+{
+	return v == (double)(int64_t)v ? json_integer((json_int_t)v) : json_real(v);
+}
+
+json_t *vs_audit_measured_json(struct vs_audit_measured *all)
+{
+	json_t *rows = json_array();
+	if (all->n)
+		qsort(all->of, all->n, sizeof *all->of, by_name);
+	for (size_t i = 0; i < all->n; i++) {
+		const struct vs_measured *m = &all->of[i];
+		char mean[64];
+		if (m->readings == 0)
+			continue;
+		json_t *row = json_pack("{s:s,s:s,s:I,s:I,s:n,s:n,s:n}", "metric", m->metric, "unit", m->unit, "readings",
+					(json_int_t)m->readings, "values", (json_int_t)m->values, "lowest", "mean", "highest");
+		if (m->values) {
+			sqlite3_snprintf(sizeof mean, mean, "%!.1f", m->sum / (double)m->values); /* as SQL's round() does */
+			json_object_set_new(row, "lowest", number(m->lowest));
+			json_object_set_new(row, "mean", number(strtod(mean, NULL)));
+			json_object_set_new(row, "highest", number(m->highest));
+		}
+		json_array_append_new(rows, row);
+	}
+	return rows;
+}
+
+const struct vs_measured *vs_audit_measured_of(const struct vs_audit_measured *all, const char *metric)
+{
+	for (size_t i = 0; i < all->n; i++)
+		if (strcmp(all->of[i].metric, metric) == 0 && all->of[i].accepted)
+			return &all->of[i];
+	return NULL;
 }

@@ -16,5 +16,23 @@
 #pragma once
 #include "clients/ctl/log.h"
 
-/* {"spo2":{"valid":3480.2,"stale":...},...} in seconds; NULL after saying why.  o: --limits, --limit-file. */
-json_t *vs_audit_ledger(struct vs_log *l, const struct vs_log_options *o, const char *session);
+/* What was measured in a session of one metric in one unit; values that are words are left out. */
+struct vs_measured {
+	char metric[32], unit[24];
+	int64_t readings, values, accepted; /* values: readings that brought one; accepted: of those neither suspect nor an artifact */
+	double lowest, highest, sum;        /* of values; without any: 0 */
+	double lowest_accepted, highest_accepted;
+};
+struct vs_audit_measured {
+	struct vs_measured *of; /* the caller frees it */
+	size_t n;
+};
+
+/* {"spo2":{"valid":3480.2,"stale":...},...} in seconds; NULL after saying why.  o: --limits, --limit-file.  measured (may be NULL):
+ * from the same pass over the readings. */
+json_t *vs_audit_ledger(struct vs_log *l, const struct vs_log_options *o, const char *session, struct vs_audit_measured *measured);
+
+/* Array of {metric, unit, readings, values, lowest, mean, highest}, sorted by metric. */
+json_t *vs_audit_measured_json(struct vs_audit_measured *all);
+/* The figures of a metric that has accepted values; NULL: there is none. */
+const struct vs_measured *vs_audit_measured_of(const struct vs_audit_measured *all, const char *metric);

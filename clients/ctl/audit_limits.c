@@ -270,7 +270,7 @@ int vs_audit_limits(int argc, char **argv)
 	if (r == VS_EXIT_DONE)
 		r = vs_log_open_given(&o, &s.l);
 	if (r == VS_EXIT_DONE)
-		r = vs_audit_check_filters(s.l, &o);
+		r = vs_audit_check_filters(&s.l, 1, &o);
 	if (r == VS_EXIT_DONE)
 		r = vs_log_trace(s.l, &o, "audit", argc, argv);
 	if (r == VS_EXIT_DONE)

@@ -1,4 +1,5 @@
 /* vitalsctl audit show: one session on a page. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "clients/ctl/audit.h"
@@ -14,22 +15,30 @@ static const char events_sql[] =
 	"SELECT body AS 'body!' FROM audit_event WHERE session = :session AND kind IN ('session', 'entry', 'device', 'request')"
 	" ORDER BY recorded_ms, epoch, kind, seq";
 static const char alarms_sql[] = "SELECT * FROM audit_alarm WHERE session = :session ORDER BY onset_ms, alarm";
-static const char observations_sql[] =
-	"SELECT metric, unit, count(*) AS readings, count(value) AS \"values\", min(value) AS lowest,"
-	" CASE WHEN count(value) THEN round(avg(value), 1) END AS mean, max(value) AS highest FROM audit_observation"
-	" WHERE session = :session AND (value IS NULL OR typeof(value) <> 'text') GROUP BY metric ORDER BY metric";
+/* What was measured, worked out with the ledger, as rows again. */
+static const char measured_sql[] =
+	"SELECT json_extract(value, '$.metric') AS metric, json_extract(value, '$.unit') AS unit,"
+	" json_extract(value, '$.readings') AS readings, json_extract(value, '$.values') AS \"values\","
+	" json_extract(value, '$.lowest') AS lowest, json_extract(value, '$.mean') AS mean,"
+	" json_extract(value, '$.highest') AS highest FROM json_each(:measured)";
+#define DETAIL                                                                                                                    \
+	"trim(CASE e.kind WHEN 'session' THEN json_extract(" BODY ", '$.phase') || coalesce(': ' || json_extract(" BODY           \
+	", '$.reason'), '')"                                                                                                      \
+	" WHEN 'entry' THEN json_extract(" BODY ", '$.entry') || coalesce(' ' || json_extract(" BODY ", '$.item'), '') ||"        \
+	" coalesce(' ' || json_extract(" BODY ", '$.value'), '') || coalesce(' ' || json_extract(" BODY ", '$.unit'), '') ||"     \
+	" coalesce(': ' || json_extract(" BODY ", '$.note'), '')"                                                                 \
+	" WHEN 'alarm' THEN json_extract(" BODY ", '$.alarm') || ' ' || json_extract(" BODY ", '$.change') || ': ' ||"            \
+	" coalesce(json_extract(" BODY ", '$.text'), json_extract(" BODY ", '$.rule'))"                                           \
+	" WHEN 'device' THEN json_extract(" BODY ", '$.device') || ' ' || json_extract(" BODY ", '$.status')"                     \
+	" WHEN 'request' THEN json_extract(" BODY ", '$.request') || coalesce(': ' || json_extract(" BODY ", '$.reason'), '')"    \
+	" ELSE '' END)"
+#define COURSE " FROM event e WHERE e.session = :session AND e.kind <> 'seal' ORDER BY e.event"
 static const char course_sql[] =
-	"SELECT " CLOCK("e.at_ms") " AS TIME, CASE e.kind WHEN 'session' THEN 'phase' ELSE e.kind END AS WHAT,"
-	" trim(CASE e.kind WHEN 'session' THEN json_extract(" BODY ", '$.phase') || coalesce(': ' || json_extract(" BODY
-	", '$.reason'), '')"
-	" WHEN 'entry' THEN json_extract(" BODY ", '$.entry') || coalesce(' ' || json_extract(" BODY ", '$.item'), '') ||"
-	" coalesce(' ' || json_extract(" BODY ", '$.value'), '') || coalesce(' ' || json_extract(" BODY ", '$.unit'), '') ||"
-	" coalesce(': ' || json_extract(" BODY ", '$.note'), '')"
-	" WHEN 'alarm' THEN json_extract(" BODY ", '$.alarm') || ' ' || json_extract(" BODY ", '$.change') || ': ' ||"
-	" coalesce(json_extract(" BODY ", '$.text'), json_extract(" BODY ", '$.rule'))"
-	" WHEN 'device' THEN json_extract(" BODY ", '$.device') || ' ' || json_extract(" BODY ", '$.status')"
-	" WHEN 'request' THEN json_extract(" BODY ", '$.request') || coalesce(': ' || json_extract(" BODY ", '$.reason'), '')"
-	" ELSE '' END) AS DETAIL, e.operator AS BY FROM event e WHERE e.session = :session AND e.kind <> 'seal' ORDER BY e.event";
+	"SELECT " CLOCK("e.at_ms") " AS TIME, CASE e.kind WHEN 'session' THEN 'phase' ELSE e.kind END AS WHAT, " DETAIL
+	" AS DETAIL, e.operator AS BY" COURSE;
+static const char course_csv_sql[] =
+	"SELECT strftime('%Y-%m-%dT%H:%M:%fZ', e.at_ms / 1000.0, 'unixepoch') AS recorded_at, e.kind, " DETAIL
+	" AS detail, e.operator" COURSE;
 static const char summary_sql[] =
 	"SELECT session AS SESSION, chair AS CHAIR, patient AS PATIENT, protocol AS PROTOCOL, weight_kg AS KG,"
 	" operator AS OPERATOR, phase AS PHASE, outcome AS OUTCOME FROM audit_session WHERE session = :session";
@@ -57,17 +66,17 @@ static json_t *rows(struct vs_log *l, const char *sql, const struct vs_log_optio
 	return all;
 }
 
-static int show_json(struct vs_log *l, const struct vs_log_options *o, json_t *ledger)
+static int show_json(struct vs_log *l, const struct vs_log_options *o, json_t *ledger, json_t *measured)
 {
 	json_t *sessions = rows(l, session_sql, o, false), *events = rows(l, events_sql, o, true);
-	json_t *alarms = rows(l, alarms_sql, o, false), *observations = rows(l, observations_sql, o, false);
+	json_t *alarms = rows(l, alarms_sql, o, false);
 	int r = VS_EXIT_FAILED;
-	if (sessions && events && alarms && observations) {
+	if (sessions && events && alarms) {
 		json_t *whole = json_object();
 		json_object_update(whole, json_array_get(sessions, 0));
 		json_object_set(whole, "events", events);
 		json_object_set(whole, "alarms", alarms);
-		json_object_set(whole, "observations", observations);
+		json_object_set(whole, "observations", measured);
 		json_object_set(whole, "ledger", ledger);
 		json_dumpf(whole, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(12) | JSON_PRESERVE_ORDER);
 		putchar('\n');
@@ -77,13 +86,11 @@ static int show_json(struct vs_log *l, const struct vs_log_options *o, json_t *l
 	json_decref(sessions);
 	json_decref(events);
 	json_decref(alarms);
-	json_decref(observations);
 	return r;
 }
 
-static int table(struct vs_log *l, const char *title, const char *sql, const struct vs_log_options *o, const char *none)
+static int print_table(struct vs_log *l, const char *title, sqlite3_stmt *st, const char *none)
 {
-	sqlite3_stmt *st = vs_log_query(l, sql, o);
 	if (!st)
 		return VS_EXIT_FAILED;
 	if (title)
@@ -92,6 +99,22 @@ static int table(struct vs_log *l, const char *title, const char *sql, const str
 	if (r != VS_EXIT_DONE)
 		r = vs_log_failed(l);
 	sqlite3_finalize(st);
+	return r;
+}
+
+static int table(struct vs_log *l, const char *title, const char *sql, const struct vs_log_options *o, const char *none)
+{
+	return print_table(l, title, vs_log_query(l, sql, o), none);
+}
+
+static int show_measured(struct vs_log *l, const struct vs_log_options *o, const json_t *measured)
+{
+	char *text = json_dumps(measured, JSON_REAL_PRECISION(17));
+	sqlite3_stmt *st = text ? vs_log_query(l, measured_sql, o) : NULL;
+	if (st)
+		sqlite3_bind_text(st, 1, text, -1, SQLITE_STATIC);
+	int r = print_table(l, "Measured", st, "Nothing was measured.");
+	free(text);
 	return r;
 }
 
@@ -118,11 +141,21 @@ static void show_ledger(json_t *ledger)
 		puts("No reading was taken.");
 }
 
+/* The course: the rest of a session is one figure each, or `audit export`. */
+static int show_csv(struct vs_log *l, const struct vs_log_options *o)
+{
+	char chair[64];
+	int known = vs_log_session(l, o->session, chair);
+	if (known == 0)
+		return vs_ctl_fail("there is no session '%s' in this log; 'vitalsctl audit sessions' lists them", o->session);
+	return known < 0 ? VS_EXIT_FAILED : vs_audit_print(l, vs_log_query(l, course_csv_sql, o), o, NULL);
+}
+
 int vs_audit_show(int argc, char **argv)
 {
 	struct vs_log_options o;
 	struct vs_log *l = NULL;
-	int r = vs_log_options(&o, argc, argv, "html limits limit-file");
+	int r = vs_log_options(&o, argc, argv, "html limits limit-file csv");
 	if (r == VS_EXIT_DONE && o.n_words != 1)
 		return vs_ctl_usage("audit show: name one session; 'vitalsctl audit sessions' lists them");
 	if (r == VS_EXIT_DONE)
@@ -130,24 +163,24 @@ int vs_audit_show(int argc, char **argv)
 	if (r != VS_EXIT_DONE)
 		return r;
 	o.session = o.words[0];
-	vs_log_narrow(l, o.session);
+	vs_log_narrow(l, &o.session, 1);
 	r = vs_log_trace(l, &o, "audit", argc, argv);
 	if (r != VS_EXIT_DONE) {
 		vs_log_close(l);
 		return r;
 	}
-	if (o.html) {
-		r = vs_report_write(l, &o, true, o.html, false);
+	if (o.html || o.csv) {
+		r = o.html ? vs_report_write(l, &o, true, o.html, false) : show_csv(l, &o);
 		vs_log_close(l);
 		return r;
 	}
-	json_t *ledger = vs_audit_ledger(l, &o, o.session);
+	struct vs_audit_measured measures;
+	json_t *ledger = vs_audit_ledger(l, &o, o.session, &measures), *measured = vs_audit_measured_json(&measures);
+	free(measures.of);
 	if (!ledger) {
-		vs_log_close(l);
-		return VS_EXIT_FAILED;
-	}
-	if (o.json) {
-		r = show_json(l, &o, ledger);
+		r = VS_EXIT_FAILED;
+	} else if (o.json) {
+		r = show_json(l, &o, ledger, measured);
 	} else {
 		r = table(l, NULL, summary_sql, &o, NULL);
 		if (r == VS_EXIT_DONE)
@@ -155,11 +188,12 @@ int vs_audit_show(int argc, char **argv)
 		if (r == VS_EXIT_DONE)
 			r = table(l, "Course", course_sql, &o, "Nothing was recorded.");
 		if (r == VS_EXIT_DONE)
-			r = table(l, "Measured", observations_sql, &o, "Nothing was measured.");
+			r = show_measured(l, &o, measured);
 		if (r == VS_EXIT_DONE)
 			show_ledger(ledger);
 	}
 	json_decref(ledger);
+	json_decref(measured);
 	vs_log_close(l);
 	return r;
 }

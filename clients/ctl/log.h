@@ -13,12 +13,14 @@
 
 struct vs_log_options {
 	const char *log, *config;             /* --log, --config */
+	const char *with;                     /* --with: another log beside that */
 	const char *chair, *patient, *operator_name, *rule, *session, *protocol;
 	const char *format, *witness, *key, *out, *html;
 	const char *limits, *limit_file;
 	const char *control, *reader;         /* --control, --reader: where and as whom reading is told (vs_log_trace) */
 	bool untraced;
 	int64_t since_ms, until_ms;           /* INT64_MIN, INT64_MAX: not given */
+	unsigned jobs;                        /* --jobs; 0: not given */
 	bool json, csv;
 	int n_words;
 	char *words[8];
@@ -38,6 +40,13 @@ int vs_log_trace(struct vs_log *l, const struct vs_log_options *o, const char *c
 /* Everything that is read, as one database.  The first call opens the files of the past. */
 sqlite3 *vs_log_db(struct vs_log *l);
 const char *vs_log_file(const struct vs_log *l);
+
+/* What a list is of.  Where the options give a time, only the files are read from here on that have such rows, or something that
+ * belongs to them: how an alarm ended, how a session began.  To be called before anything is asked. */
+enum vs_log_list { VS_LOG_SESSIONS, VS_LOG_ALARMS, VS_LOG_EVENTS };
+void vs_log_narrow_list(struct vs_log *l, enum vs_log_list list, const struct vs_log_options *o);
+/* All files are read again; every statement must be finalized.  False: they are already. */
+bool vs_log_widen(struct vs_log *l);
 
 /* The files themselves, for what looks at each of them: 0 is the oldest, the last one the present one. */
 struct vs_log_part {

@@ -30,6 +30,7 @@ struct vs_log {
 	sqlite3 *db;       /* what is asked: a file's, or the span's; NULL: not decided yet */
 	sqlite3 *span;
 	sqlite3 **spanned; /* the files in it */
+	bool is_narrow;    /* not all files are read */
 };
 
 static struct file *present(const struct vs_log *l)
@@ -358,14 +359,100 @@ static bool mark_files(struct vs_log *l, const char *session, bool *wanted)
 	return found;
 }
 
-void vs_log_narrow(struct vs_log *l, const char *session)
+void vs_log_narrow(struct vs_log *l, const char *const *sessions, size_t n)
 {
-	if (l->db || l->n == 1 || !session)
+	if (l->db || l->n == 1 || n == 0)
 		return;
-	bool *wanted = calloc(l->n, sizeof *wanted);
-	if (wanted && mark_files(l, session, wanted))
+	bool *wanted = calloc(l->n, sizeof *wanted), found = false;
+	for (size_t i = 0; wanted && i < n; i++)
+		found = mark_files(l, sessions[i], wanted) || found;
+	if (found)
 		span_files(l, wanted);
+	l->is_narrow = found;
 	free(wanted);
+}
+
+/* What lists are of: rows of a span of time (?1 to ?2), what they are part of (a name), and where more of that is. */
+#define SESSIONS_OF(rows) "SELECT DISTINCT e.session FROM " rows " BETWEEN ?1 AND ?2 AND e.session IS NOT NULL"
+#define HAS_SESSION "SELECT 1 FROM event WHERE session = ?1 LIMIT 1"
+static const struct reach {
+	const char *rows, *parts, *has, *sessions;
+} reaches[] = {
+	[VS_LOG_SESSIONS] = { "SELECT 1 FROM session WHERE started_ms BETWEEN ?1 AND ?2 LIMIT 1",
+			      "SELECT session FROM session WHERE started_ms BETWEEN ?1 AND ?2", HAS_SESSION, NULL },
+	[VS_LOG_ALARMS] = { "SELECT 1 FROM alarm WHERE onset_ms BETWEEN ?1 AND ?2 LIMIT 1",
+			    "SELECT alarm FROM alarm WHERE onset_ms BETWEEN ?1 AND ?2", "SELECT 1 FROM event WHERE alarm = ?1 LIMIT 1",
+			    SESSIONS_OF("alarm a JOIN event e USING(event) WHERE onset_ms") },
+	[VS_LOG_EVENTS] = { "SELECT 1 FROM event WHERE at_ms BETWEEN ?1 AND ?2 LIMIT 1", NULL, NULL,
+			    SESSIONS_OF("event e WHERE e.at_ms") },
+};
+
+static sqlite3_stmt *in_time(sqlite3 *db, const char *sql, const struct vs_log_options *o)
+{
+	sqlite3_stmt *st = NULL;
+	if (sqlite3_prepare_v2(db, sql, -1, &st, NULL) != SQLITE_OK)
+		return NULL;
+	sqlite3_bind_int64(st, 1, o->since_ms);
+	sqlite3_bind_int64(st, 2, o->until_ms);
+	return st;
+}
+
+/* The files that have more of what is listed in file i. */
+static void mark_more(struct vs_log *l, size_t i, const char *parts, const char *has, const struct vs_log_options *o, bool *wanted)
+{
+	sqlite3_stmt *st = in_time(l->files[i].part.db, parts, o), **in = calloc(l->n, sizeof *in);
+	for (size_t j = 0; in && j < l->n; j++)
+		if (!wanted[j] && l->files[j].part.db)
+			sqlite3_prepare_v2(l->files[j].part.db, has, -1, &in[j], NULL);
+	while (st && in && sqlite3_step(st) == SQLITE_ROW)
+		for (size_t j = 0; j < l->n; j++) {
+			if (!in[j] || wanted[j])
+				continue;
+			sqlite3_bind_value(in[j], 1, sqlite3_column_value(st, 0));
+			wanted[j] = sqlite3_step(in[j]) == SQLITE_ROW;
+			sqlite3_reset(in[j]);
+		}
+	for (size_t j = 0; in && j < l->n; j++)
+		sqlite3_finalize(in[j]);
+	sqlite3_finalize(st);
+	free(in);
+}
+
+void vs_log_narrow_list(struct vs_log *l, enum vs_log_list list, const struct vs_log_options *o)
+{
+	const struct reach *reach = &reaches[list];
+	bool *first = calloc(l->n, sizeof *first), *wanted = calloc(l->n, sizeof *wanted);
+	bool can = !l->db && l->n > 1 && first && wanted && (o->since_ms > INT64_MIN || o->until_ms < INT64_MAX);
+	for (size_t i = 0; can && i < l->n; i++) {
+		open_past(l, i);
+		sqlite3_stmt *st = l->files[i].part.db ? in_time(l->files[i].part.db, reach->rows, o) : NULL;
+		/* What cannot be asked is not left out: whoever asks it then is told why. */
+		wanted[i] = first[i] = l->files[i].part.db && (!st || sqlite3_step(st) != SQLITE_DONE);
+		sqlite3_finalize(st);
+	}
+	for (size_t i = 0; can && i < l->n; i++) {
+		if (first[i] && reach->parts)
+			mark_more(l, i, reach->parts, reach->has, o, wanted);
+		if (first[i] && reach->sessions && (o->patient || o->protocol))
+			mark_more(l, i, reach->sessions, HAS_SESSION, o, wanted);
+	}
+	if (can)
+		span_files(l, wanted);
+	l->is_narrow = l->is_narrow || can;
+	free(first);
+	free(wanted);
+}
+
+bool vs_log_widen(struct vs_log *l)
+{
+	if (!l->is_narrow)
+		return false;
+	sqlite3_close(l->span);
+	free(l->spanned);
+	l->span = l->db = NULL;
+	l->spanned = NULL;
+	l->is_narrow = false;
+	return true;
 }
 
 /* ---- Opening ---- */

@@ -8,7 +8,7 @@
 int vs_log_session(struct vs_log *l, const char *session, char chair[64])
 {
 	struct vs_log_options o = { .session = session };
-	vs_log_narrow(l, session);
+	vs_log_narrow(l, &session, 1);
 	sqlite3_stmt *st = vs_log_query(l, "SELECT o.chair FROM session s JOIN event e USING(event) JOIN origin o USING(origin)"
 					   " WHERE s.session = :session", &o);
 	int rc = st ? sqlite3_step(st) : SQLITE_ERROR;

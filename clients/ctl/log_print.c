@@ -71,13 +71,21 @@ static int take_value(struct vs_log_options *o, const char *command, const char 
 		{ "session", &o->session },	{ "protocol", &o->protocol }, { "format", &o->format },
 		{ "witness", &o->witness },	{ "key", &o->key },	    { "out", &o->out },
 		{ "limits", &o->limits },	{ "limit-file", &o->limit_file }, { "html", &o->html },
-		{ "control", &o->control },	{ "reader", &o->reader },
+		{ "control", &o->control },	{ "reader", &o->reader },   { "with", &o->with },
 	};
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
 		if (listed(texts[i].name, name, len)) {
 			*texts[i].place = value;
 			return VS_EXIT_DONE;
 		}
+	if (listed("jobs", name, len)) {
+		char *end;
+		unsigned long n = strtoul(value, &end, 10);
+		if (end == value || *end || n < 1 || n > 64)
+			return vs_ctl_usage("%s: --jobs wants a number from 1 to 64, not '%s'", command, value);
+		o->jobs = (unsigned)n;
+		return VS_EXIT_DONE;
+	}
 	bool last = listed("until", name, len);
 	if (!parse_time(value, last, last ? &o->until_ms : &o->since_ms))
 		return vs_ctl_usage("%s: '%s' is no time; write 2026-11-21, 2026-11-21T14:30:00Z, or an age such as 12h", command,

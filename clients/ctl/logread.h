@@ -14,9 +14,9 @@ const char *vs_log_path(const char *given, const char *config);
  * (written by a newer version), ...  A file of the past that is missing is said, and left out. */
 int vs_log_open(const char *path, struct vs_log **ret);
 void vs_log_close(struct vs_log *l);
-/* From here on only the files with this session are read: mostly one, which is faster.  To be called before anything is
- * asked; a session that is not in the log leaves everything as it is. */
-void vs_log_narrow(struct vs_log *l, const char *session);
+/* From here on only the files with these sessions are read: mostly one, which is faster.  To be called before anything is
+ * asked; where none of them is in the log, everything stays as it is. */
+void vs_log_narrow(struct vs_log *l, const char *const *sessions, size_t n);
 
 /* Whether the log knows the session, and its chair.  1: yes; 0: no; negative: -errno, said on stderr. */
 int vs_log_session(struct vs_log *l, const char *session, char chair[64]);

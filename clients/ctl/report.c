@@ -278,7 +278,7 @@ int vs_report_write(struct vs_log *log, const struct vs_log_options *o, bool htm
 {
 	struct vs_report report;
 	int status, r = vs_report_gather(log, o->session, &report);
-	if (r == 0 && !(report.ledger = vs_audit_ledger(log, o, o->session)))
+	if (r == 0 && !(report.ledger = vs_audit_ledger(log, o, o->session, NULL)))
 		r = -EIO;
 	if (r == 0)
 		status = vs_log_write_out(name, replace, html ? write_html : write_text, &report);
@@ -305,7 +305,7 @@ int vs_ctl_session_report(int argc, char **argv)
 	if (status != VS_EXIT_DONE)
 		return status;
 	o.session = o.words[0];
-	vs_log_narrow(log, o.session);
+	vs_log_narrow(log, &o.session, o.session != NULL);
 	status = vs_log_trace(log, &o, "session", argc, argv);
 	if (status != VS_EXIT_DONE) {
 		vs_log_close(log);

@@ -1,11 +1,11 @@
 /* Years of a busy chair, in minutes: everything that a daemon records, through custody and the store, while both clocks
  * run ahead.  For tests of a log of several files, and for the figures of docs/performance.md ("The record").
  *
- *	decade DIR [--years 10] [--sessions 2500] [--seconds 15000] [--rotate year|BYTES] [--from UNIX_MS] [--open]
+ *	decade DIR [--years 10] [--sessions 2500] [--seconds 15000] [--rotate year|BYTES] [--from UNIX_MS] [--restart N] [--open]
  *
  * Sessions spread evenly over the years, each of so many seconds: an oximeter and a monitor of two values each at 1 Hz,
- * a cuff every five minutes, phases, entries, alarms.  Into DIR/ring and DIR/vitals.db.  --open: the last session
- * is not closed.  Waits for the writer every five minutes of its time, so that seals come as they do in life; the disk
+ * a cuff every five minutes, phases, entries, alarms.  Into DIR/ring and DIR/vitals.db.  --restart: after every N sessions
+ * the daemon is started anew (0: never).  --open: the last session is not closed.  Waits for the writer every five minutes of its time, so that seals come as they do in life; the disk
  * is not waited for. */
 #include <stdatomic.h>
 #include <stdio.h>
@@ -54,6 +54,7 @@ bool __wrap_vs_custody_wait(struct vs_custody_reader *r, bool urgent_only, int t
 struct chair {
 	struct vs_custody *ring;
 	struct vs_store *store;
+	const struct vs_store_options *options;
 	uint64_t epoch, seq[VS_KIND_COUNT], alarm;
 	char session[64];
 	bool in_session;
@@ -201,8 +202,26 @@ static void session(struct chair *c, unsigned long n, long seconds, bool open)
 	settle(c);
 }
 
+static int start(struct chair *c)
+{
+	if (vs_store_open(c->options, &c->store) < 0)
+		return -1;
+	c->epoch = vs_store_epoch(c->store);
+	c->alarm = vs_store_last_alarm(c->store);
+	memset(c->seq, 0, sizeof c->seq);
+	return vs_store_start(c->store);
+}
+
+static void restart(struct chair *c)
+{
+	vs_store_close(c->store);
+	go(60000);
+	if (start(c) < 0)
+		exit(1);
+}
+
 struct plan {
-	unsigned long years, sessions;
+	unsigned long years, sessions, restart;
 	long seconds;
 	int64_t from_ms;
 	bool open;
@@ -218,6 +237,8 @@ static void run(struct chair *c, const struct plan *p)
 		settle(c);
 		usleep(200); /* the writer sees the new time once before the session */
 		session(c, n, p->seconds, p->open && n + 1 == p->sessions);
+		if (p->restart && (n + 1) % p->restart == 0 && n + 1 < p->sessions)
+			restart(c);
 	}
 }
 
@@ -235,6 +256,8 @@ static int take_options(int argc, char **argv, struct plan *p, struct vs_store_o
 			p->sessions = strtoul(v, NULL, 10);
 		else if (!strcmp(argv[i], "--seconds"))
 			p->seconds = strtol(v, NULL, 10);
+		else if (!strcmp(argv[i], "--restart"))
+			p->restart = strtoul(v, NULL, 10);
 		else if (!strcmp(argv[i], "--from"))
 			p->from_ms = strtoll(v, NULL, 10);
 		else if (!strcmp(argv[i], "--rotate"))
@@ -262,11 +285,8 @@ int main(int argc, char **argv)
 	if (vs_custody_open(ring, 8u << 20, &c.ring) < 0)
 		return 1;
 	o.ring = c.ring;
-	if (vs_store_open(&o, &c.store) < 0)
-		return 1;
-	c.epoch = vs_store_epoch(c.store);
-	c.alarm = vs_store_last_alarm(c.store);
-	if (vs_store_start(c.store) < 0)
+	c.options = &o;
+	if (start(&c) < 0)
 		return 1;
 	run(&c, &p);
 	vs_store_close(c.store);

@@ -3,6 +3,7 @@ import csv
 import hashlib
 import io
 import json
+import re
 import subprocess
 
 import pytest
@@ -182,6 +183,36 @@ def test_sessions_side_by_side(log):
     assert marks["protocol"] == "*" and marks["patient"] == " "
     rows = list(csv.DictReader(io.StringIO(ctl("audit", "compare", "--patient", "P-1", "--csv", "--log", log))))
     assert [r["outcome"] for r in rows] == ["completed", "aborted"]
+
+
+def test_sessions_of_two_logs_side_by_side(log, tmp_path):
+    """Another machine's log: a session of each; one that both have; whatever the filters find in either."""
+    write(tmp_path / "b", "--readings", 3)
+    other = tmp_path / "b/vitals.db"
+    for session, minute, body in STORY[:4]:
+        add_event(other, session, T0 + minute * MINUTE, {**body, "operator": "zoe"} if "phase" in body else body)
+    add_event(other, "s-7", T0 + 7000 * MINUTE, {"phase": "screening", "patient": "P-9", "protocol": "P3", "operator": "zoe"})
+    two = ask(log, "compare", "s-2", "s-7", "--with", other)
+    assert [(s["session"], s["log"]) for s in two] == [("s-2", str(log)), ("s-7", str(other))]
+    same = ask(log, "compare", "s-1", "--with", other)
+    assert [s["log"] for s in same] == [str(log), str(other)] and [s["operator"] for s in same] == ["anna", "zoe"]
+    assert [s["session"] for s in ask(log, "compare", "--patient", "P-1", "--with", other)] == ["s-1", "s-2", "s-1"]
+    assert [s["session"] for s in ask(log, "compare", "--protocol", "P3", "--with", other)] == ["s-7"], "known to one of them"
+    table = ctl("audit", "compare", "s-1", "--log", log, "--with", other)
+    assert re.search(r"^\* log +\S+vitals.db +\S+vitals.db *$", table, re.M) and re.search(r"^  patient +P-1 +P-1 *$", table, re.M), table
+    rows = list(csv.DictReader(io.StringIO(ctl("audit", "compare", "s-1", "--csv", "--log", log, "--with", other))))
+    assert [r["log"] for r in rows] == [str(log), str(other)]
+    for words, said in ((["s-9"], "either log"), (["s-2"], "only one of the logs"), (["s-2", "s-7", "--with", tmp_path / "none"], "none"),
+                        (["--chair", "chair-9"], "known: chair-1, chair-2, chair-1")):
+        words = words if "--with" in words else [*words, "--with", other]
+        assert said in ctl("audit", "compare", *words, "--log", log, status=1)
+
+
+def test_the_course_of_a_session_as_csv(log):
+    rows = list(csv.DictReader(io.StringIO(ctl("audit", "show", "s-1", "--csv", "--log", log))))
+    assert [r["kind"] for r in rows] == ["alarm" if "change" in b else "entry" if "entry" in b else "session" for s, _, b in STORY if s == "s-1"]
+    assert rows[1]["recorded_at"] == "2026-11-21T22:31:40.000Z" and rows[1]["detail"] == "infusion" and rows[1]["operator"] == "anna"
+    assert rows[3]["detail"].startswith("a-000901 acknowledged") and rows[3]["operator"] == "ben"
 
 
 @pytest.mark.parametrize("words, status", [((), 2), (("s-1",), 2), (("s-1", "s-2", "--patient", "P-1"), 2), (("s-1", "s-9"), 1),

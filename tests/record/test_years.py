@@ -67,7 +67,10 @@ def test_one_file_a_year(years):
 @pytest.mark.parametrize("words", [
     ["audit", "sessions"], ["audit", "alarms", "--json"], ["audit", "entries", "--csv"], ["audit", "operators"],
     ["audit", "events", "--csv"], ["audit", "alarms", "--since", "2026-06-01", "--until", "2027-06-01"],
-    ["audit", "sessions", "--patient", "P-004", "--json"], ["audit", "show", 1], ["audit", "show", 4, "--json"],
+    ["audit", "sessions", "--patient", "P-004", "--json"], ["audit", "sessions", "--from", "2026-06-01", "--until", "2027-06-01"],
+    ["audit", "alarms", "--from", "2027-01-01", "--until", "2027-12-31", "--patient", "P-004"],
+    ["audit", "alarms", "--from", "2028-01-01", "--chair", "chair-1", "--json"], ["audit", "events", "--until", "2026-12-31", "--csv"],
+    ["audit", "operators", "--from", "2027-01-01", "--until", "2027-12-31"], ["audit", "compare", 1, 7], ["audit", "show", 1], ["audit", "show", 4, "--json"],
     ["audit", "show", 8], ["audit", "export", 5, "--format", "json"], ["replay", "--session", 4, "--json"]],
     ids=lambda w: " ".join(map(str, w)))
 def test_every_question_is_answered_as_from_one_file(years, words):
@@ -116,11 +119,41 @@ def test_a_session_may_span_two_files(tmp_path):
     name, = sessions(tmp_path / "one/vitals.db")
     files = list((tmp_path / "many").glob("vitals*.db"))
     assert len([f for f in files if int(sql(f, f"SELECT count(*) FROM run WHERE session = '{name}'"))]) > 1
+    onsets = [a["onset_at"] for a in alarms(tmp_path / "one")]
+    windows = [["audit", "alarms", "--from", t, "--until", t, "--patient", "P-000", "--json"] for t in onsets]
+    assert len(windows) > 3
     for words in (["audit", "show", name, "--json"], ["audit", "alarms", "--json"], ["audit", "sessions"],
-                  ["replay", "--session", name, "--json"]):
+                  ["replay", "--session", name, "--json"], *windows):
         assert strip(ctl(*words, "--log", tmp_path / "many")) == strip(ctl(*words, "--log", tmp_path / "one")), words
     for verdict in (verify(tmp_path / "many"), verify(tmp_path / "many", "--session", name)):
         assert verdict["ok"] and verdict["files"] == len(files), verdict["findings"]
+
+
+def alarms(log, *words):
+    return json.loads(ctl("audit", "alarms", "--log", log, "--json", *words))
+
+
+def test_an_alarm_of_a_month_may_have_ended_in_the_next_file(copy):
+    """Only files with alarms of the time are read, and those that tell how these went on."""
+    last = alarms(copy, "--until", "2026-12-31")[-1]
+    assert last["cleared_at"] and not alarms(copy, "--from", last["onset_at"], "--until", last["onset_at"])[1:]
+    body, = json.loads("[" + sql(copy / "vitals-2026.db", f"SELECT json_quote(body) FROM event WHERE alarm = '{last['alarm']}'"
+                                                          " ORDER BY event DESC LIMIT 1") + "]")
+    tamper(copy / "vitals-2026.db", f"DELETE FROM event WHERE event = (SELECT max(event) FROM event WHERE alarm = '{last['alarm']}')")
+    assert alarms(copy, "--from", last["onset_at"], "--until", last["onset_at"])[0]["cleared_at"] is None
+    tamper(copy / "vitals-2027.db", "INSERT INTO event SELECT max(event) + 1, max(origin), 'alarm', 9999, min(at_ms) + 5, NULL, NULL,"
+                                    f" '{last['alarm']}', '{body}' FROM event")
+    row, = alarms(copy, "--from", last["onset_at"], "--until", last["onset_at"])
+    assert row["cleared_at"] > "2027" and alarms(copy)[:1] == alarms(copy, "--until", alarms(copy)[0]["onset_at"])
+    assert alarms(copy, "--session", last["session"])[-1]["cleared_at"] == row["cleared_at"]
+
+
+def test_a_filter_is_known_when_any_file_knows_it(copy):
+    """A chair of another year is no mistake: it just had no alarm in this one."""
+    tamper(copy / "vitals-2026.db", "INSERT INTO origin SELECT max(origin), epoch, site, 'chair-7' FROM (SELECT -1 AS origin, epoch, site"
+                                    " FROM origin)")
+    assert alarms(copy, "--from", "2028-01-01", "--chair", "chair-7") == []
+    assert "known: chair-1" in ctl("audit", "alarms", "--log", copy, "--from", "2028-01-01", "--chair", "chair-8", status=1)
 
 
 def test_the_next_start_goes_on(years, tmp_path):
@@ -162,6 +195,18 @@ def test_tampering_is_found_across_files(copy, what):
     tamper(copy / name, script)
     verdict = verify(copy, status=1)
     assert not verdict["ok"] and any(f["place"].startswith(place) for f in verdict["findings"]), verdict["findings"]
+
+
+def test_files_are_looked_at_together_and_told_in_order(copy):
+    """Whatever thread is done first: the same findings at the same places, and the same counts."""
+    for f in ("vitals.db", "vitals-2026.db", "vitals-2027.db"):
+        tamper(copy / f, "UPDATE reading SET v1 = 88 WHERE id IN (SELECT min(id) + 7 FROM reading UNION SELECT max(id) - 9 FROM reading)")
+    alone = verify(copy, "--jobs", 1, status=1)
+    assert [f["place"].split(":")[0] for f in alone["findings"]] == [f for f in ("vitals-2026.db", "vitals-2027.db", "vitals.db") for _ in "ab"]
+    for jobs in ((), ("--jobs", 2), ("--jobs", 64)):
+        assert verify(copy, *jobs, status=1) == alone
+    for jobs in ("0", "65", "two", "-1"):
+        assert "--jobs wants a number from 1 to 64" in ctl("audit", "verify", "--log", copy, "--jobs", jobs, status=2)
 
 
 def test_a_file_that_is_missing_is_a_finding_and_the_rest_is_read(copy):
