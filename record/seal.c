@@ -33,7 +33,7 @@ void vs_row_finish(struct vs_row_text *t)
 
 void vs_row_begin(struct vs_row_text *t)
 {
-	t->len = 0;
+	t->len = t->start = 0;
 }
 
 static char *room(struct vs_row_text *t, size_t more)
@@ -48,7 +48,7 @@ static char *room(struct vs_row_text *t, size_t more)
 		t->buf = buf;
 		t->cap = cap;
 	}
-	if (t->len)
+	if (t->len > t->start)
 		t->buf[t->len++] = '|';
 	return t->buf + t->len;
 }
@@ -62,17 +62,27 @@ void vs_row_null(struct vs_row_text *t)
 	}
 }
 
+/* Most of what is sealed are whole numbers: two digits at a time. */
+static char *digits_of(uint64_t n, char *end)
+{
+	static const char pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748"
+				    "4950515253545556575859606162636465666768697071727374757677787980818283848586878889909192939495969798"
+				    "99";
+	for (; n >= 100; n /= 100)
+		memcpy(end -= 2, pairs + n % 100 * 2, 2);
+	if (n >= 10)
+		memcpy(end -= 2, pairs + n * 2, 2);
+	else
+		*--end = (char)('0' + n);
+	return end;
+}
+
 void vs_row_int(struct vs_row_text *t, int64_t v)
 {
-	char digits[24], *d = digits + sizeof digits;
-	uint64_t n = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
-	do {
-		*--d = (char)('0' + n % 10);
-		n /= 10;
-	} while (n);
+	char digits[24], *end = digits + sizeof digits, *d = digits_of(v < 0 ? 0 - (uint64_t)v : (uint64_t)v, end);
 	if (v < 0)
 		*--d = '-';
-	size_t len = (size_t)(digits + sizeof digits - d);
+	size_t len = (size_t)(end - d);
 	char *p = room(t, len);
 	if (p) {
 		memcpy(p, d, len);
@@ -133,32 +143,42 @@ void vs_row_blob(struct vs_row_text *t, const void *bytes, size_t len)
 
 void vs_row_end(struct vs_row_text *t)
 {
-	if (t->len)
+	if (t->len > t->start)
 		t->buf[t->len++] = '\n'; /* room() leaves two bytes */
+}
+
+static void put_value(struct vs_row_text *t, sqlite3_value *v)
+{
+	switch (sqlite3_value_type(v)) {
+	case SQLITE_INTEGER:
+		vs_row_int(t, sqlite3_value_int64(v));
+		break;
+	case SQLITE_FLOAT:
+		vs_row_real(t, sqlite3_value_double(v));
+		break;
+	case SQLITE_TEXT:
+		vs_row_chars(t, (const char *)sqlite3_value_text(v), (size_t)sqlite3_value_bytes(v));
+		break;
+	case SQLITE_BLOB:
+		vs_row_blob(t, sqlite3_value_blob(v), (size_t)sqlite3_value_bytes(v));
+		break;
+	default:
+		vs_row_null(t);
+	}
+}
+
+void vs_row_gather(struct vs_row_text *t, sqlite3_stmt *st, int first)
+{
+	t->start = t->len;
+	for (int i = first, n = sqlite3_column_count(st); i < n; i++)
+		put_value(t, sqlite3_column_value(st, i)); /* a connection is one thread's */
+	vs_row_end(t);
 }
 
 void vs_row_columns(struct vs_row_text *t, sqlite3_stmt *st, int first)
 {
 	vs_row_begin(t);
-	for (int i = first, n = sqlite3_column_count(st); i < n; i++) {
-		switch (sqlite3_column_type(st, i)) {
-		case SQLITE_INTEGER:
-			vs_row_int(t, sqlite3_column_int64(st, i));
-			break;
-		case SQLITE_FLOAT:
-			vs_row_real(t, sqlite3_column_double(st, i));
-			break;
-		case SQLITE_TEXT:
-			vs_row_chars(t, (const char *)sqlite3_column_text(st, i), (size_t)sqlite3_column_bytes(st, i));
-			break;
-		case SQLITE_BLOB:
-			vs_row_blob(t, sqlite3_column_blob(st, i), (size_t)sqlite3_column_bytes(st, i));
-			break;
-		default:
-			vs_row_null(t);
-		}
-	}
-	vs_row_end(t);
+	vs_row_gather(t, st, first);
 }
 
 void vs_tail_row(uint8_t tail[VS_HASH], const char *part, const struct vs_row_text *t)
@@ -194,19 +214,24 @@ int vs_seal_digest(sqlite3_stmt *st, int64_t after, int64_t upto, struct vs_row_
 	sqlite3_bind_int64(st, 1, after);
 	sqlite3_bind_int64(st, 2, upto);
 	int rc;
+	vs_row_begin(t);
 	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
-		vs_row_columns(t, st, 0);
+		vs_row_gather(t, st, 0);
 		if (t->failed) {
 			rc = SQLITE_NOMEM;
 			break;
 		}
-		crypto_hash_sha256_update(&sha, (const uint8_t *)t->buf, t->len);
 		++*ret_rows;
 		*ret_last = sqlite3_column_int64(st, 0);
 		if (row)
 			row(arg, t);
+		if (row || t->len >= VS_ROWS_GATHERED) {
+			crypto_hash_sha256_update(&sha, (const uint8_t *)t->buf, t->len);
+			vs_row_begin(t);
+		}
 	}
 	sqlite3_reset(st);
+	crypto_hash_sha256_update(&sha, (const uint8_t *)t->buf, t->len);
 	crypto_hash_sha256_final(&sha, digest);
 	return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }

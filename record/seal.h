@@ -30,7 +30,8 @@ enum { VS_SEAL_TABLES = 15, VS_SEAL_READING = VS_SEAL_TABLES - 1 };
 struct vs_row_text {
 	char *buf;
 	size_t len, cap;
-	bool failed; /* no memory */
+	size_t start; /* where the present row begins: behind others, where they are gathered */
+	bool failed;  /* no memory */
 };
 void vs_row_finish(struct vs_row_text *t);
 void vs_row_begin(struct vs_row_text *t);
@@ -42,6 +43,9 @@ void vs_row_blob(struct vs_row_text *t, const void *bytes, size_t len);
 void vs_row_end(struct vs_row_text *t);
 /* The whole of a statement's present row, from column `first` on. */
 void vs_row_columns(struct vs_row_text *t, sqlite3_stmt *st, int first);
+/* The same, behind the rows that are there already: for what is hashed in one piece. */
+void vs_row_gather(struct vs_row_text *t, sqlite3_stmt *st, int first);
+#define VS_ROWS_GATHERED 32768 /* bytes that are worth hashing */
 
 /* One row more (or one less: it is its own inverse) in the tail. */
 void vs_tail_row(uint8_t tail[VS_HASH], const char *part, const struct vs_row_text *t);

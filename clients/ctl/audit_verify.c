@@ -1,15 +1,23 @@
 #include "clients/ctl/audit_verify.h"
 
+#include <errno.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "clients/ctl/audit.h"
 #include "core/timetext.h"
 #include "record/key.h"
 #include "record/schema.h"
 #include "record/seal.h"
+
+#define JOBS_MAX 64
+#define PROGRESS_ROWS 65536 /* rows between two words of progress */
 
 struct part {
 	int64_t seal, rows, last;
@@ -24,17 +32,28 @@ struct seal {
 	bool is_signed;
 };
 
+/* How far all of it is, for those who wait. */
+struct progress {
+	pthread_mutex_t lock; /* of the next two */
+	pthread_cond_t ended;
+	unsigned running;
+	_Atomic int64_t rows;
+	int64_t all; /* about so many */
+};
+
+/* What is looked at: a file, by one thread, or (witnesses) the seals of all of them. */
 struct verify {
 	struct vs_log *l;
 	sqlite3 *db;          /* the file that is looked at */
+	struct progress *progress;
 	const char *label;    /* its name, where there are several; else NULL */
 	int version;          /* of its schema */
 	const char *session;  /* only what seals cover its rows; NULL: everything */
 	struct vs_verdict *out;
 	struct part *parts; /* in the order of tables, then of numbers */
 	size_t n_parts;
-	struct seal *seals;   /* of all files */
-	size_t n_seals, first_seal; /* first_seal: of this file */
+	struct seal *seals;
+	size_t n_seals;
 	struct seal before;   /* the end of the file before: seal, rows and hash; zeros at the beginning */
 	uint8_t tail[VS_HASH];
 	int64_t tail_rows;
@@ -42,6 +61,7 @@ struct verify {
 	uint8_t (*keys)[VS_KEY_PUBLIC];
 	size_t n_keys;
 	const char *trusted;
+	char trouble[512];    /* why it cannot be looked at; "" */
 };
 
 /* ---- Saying what was found ---- */
@@ -239,7 +259,15 @@ static int64_t run_of(const struct walk *w, int64_t id)
 static void begin_part(struct walk *w)
 {
 	crypto_hash_sha256_init(&w->sha);
+	vs_row_begin(&w->v->row);
 	w->rows = 0;
+}
+
+/* Rows are hashed many at a time. */
+static void hash_gathered(struct walk *w)
+{
+	crypto_hash_sha256_update(&w->sha, (const uint8_t *)w->v->row.buf, w->v->row.len);
+	vs_row_begin(&w->v->row);
 }
 
 static void end_part(struct walk *w)
@@ -247,6 +275,7 @@ static void end_part(struct walk *w)
 	struct part *p = &w->v->parts[w->next++];
 	uint8_t digest[VS_HASH];
 	char place[256];
+	hash_gathered(w);
 	crypto_hash_sha256_final(&w->sha, digest);
 	p->met = true;
 	if (w->rows != p->rows || memcmp(digest, p->digest, VS_HASH) != 0) {
@@ -268,17 +297,29 @@ static void end_part(struct walk *w)
 	begin_part(w);
 }
 
-static void take_row(struct walk *w, int64_t id)
+static void tell_progress(struct verify *v)
+{
+	if (v->out->rows % PROGRESS_ROWS == 0)
+		v->progress->rows += PROGRESS_ROWS;
+}
+
+static void take_row(struct walk *w, sqlite3_stmt *st)
 {
 	struct verify *v = w->v;
+	int64_t id = sqlite3_column_int64(st, 0);
 	while (w->next < w->end && v->parts[w->next].last < id)
 		end_part(w);
 	if (w->next < w->end && run_of(w, v->parts[w->next].last) == run_of(w, id)) {
-		crypto_hash_sha256_update(&w->sha, (const uint8_t *)v->row.buf, v->row.len);
+		vs_row_gather(&v->row, st, 0);
+		if (v->row.len >= VS_ROWS_GATHERED)
+			hash_gathered(w);
 		w->rows++;
 		v->out->rows++;
+		tell_progress(v);
 	} else {
+		vs_row_columns(&v->row, st, 0); /* between two parts nothing is gathered */
 		vs_tail_row(v->tail, vs_seal_tables[w->table].name, &v->row);
+		vs_row_begin(&v->row);
 		v->tail_rows++;
 	}
 }
@@ -294,10 +335,8 @@ static int walk_table(struct verify *v, unsigned table, size_t *part)
 	if (rc == SQLITE_OK) {
 		sqlite3_bind_int64(st, 1, INT64_MIN);
 		sqlite3_bind_int64(st, 2, INT64_MAX);
-		while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
-			vs_row_columns(&v->row, st, 0);
-			take_row(&w, sqlite3_column_int64(st, 0));
-		}
+		while ((rc = sqlite3_step(st)) == SQLITE_ROW)
+			take_row(&w, st);
 	}
 	while (w.next < w.end)
 		end_part(&w);
@@ -488,7 +527,7 @@ static void check_seal(struct verify *v, size_t i, size_t *part, const uint8_t p
 	struct vs_seal_hash h;
 	uint8_t hash[VS_HASH];
 	char place[128];
-	int64_t rows = i > v->first_seal ? v->seals[i - 1].rows : v->before.rows;
+	int64_t rows = i > 0 ? v->seals[i - 1].rows : v->before.rows;
 	name_seal(s, place, sizeof place);
 	vs_seal_begin(&h, previous, s->seal, s->at_ms, s->rows);
 	for (; *part < v->n_parts && v->parts[*part].seal <= s->seal; ++*part) {
@@ -517,8 +556,8 @@ static void check_chain(struct verify *v)
 	char place[128];
 	if (v->n_parts)
 		qsort(v->parts, v->n_parts, sizeof *v->parts, seal_order);
-	for (size_t i = v->first_seal; i < v->n_seals; i++) {
-		const struct seal *before = i > v->first_seal ? &v->seals[i - 1] : &v->before;
+	for (size_t i = 0; i < v->n_seals; i++) {
+		const struct seal *before = i > 0 ? &v->seals[i - 1] : &v->before;
 		if (v->seals[i].seal != before->seal + 1) {
 			name_seal(&v->seals[i], place, sizeof place);
 			finding(v, place, "the seal before it, %" PRId64 ", is missing", v->seals[i].seal - 1);
@@ -527,13 +566,13 @@ static void check_chain(struct verify *v)
 	}
 	if (part < v->n_parts)
 		finding(v, "seal", "the last seals, up to %" PRId64 ", are missing", v->parts[v->n_parts - 1].seal);
-	v->out->seals += (int64_t)(v->n_seals - v->first_seal);
+	v->out->seals += (int64_t)v->n_seals;
 }
 
 static void check_head(struct verify *v)
 {
 	sqlite3_stmt *st = NULL;
-	int64_t last = v->n_seals > v->first_seal ? v->seals[v->n_seals - 1].seal : v->before.seal, seal = 0, rows = 0;
+	int64_t last = v->n_seals ? v->seals[v->n_seals - 1].seal : v->before.seal, seal = 0, rows = 0;
 	v->out->unsealed += v->tail_rows;
 	bool there = sqlite3_prepare_v2(v->db, "SELECT seal, rows, tail FROM head WHERE one = 1", -1, &st, NULL) ==
 			     SQLITE_OK && sqlite3_step(st) == SQLITE_ROW;
@@ -699,17 +738,15 @@ static void check_tables(struct verify *v)
 			walk_table(v, t, &part);
 }
 
-static int check_file(struct verify *v)
+static void check_file(struct verify *v)
 {
-	v->n_parts = 0;
-	v->first_seal = v->n_seals;
-	v->tail_rows = 0;
-	memset(v->tail, 0, sizeof v->tail);
 	v->version = vs_schema_version(v->db);
 	/* One snapshot: the daemon may go on writing. */
 	if (sqlite3_get_autocommit(v->db) &&
-	    sqlite3_exec(v->db, "BEGIN; SELECT count(*) FROM head", NULL, NULL, NULL) != SQLITE_OK)
-		return vs_ctl_fail("%s: %s", v->label ? v->label : vs_log_file(v->l), sqlite3_errmsg(v->db));
+	    sqlite3_exec(v->db, "BEGIN; SELECT count(*) FROM head", NULL, NULL, NULL) != SQLITE_OK) {
+		snprintf(v->trouble, sizeof v->trouble, "%s: %s", v->label ? v->label : vs_log_file(v->l), sqlite3_errmsg(v->db));
+		return;
+	}
 	check_rest(v);
 	if (read_parts(v) < 0 || read_seals(v) < 0)
 		finding(v, "seals", "they cannot be read: %s", sqlite3_errmsg(v->db));
@@ -721,7 +758,6 @@ static int check_file(struct verify *v)
 	check_signatures(v);
 	check_head(v);
 	sqlite3_exec(v->db, "ROLLBACK", NULL, NULL, NULL);
-	return 0;
 }
 
 /* ---- From file to file ---- */
@@ -753,7 +789,7 @@ static void check_link(struct verify *v, size_t i)
 static void check_end(struct verify *v, const struct vs_log_link *k)
 {
 	char closed[VS_FILE_NAME_CAP] = "";
-	const struct seal *last = v->n_seals > v->first_seal ? &v->seals[v->n_seals - 1] : &v->before;
+	const struct seal *last = v->n_seals ? &v->seals[v->n_seals - 1] : &v->before;
 	if (last->seal != k->seal || last->rows != k->rows || memcmp(last->hash, k->hash, VS_HASH) != 0)
 		finding(v, "link", "the file ends with seal %" PRId64 "; the next one goes on from seal %" PRId64 " and another hash",
 			last->seal, k->seal);
@@ -768,31 +804,174 @@ static void check_missing(struct verify *v, const struct vs_log_part *part)
 	finding(v, seals, "the file cannot be read: %s", part->why);
 }
 
-static int check_files(struct verify *v)
+/* ---- All files, each by a thread of its own ---- */
+
+struct check {
+	struct verify v;
+	struct vs_verdict out; /* of this file */
+	bool wanted;
+};
+
+struct checks {
+	struct verify *all;
+	struct check *of; /* each file */
+	size_t n;
+	_Atomic size_t next;
+	struct progress progress;
+};
+
+static void check_one(struct checks *c, size_t i)
 {
-	size_t n = vs_log_parts(v->l);
-	int r = 0;
-	for (size_t i = 0; r == 0 && i < n; i++) {
-		const struct vs_log_part *part = vs_log_part(v->l, i);
-		const char *slash = strrchr(part->path, '/');
-		bool begins;
-		v->label = n == 1 ? NULL : slash ? slash + 1 : part->path;
-		v->db = part->db;
-		if (!part->db) {
-			if (!v->session)
-				check_missing(v, part);
-			continue;
-		}
-		if (v->session && !vs_log_part_has(v->db, v->session, &begins))
-			continue;
-		v->out->files++;
-		check_link(v, i);
-		r = check_file(v);
-		if (r == 0 && part->link)
-			check_end(v, part->link);
+	struct verify *v = &c->of[i].v;
+	const struct vs_log_part *part = vs_log_part(v->l, i);
+	if (!part->db) {
+		check_missing(v, part);
+		return;
 	}
-	if (r == 0 && v->session && v->out->files == 0)
-		return vs_ctl_fail("there is no session '%s' in this log; 'vitalsctl audit sessions' lists them", v->session);
+	check_link(v, i);
+	check_file(v);
+	if (!v->trouble[0] && part->link)
+		check_end(v, part->link);
+	v->out->files++;
+}
+
+static void *check_on(void *arg)
+{
+	struct checks *c = arg;
+	for (size_t i; (i = c->next++) < c->n;)
+		if (c->of[i].wanted)
+			check_one(c, i);
+	pthread_mutex_lock(&c->progress.lock);
+	c->progress.running--;
+	pthread_cond_signal(&c->progress.ended);
+	pthread_mutex_unlock(&c->progress.lock);
+	return NULL;
+}
+
+/* Rows there are, going by the last seal. */
+static int64_t rows_of(struct vs_log *l)
+{
+	int64_t rows = 0;
+	sqlite3_stmt *st = NULL;
+	sqlite3 *db = vs_log_part(l, vs_log_parts(l) - 1)->db;
+	if (db && sqlite3_prepare_v2(db, "SELECT rows FROM seal ORDER BY seal DESC LIMIT 1", -1, &st, NULL) == SQLITE_OK &&
+	    sqlite3_step(st) == SQLITE_ROW)
+		rows = sqlite3_column_int64(st, 0);
+	sqlite3_finalize(st);
+	return rows;
+}
+
+/* A person who waits sees how far it is; nothing is said of what takes a moment. */
+static void wait_for_all(struct checks *c)
+{
+	bool tell = isatty(STDERR_FILENO) && !c->all->session, told = false;
+	struct progress *p = &c->progress;
+	struct timespec at;
+	clock_gettime(CLOCK_REALTIME, &at);
+	pthread_mutex_lock(&p->lock);
+	while (p->running > 0) {
+		at.tv_sec++;
+		int r = 0;
+		while (p->running > 0 && r == 0)
+			r = tell ? pthread_cond_timedwait(&p->ended, &p->lock, &at) : pthread_cond_wait(&p->ended, &p->lock);
+		if (r != ETIMEDOUT)
+			continue;
+		double rows = (double)p->rows, all = (double)(p->all > p->rows ? p->all : p->rows);
+		fprintf(stderr, "\r%.1f of %.1f million rows looked at ", rows / 1e6, all / 1e6);
+		told = true;
+	}
+	pthread_mutex_unlock(&p->lock);
+	if (told)
+		fputs("\r\033[K", stderr);
+}
+
+static void run_checks(struct checks *c, unsigned jobs)
+{
+	pthread_t threads[JOBS_MAX];
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	size_t n = jobs ? jobs : cores > 0 ? (size_t)cores : 1, started = 0;
+	n = n > c->n ? c->n : n;
+	n = n > JOBS_MAX ? JOBS_MAX : n;
+	c->progress.running = (unsigned)n;
+	while (started < n && pthread_create(&threads[started], NULL, check_on, c) == 0)
+		started++;
+	if (started < n) {
+		pthread_mutex_lock(&c->progress.lock);
+		c->progress.running -= (unsigned)(n - started);
+		pthread_mutex_unlock(&c->progress.lock);
+	}
+	if (started == 0) { /* no thread to be had: then by this one */
+		c->progress.running = 1;
+		check_on(c);
+	}
+	wait_for_all(c);
+	for (size_t i = 0; i < started; i++)
+		pthread_join(threads[i], NULL);
+}
+
+/* Puts together what was found, in the order of the files.  VS_EXIT_DONE, or VS_EXIT_FAILED after saying what cannot be looked at. */
+static int gather(struct verify *all, struct check *c)
+{
+	struct vs_verdict *to = all->out, *from = &c->out;
+	json_array_extend(to->findings, from->findings);
+	json_array_extend(to->notes, from->notes);
+	to->files += from->files;
+	to->seals += from->seals;
+	to->rows += from->rows;
+	to->unsealed += from->unsealed;
+	to->signatures += from->signatures;
+	struct seal *seals = realloc(all->seals, (all->n_seals + c->v.n_seals + 1) * sizeof *seals);
+	if (!seals)
+		return vs_ctl_fail("out of memory");
+	all->seals = seals;
+	if (c->v.n_seals)
+		memcpy(all->seals + all->n_seals, c->v.seals, c->v.n_seals * sizeof *seals);
+	all->n_seals += c->v.n_seals;
+	return c->v.trouble[0] ? vs_ctl_fail("%s", c->v.trouble) : VS_EXIT_DONE;
+}
+
+static void prepare_check(struct checks *c, size_t i)
+{
+	struct check *one = &c->of[i];
+	const struct vs_log_part *part = vs_log_part(c->all->l, i); /* opened here, by one thread */
+	const char *slash = strrchr(part->path, '/');
+	bool begins;
+	one->out = (struct vs_verdict){ .findings = json_array(), .notes = json_array() };
+	one->v = *c->all;
+	one->v.out = &one->out;
+	one->v.progress = &c->progress;
+	one->v.db = part->db;
+	one->v.label = c->n == 1 ? NULL : slash ? slash + 1 : part->path;
+	one->wanted = !c->all->session || (part->db && vs_log_part_has(part->db, c->all->session, &begins));
+}
+
+static int check_files(struct verify *all, unsigned jobs)
+{
+	int r = VS_EXIT_DONE;
+	struct checks c = { .all = all, .n = vs_log_parts(all->l) };
+	c.of = calloc(c.n, sizeof *c.of);
+	if (!c.of)
+		return vs_ctl_fail("out of memory");
+	for (size_t i = 0; i < c.n; i++)
+		prepare_check(&c, i);
+	c.progress.all = rows_of(all->l);
+	pthread_mutex_init(&c.progress.lock, NULL);
+	pthread_cond_init(&c.progress.ended, NULL);
+	run_checks(&c, jobs);
+	pthread_cond_destroy(&c.progress.ended);
+	pthread_mutex_destroy(&c.progress.lock);
+	for (size_t i = 0; i < c.n; i++) {
+		if (r == VS_EXIT_DONE)
+			r = gather(all, &c.of[i]);
+		json_decref(c.of[i].out.findings);
+		json_decref(c.of[i].out.notes);
+		free(c.of[i].v.parts);
+		free(c.of[i].v.seals);
+		vs_row_finish(&c.of[i].v.row);
+	}
+	free(c.of);
+	if (r == VS_EXIT_DONE && all->session && all->out->files == 0)
+		return vs_ctl_fail("there is no session '%s' in this log; 'vitalsctl audit sessions' lists them", all->session);
 	return r;
 }
 
@@ -802,14 +981,11 @@ int vs_verify(struct vs_log *l, const struct vs_verify_options *o, struct vs_ver
 	struct verify v = { .l = l, .out = ret, .trusted = o->key, .session = o->session };
 	int r = read_keys(&v);
 	if (r == 0)
-		r = check_files(&v);
-	v.label = NULL;
+		r = check_files(&v, o->jobs);
 	if (r == 0 && o->witness)
 		r = read_witness(&v, o->witness);
-	free(v.parts);
 	free(v.seals);
 	free(v.keys);
-	vs_row_finish(&v.row);
 	if (r != 0) {
 		json_decref(ret->findings);
 		json_decref(ret->notes);
@@ -863,14 +1039,14 @@ int vs_audit_verify(int argc, char **argv)
 	struct vs_log_options o;
 	struct vs_log *l = NULL;
 	struct vs_verdict v;
-	int r = vs_log_options(&o, argc, argv, "witness key session");
+	int r = vs_log_options(&o, argc, argv, "witness key session jobs");
 	if (r == VS_EXIT_DONE && o.n_words)
 		return vs_ctl_usage("audit verify: '%s' is one word too many", o.words[0]);
 	if (r == VS_EXIT_DONE)
 		r = vs_log_open_given(&o, &l);
 	if (r != VS_EXIT_DONE)
 		return r;
-	r = vs_verify(l, &(struct vs_verify_options){ o.key, o.witness, o.session }, &v);
+	r = vs_verify(l, &(struct vs_verify_options){ o.key, o.witness, o.session, o.jobs }, &v);
 	if (r == VS_EXIT_DONE) {
 		print_verdict(&o, l, &v);
 		r = json_array_size(v.findings) ? VS_EXIT_FAILED : VS_EXIT_DONE;

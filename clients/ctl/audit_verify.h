@@ -14,6 +14,7 @@ struct vs_verify_options {
 	const char *witness; /* a file with messages of kind `seal`, one a line (with or without their topic); NULL: none */
 	const char *session; /* only the rows under the seals that cover this session, and the chain of the seals of its file;
 			      * NULL: everything, page by page too */
+	unsigned jobs;       /* files looked at at the same time; 0: as many as there are processor cores */
 };
 /* 0: all was looked at, the verdict's arrays are the caller's; VS_EXIT_FAILED: it could not be, said why. */
 int vs_verify(struct vs_log *l, const struct vs_verify_options *o, struct vs_verdict *ret);

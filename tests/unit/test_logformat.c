@@ -140,9 +140,11 @@ static void rows_read_as_sqlite_quotes_them(void **state)
 	static const char *const values[] = {
 		"0", "-1", "127", "9223372036854775807", "-9223372036854775808", "36.6", "0.1", "1e-05", "3.14159", "1e300", "-2.5",
 		"1.0/3", "''", "'it''s'", "'a|b'", "'\xc3\xa5ngstr\xc3\xb6m'", "x''", "x'00ffa5'", "NULL", "zeroblob(5)",
+		"9", "10", "99", "100", "101", "1009", "65536", "1768208400000", "-10", "-99", "-100",
 	};
 	sqlite3 *db = memory();
-	struct vs_row_text t = { 0 };
+	struct vs_row_text t = { 0 }, all = { 0 };
+	char together[4096] = "";
 	for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
 		char sql[256];
 		sqlite3_stmt *st = NULL;
@@ -153,9 +155,14 @@ static void rows_read_as_sqlite_quotes_them(void **state)
 		const char *expected = (const char *)sqlite3_column_text(st, 0);
 		if (t.len != strlen(expected) || memcmp(t.buf, expected, t.len) != 0)
 			fail_msg("%s: got %.*s", values[i], (int)t.len, t.buf);
+		vs_row_gather(&all, st, 1);
+		strcat(together, expected);
 		sqlite3_finalize(st);
 	}
+	assert_int_equal(all.len, strlen(together)); /* one behind the other, as they are hashed */
+	assert_memory_equal(all.buf, together, all.len);
 	vs_row_finish(&t);
+	vs_row_finish(&all);
 	sqlite3_close(db);
 }
 
