@@ -77,6 +77,9 @@ struct vs_operator_config {
 	uint32_t uid; /* of his login; without one he is known by the name that a shared login gives */
 };
 
+/* Documentation is kept for six years at least (45 CFR 164.316(b)(2)(i)). */
+#define VS_KEEP_LEAST_YEARS 6
+
 struct vs_config {
 	char *file;
 	char site[64];
@@ -84,6 +87,10 @@ struct vs_config {
 	uint32_t custody_bytes; /* size of the custody ring (`log: custody: 8MiB`); 0: not given, the usual size */
 	bool log_yearly;        /* `log: rotate: year`, the default: a new file at the turn of the year */
 	uint64_t log_bytes;     /* `log: rotate: 4GiB`: a new file when it is so large; 0: not by size */
+	uint32_t keep_years, keep_days; /* `log: retention: 6y`: files of the record that are older may be removed; both 0, the default: none */
+	char *keep_text;        /* as it was written; NULL: not given */
+	char *keep_shorter;     /* why less than VS_KEEP_LEAST_YEARS will do (`log: retention_shorter_because`); NULL */
+	bool keep_apply;        /* `log: retention_apply: daily`: the daemon removes what is due; else a person says so each time */
 	char *control;          /* Unix socket of vitalsctl */
 	unsigned n_events, n_queries;
 	char **events, **queries; /* nanomsg URLs to bind */

@@ -6,6 +6,7 @@
 static const cyaml_strval_t parities[] = { { "none", 'N' }, { "even", 'E' }, { "odd", 'O' } };
 static const cyaml_strval_t framings[] = { { "tcp", 0 }, { "rtu", 1 } };
 static const cyaml_strval_t start_cuff_words[] = { { "never", 0 }, { "allowed", 1 } };
+static const cyaml_strval_t apply_words[] = { { "by-hand", 0 }, { "daily", 1 } };
 static const cyaml_strval_t audio_words[] = { { "off", 0 }, { "alsa", 1 } };
 static const cyaml_strval_t metrics[] = {
 	/* those that a register can hold: not derived, not entered, no words */
@@ -133,6 +134,9 @@ static const cyaml_schema_field_t log_fields[] = {
 	VS_STRING("path", VS_REQUIRED, struct raw_log, path, 4000),
 	VS_STRING("custody", 0, struct raw_log, custody, 31),
 	VS_STRING("rotate", 0, struct raw_log, rotate, 31),
+	VS_STRING("retention", 0, struct raw_log, retention, 31),
+	VS_STRING("retention_shorter_because", 0, struct raw_log, shorter, 300),
+	VS_ENUM("retention_apply", 0, struct raw_log, apply, apply_words),
 	VS_END,
 };
 

@@ -62,7 +62,8 @@ struct raw_chair {
 };
 
 struct raw_log {
-	char *path, *custody, *rotate;
+	char *path, *custody, *rotate, *retention, *shorter;
+	int *apply; /* 1: by the daemon, daily */
 };
 
 struct raw_audit {

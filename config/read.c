@@ -36,6 +36,33 @@ static void take_rotate(struct vs_reader *l, const char *text, vs_place at)
 	l->config->log_bytes = bytes;
 }
 
+#define KEEP_LEAST_DAYS 2192 /* six years, two leap days among them */
+
+static void take_retention(struct vs_reader *l, const struct raw_log *log, vs_place at)
+{
+	struct vs_config *c = l->config;
+	const char *text = log->retention ? log->retention : "keep";
+	if (!vs_word_keep(text, &c->keep_years, &c->keep_days)) {
+		vs_yaml_find(l->y, vs_yaml_key(l->y, at, "retention"),
+			     "`retention` is \"%s\"; it must be keep (nothing is ever removed), years like 6y, or days like 2555d", text);
+		return;
+	}
+	bool is_short = (c->keep_years && c->keep_years < VS_KEEP_LEAST_YEARS) || (c->keep_days && c->keep_days < KEEP_LEAST_DAYS);
+	if (is_short && !(log->shorter && *log->shorter))
+		vs_yaml_find(l->y, vs_yaml_key(l->y, at, "retention"),
+			     "`retention` is \"%s\", and records are kept for %dy at least (45 CFR 164.316(b)(2)(i), and as long as local law "
+			     "asks for); where less is right, say why with `retention_shorter_because`", text, VS_KEEP_LEAST_YEARS);
+	if (log->shorter && *log->shorter && !is_short)
+		vs_yaml_find(l->y, vs_yaml_key(l->y, at, "retention_shorter_because"),
+			     "`retention_shorter_because` belongs to a `retention` of less than %dy; leave it out", VS_KEEP_LEAST_YEARS);
+	c->keep_text = vs_arena_text(l->arena, text);
+	c->keep_shorter = is_short && log->shorter ? vs_arena_text(l->arena, log->shorter) : NULL;
+	c->keep_apply = log->apply && *log->apply;
+	if (c->keep_apply && !c->keep_years && !c->keep_days)
+		vs_yaml_find(l->y, vs_yaml_key(l->y, at, "retention_apply"),
+			     "`retention_apply` is daily, and there is no `retention` to apply; give one like 10y, or leave this out");
+}
+
 static void take_log(struct vs_reader *l, const struct raw_log *log, vs_place at)
 {
 	uint64_t bytes = 0;
@@ -48,6 +75,7 @@ static void take_log(struct vs_reader *l, const struct raw_log *log, vs_place at
 			     "`custody` is \"%s\"; it must be a size from 256KiB to 1GiB, like 8MiB", log->custody);
 	l->config->custody_bytes = (uint32_t)bytes;
 	take_rotate(l, log->rotate, at);
+	take_retention(l, log, at);
 }
 
 /* NULL: a URL that nanomsg can bind; else what is wrong. */

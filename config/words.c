@@ -109,6 +109,23 @@ bool vs_word_size(const char *text, uint64_t *ret_bytes)
 	return false;
 }
 
+bool vs_word_keep(const char *text, uint32_t *ret_years, uint32_t *ret_days)
+{
+	char number[8];
+	uint32_t v = 0;
+	size_t n = strspn(text, "0123456789");
+	bool years = !strcmp(text + n, "y"), keep = !strcmp(text, "keep");
+	if (!keep && (!n || n >= sizeof number || (!years && strcmp(text + n, "d") != 0)))
+		return false;
+	memcpy(number, text, keep ? 0 : n);
+	number[keep ? 0 : n] = '\0';
+	if (!keep && !vs_word_whole(number, 1, years ? 200 : 73000, &v))
+		return false;
+	*ret_years = years ? v : 0;
+	*ret_days = years ? 0 : v;
+	return true;
+}
+
 bool vs_word_id(const char *text)
 {
 	size_t n = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-");

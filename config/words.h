@@ -16,6 +16,8 @@ bool vs_word_whole(const char *text, uint32_t lowest, uint32_t highest, uint32_t
 bool vs_word_duration(const char *text, uint32_t *ret_ms);
 /* `8MiB`, `64KiB`, `1GiB`, or bytes. */
 bool vs_word_size(const char *text, uint64_t *ret_bytes);
+/* How long a record is kept: `6y`, `2555d`, or `keep` (both 0: for ever).  1 day to 200 years. */
+bool vs_word_keep(const char *text, uint32_t *ret_years, uint32_t *ret_days);
 /* [a-z0-9][a-z0-9-]{0,31}: ids of chairs and devices. */
 bool vs_word_id(const char *text);
 

@@ -5,6 +5,7 @@
  *	requests.c  what people ask over the control socket
  *	reload.c    SIGHUP: a new configuration, touching only what changed
  *	access.c    who read the record, where that leaves a trace
+ *	retention.c what of the record may go, and what is on hold
  *	snapshot.c  the state of all chairs as JSON, for the query socket and for vitalsctl
  */
 #pragma once
@@ -22,6 +23,7 @@
 #include "daemon/store.h"
 
 struct vs_chair;
+struct vs_retention;
 
 /* The numbers of a chair that a new configuration took away: if it comes back in this epoch, it goes on counting. */
 struct vs_retired {
@@ -39,6 +41,7 @@ struct vs_daemon {
 	struct vs_outbox *outbox;
 	struct vs_store *store;
 	struct vs_courses *courses;
+	struct vs_retention *retention;
 	struct vs_publisher *publisher;
 	struct vs_control *control;
 	struct vs_acquire *acquire;

@@ -11,6 +11,7 @@
 #include "core/timetext.h"
 #include "daemon/clock.h"
 #include "daemon/notify.h"
+#include "daemon/retention.h"
 #include "daemon/say.h"
 
 #define CLOCK_STEP_MS 2000
@@ -107,6 +108,7 @@ static void on_tick(uv_timer_t *t)
 	look_at_the_log(d);
 	for (unsigned i = 0; i < d->n_chairs; i++)
 		vs_chair_alive(d->chairs[i]);
+	vs_retention_tick(d->retention);
 	vs_custody_lives(d->custody, vs_boottime_ms(), vs_wall_ms());
 	vs_publisher_look(d->publisher);
 	/* While there is no publisher (it is being started, a URL cannot be bound) the loop speaks for itself: to restart
@@ -187,6 +189,8 @@ static void end(struct vs_daemon *d)
 	vs_control_close(d->control);
 	vs_courses_close(d->courses);
 	d->courses = NULL;
+	vs_retention_close(d->retention);
+	d->retention = NULL;
 	uv_close((uv_handle_t *)&d->tick, NULL);
 	uv_close((uv_handle_t *)&d->on_term, NULL);
 	uv_close((uv_handle_t *)&d->on_int, NULL);
@@ -268,7 +272,8 @@ static int open_parts(struct vs_daemon *d)
 	if (r < 0)
 		return r;
 	d->courses = vs_courses_open(d->loop, d->config->log_path);
-	if (!d->courses)
+	d->retention = vs_retention_create(d);
+	if (!d->courses || !d->retention)
 		return -ENOMEM;
 	return vs_control_open(d->loop, d->config->control, vs_daemon_request, d, &d->control);
 }
@@ -306,6 +311,8 @@ static int open_chairs(struct vs_daemon *d)
 	}
 	if (d->config->audit_trace)
 		vs_daemon_say_policy(d);
+	if (d->config->keep_years || d->config->keep_days)
+		vs_daemon_say_retention(d);
 	return vs_store_start(d->store);
 }
 

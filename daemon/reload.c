@@ -5,6 +5,7 @@
 
 #include "config/presets.h"
 #include "daemon/chair.h"
+#include "daemon/retention.h"
 #include "daemon/say.h"
 
 static const struct vs_chair_config *config_of(const struct vs_config *c, const char *id)
@@ -71,6 +72,12 @@ static int read_all(struct vs_daemon *d, struct vs_config **config, struct vs_li
 	return r;
 }
 
+static bool same_retention(const struct vs_config *a, const struct vs_config *b)
+{
+	const char *why_a = a->keep_shorter ? a->keep_shorter : "", *why_b = b->keep_shorter ? b->keep_shorter : "";
+	return a->keep_years == b->keep_years && a->keep_days == b->keep_days && a->keep_apply == b->keep_apply && strcmp(why_a, why_b) == 0;
+}
+
 static struct vs_retired **retired_place(struct vs_daemon *d, const char *id)
 {
 	struct vs_retired **r = &d->retired;
@@ -113,6 +120,7 @@ int vs_daemon_reload(struct vs_daemon *d)
 	int r = read_all(d, &config, &sets, &data);
 	if (r < 0)
 		return r;
+	bool kept_alike = same_retention(d->config, config);
 	struct vs_chair **chairs = calloc(config->n_chairs ? config->n_chairs : 1, sizeof *chairs);
 	if (!chairs)
 		return -ENOMEM;
@@ -148,6 +156,8 @@ int vs_daemon_reload(struct vs_daemon *d)
 	d->sets = sets;
 	if (config->audit_trace != traced)
 		vs_daemon_say_policy(d);
+	if (!kept_alike)
+		vs_daemon_say_retention(d);
 	vs_say(VS_SAY_NOTICE, "%s: the new configuration is in force: %u chairs", config->file, n);
 	return r;
 }

@@ -8,6 +8,7 @@
 
 #include "daemon/chair.h"
 #include "daemon/clock.h"
+#include "daemon/retention.h"
 #include "daemon/say.h"
 
 #define ANSWER_MAX 65536
@@ -433,6 +434,91 @@ static char *access_told(struct request *q)
 	return answer_open(q, &a) ? answer_close(&a) : NULL;
 }
 
+/* ---- how long the record is kept ---- */
+
+/* A reason, and words that fit; NULL: they do. */
+static char *reason_of(struct request *q, const char **ret)
+{
+	*ret = text_of(q, "reason");
+	if (!*ret || !**ret)
+		return vs_daemon_error("a reason is needed: it stands in the record");
+	return strlen(*ret) > 400 ? vs_daemon_error("the reason is too long; 400 bytes will do") : NULL;
+}
+
+static char *done(struct request *q, const char *key, const char *value)
+{
+	struct answer a;
+	if (!answer_open(q, &a))
+		return NULL;
+	vs_json_key(&a.j, key), vs_json_string(&a.j, value);
+	return answer_close(&a);
+}
+
+static char *hold(struct request *q)
+{
+	char id[64];
+	const json_t *from = json_object_get(q->json, "from_ms"), *until = json_object_get(q->json, "until_ms");
+	struct vs_hold_order o = { .session = text_of(q, "session"), .patient = text_of(q, "patient"), .from_ms = json_integer_value(from),
+				   .until_ms = json_integer_value(until), .operator = q->operator, .uid = q->peer->uid };
+	bool span = json_is_integer(from) && json_is_integer(until);
+	char *refusal = reason_of(q, &o.reason);
+	if (refusal)
+		return refusal;
+	if (!!o.session + !!o.patient + span != 1 || (!span && (from || until)))
+		return vs_daemon_error("a hold is on one session, or on a patient, or on a span of time with both its ends");
+	if ((o.session && (!*o.session || strlen(o.session) > 100)) || (o.patient && (!*o.patient || strlen(o.patient) > 100)))
+		return vs_daemon_error("which session, or which patient?");
+	if (span && o.from_ms > o.until_ms)
+		return vs_daemon_error("the span ends before it begins");
+	vs_retention_hold(q->daemon->retention, &o, id);
+	return done(q, "hold", id);
+}
+
+static char *hold_release(struct request *q)
+{
+	const char *id = text_of(q, "hold"), *reason;
+	char *refusal = reason_of(q, &reason);
+	if (refusal)
+		return refusal;
+	if (!id || !*id || strlen(id) > 60)
+		return vs_daemon_error("which hold? 'vitalsctl log retention' lists them");
+	vs_retention_release(q->daemon->retention, id, reason, q->operator, q->peer->uid);
+	return done(q, "hold", id);
+}
+
+static char *retention_apply(struct request *q)
+{
+	const char *names[64], *why = NULL;
+	const json_t *files = json_object_get(q->json, "files"), *f;
+	size_t i;
+	struct vs_retention_order o = { .operator = q->operator, .uid = q->peer->uid };
+	char *refusal = reason_of(q, &o.reason);
+	if (refusal)
+		return refusal;
+	if (json_array_size(files) == 0 || json_array_size(files) > 64)
+		return vs_daemon_error("which files? 1 to 64 names of those that 'vitalsctl log retention' shows as due");
+	json_array_foreach(files, i, f) {
+		if (!json_is_string(f))
+			return vs_daemon_error("\"files\" are names");
+		names[o.n_files++] = json_string_value(f);
+	}
+	o.files = names;
+	why = vs_retention_apply(q->daemon->retention, &o);
+	return why ? vs_daemon_error("%s", why) : done(q, "said", "");
+}
+
+static char *retention_said(struct request *q)
+{
+	struct answer a;
+	bool busy;
+	const char *said = vs_retention_said(q->daemon->retention, &busy);
+	if (!answer_open(q, &a))
+		return NULL;
+	vs_json_key(&a.j, "busy"), vs_json_bool(&a.j, busy);
+	vs_json_key(&a.j, "said"), vs_json_string(&a.j, said);
+	return answer_close(&a);
+}
+
 static char *snapshot(struct request *q)
 {
 	return vs_daemon_snapshot(q->daemon, text_of(q, "chair"));
@@ -488,6 +574,11 @@ static const struct {
 	{ "alarm-pause", alarm_pause, true, AT_THE_CHAIR },
 	{ "alarm-resume", alarm_resume, true, AT_THE_CHAIR },
 	{ "limit", limit_change, true, MAY(PRESCRIBER) },
+	/* Who removes does not also release. */
+	{ "hold", hold, false, MAY(PRESCRIBER) | MAY(ENGINEER) | MAY(AUDITOR) },
+	{ "hold-release", hold_release, false, MAY(PRESCRIBER) | MAY(AUDITOR) },
+	{ "retention-apply", retention_apply, false, MAY(ENGINEER) },
+	{ "retention-said", retention_said, false, EVERYBODY },
 };
 
 static const char *const role_names[VS_ROLE_COUNT] = { "nurse", "prescriber", "engineer", "auditor" };
@@ -523,7 +614,8 @@ static void record_refusal(struct request *q, const char *why_not)
 	char body[VS_EVENT_TEXT_MAX - 1024], what[128];
 	const char *detail = text_of(q, "phase") ? text_of(q, "phase") : text_of(q, "entry") ? text_of(q, "entry") : "";
 	struct vs_json j = vs_json_into(body, sizeof body);
-	if (!q->chair)
+	struct vs_daemon *d = q->daemon;
+	if (!q->chair && !d->n_chairs)
 		return;
 	snprintf(what, sizeof what, "%s%s%.64s", q->op, *detail ? " " : "", detail);
 	vs_json_key(&j, "entry"), vs_json_string(&j, "refused");
@@ -532,8 +624,12 @@ static void record_refusal(struct request *q, const char *why_not)
 	vs_json_key(&j, "note"), vs_json_string(&j, why_not);
 	vs_json_key(&j, "operator"), vs_json_string(&j, q->operator);
 	vs_json_key(&j, "uid"), vs_json_uint(&j, q->peer->uid);
-	if (!vs_json_failed(&j))
+	if (vs_json_failed(&j))
+		return;
+	if (q->chair)
 		vs_chair_emit(q->chair, VS_KIND_ENTRY, body, j.len);
+	else
+		vs_chair_note(d->chairs[0], body, j.len); /* of no chair, and of no session */
 }
 
 /* NULL: he may. */

@@ -17,7 +17,7 @@
 enum statement {
 	ORIGIN_FIND, ORIGIN_ADD, RUN_FIND, RUN_ADD, READING_ADD, SHAPE_FIND, SHAPE_ADD, SHAPE_METRIC_ADD, EVENT_ADD,
 	SESSION_ADD, ALARM_ADD, STATE_SET, EPOCH_ADD, EPOCH_END_ADD, GAP_ADD, FINDING_ADD, SEAL_ADD, PART_ADD, PART_LAST,
-	HEAD_SET, CARRIED, CLOSED_ADD, STATEMENTS
+	HEAD_SET, CARRIED, CLOSED_ADD, HOLD_ADD, HOLD_END_ADD, REMOVAL_ADD, REMOVAL_END_ADD, STATEMENTS
 };
 static const char *const sql[STATEMENTS] = {
 	[ORIGIN_FIND] = "SELECT origin FROM origin WHERE epoch = ?1 AND chair = ?2 AND site = ?3",
@@ -61,6 +61,28 @@ static const char *const sql[STATEMENTS] = {
 	[HEAD_SET] = "UPDATE head SET seal = ?1, rows = ?2, tail = ?3, first_run = ?4, given_up = ?5 WHERE one = 1",
 	[CARRIED] = "SELECT number FROM carried WHERE what = ?1",
 	[CLOSED_ADD] = "INSERT INTO closed(at_ms, name, reason) VALUES(?1, ?2, ?3)",
+	/* What an entry does besides being one (daemon/retention.c). */
+	[HOLD_ADD] =
+		"INSERT OR IGNORE INTO hold(id, at_ms, session, patient, from_ms, until_ms, reason, operator, uid) SELECT json_extract(j, '$.value'),"
+		" at_ms, json_extract(j, '$.of.session'), json_extract(j, '$.of.patient'), json_extract(j, '$.of.from_ms'),"
+		" json_extract(j, '$.of.until_ms'), json_extract(j, '$.note'), operator, json_extract(j, '$.uid')"
+		" FROM (SELECT at_ms, operator, '{' || body || '}' AS j FROM event WHERE event = ?1)",
+	[HOLD_END_ADD] =
+		"INSERT OR IGNORE INTO hold_end SELECT h.hold, e.at_ms, json_extract(e.j, '$.note'), e.operator, json_extract(e.j, '$.uid')"
+		" FROM (SELECT at_ms, operator, '{' || body || '}' AS j FROM event WHERE event = ?1) e JOIN hold h ON h.id ="
+		" json_extract(e.j, '$.value')",
+	/* Of a file that is linked, and whose removal is not under way already. */
+	[REMOVAL_ADD] =
+		"INSERT OR IGNORE INTO removal(at_ms, name, from_ms, until_ms, first_seal, seal, rows, hash, signature, sessions, alarms, readings,"
+		" bytes, policy, reason, operator, uid) SELECT e.at_ms, l.name, l.from_ms, l.until_ms, json_extract(e.j, '$.file.first_seal'),"
+		" l.seal, l.rows, l.hash, json_extract(e.j, '$.file.signature'), json_extract(e.j, '$.file.sessions'), json_extract(e.j,"
+		" '$.file.alarms'), json_extract(e.j, '$.file.readings'), json_extract(e.j, '$.file.bytes'), json_extract(e.j, '$.policy'),"
+		" json_extract(e.j, '$.note'), e.operator, json_extract(e.j, '$.uid')"
+		" FROM (SELECT at_ms, operator, '{' || body || '}' AS j FROM event WHERE event = ?1) e JOIN link l ON l.name ="
+		" json_extract(e.j, '$.value') AND lower(hex(l.hash)) = json_extract(e.j, '$.file.head')"
+		" WHERE l.link NOT IN (SELECT link FROM broken) AND NOT EXISTS (SELECT 1 FROM removal r WHERE r.name = l.name AND"
+		" r.removal NOT IN (SELECT removal FROM removal_end))",
+	[REMOVAL_END_ADD] = "INSERT OR IGNORE INTO removal_end VALUES(?1, ?2, ?3)",
 };
 
 struct chair {
@@ -608,6 +630,26 @@ static int add_reading(struct vs_scribe *s, struct chair *c, const struct vs_eve
 	return rc;
 }
 
+/* Entries of the daemon's own that say what is to be kept and what not: each has a row of its own too. */
+static int add_deed(struct vs_scribe *s, int64_t event, const struct vs_event *e)
+{
+	static const struct {
+		const char *begin;
+		enum statement add;
+		const char *table;
+	} deeds[] = { { "\"entry\":\"legal-hold\",", HOLD_ADD, "hold" }, { "\"entry\":\"hold-release\",", HOLD_END_ADD, "hold_end" },
+		      { "\"entry\":\"removal\",", REMOVAL_ADD, "removal" } };
+	int64_t more;
+	for (size_t i = 0; i < sizeof deeds / sizeof *deeds; i++) {
+		size_t len = strlen(deeds[i].begin);
+		if (e->body_len < len || memcmp(e->body, deeds[i].begin, len) != 0)
+			continue;
+		sqlite3_bind_int64(s->st[deeds[i].add], 1, event);
+		return add_row(s, deeds[i].add, deeds[i].table, &more);
+	}
+	return SQLITE_OK;
+}
+
 static int add_event(struct vs_scribe *s, struct chair *c, const struct vs_event *e)
 {
 	sqlite3_stmt *st = s->st[EVENT_ADD];
@@ -633,7 +675,7 @@ static int add_event(struct vs_scribe *s, struct chair *c, const struct vs_event
 		sqlite3_bind_int64(s->st[ALARM_ADD], 1, id);
 		rc = add_row(s, ALARM_ADD, "alarm", &more);
 	}
-	return rc;
+	return rc == SQLITE_OK && e->kind == VS_KIND_ENTRY ? add_deed(s, id, e) : rc;
 }
 
 static int keep_state(struct chair *c, const void *bytes, size_t len, int64_t at_ms)
@@ -743,6 +785,15 @@ int vs_scribe_finding(struct vs_scribe *s, int64_t at_ms, const char *text)
 	sqlite3_bind_int64(s->st[FINDING_ADD], 1, at_ms);
 	bind_text(s->st[FINDING_ADD], 2, text);
 	return add_row(s, FINDING_ADD, "finding", &id);
+}
+
+int vs_scribe_removal_end(struct vs_scribe *s, int64_t removal, int64_t at_ms, const char *outcome)
+{
+	int64_t id;
+	sqlite3_bind_int64(s->st[REMOVAL_END_ADD], 1, removal);
+	sqlite3_bind_int64(s->st[REMOVAL_END_ADD], 2, at_ms);
+	bind_text(s->st[REMOVAL_END_ADD], 3, outcome);
+	return add_row(s, REMOVAL_END_ADD, "removal_end", &id);
 }
 
 /* ---- Seals ---- */
@@ -888,42 +939,75 @@ static int read_first(struct vs_scribe *s)
 	return rc;
 }
 
-/* What stands in the new file of the one before; all but the last is history and goes under its first seal. */
-static const char *const hand_on_sql[] = {
-	"INSERT INTO link SELECT * FROM past.link ORDER BY link",
-	"INSERT INTO link(name, from_ms, until_ms, first_epoch, last_epoch, seal, rows, hash, public_key)"
-	" SELECT :name, coalesce((SELECT until_ms FROM past.link ORDER BY link DESC LIMIT 1), (SELECT min(started_ms) FROM past.epoch)),"
-	" (SELECT at_ms FROM past.closed ORDER BY closed DESC LIMIT 1), (SELECT min(epoch) FROM past.epoch),"
-	" (SELECT max(epoch) FROM past.epoch), seal, rows, hash, (SELECT public_key FROM past.epoch WHERE public_key IS NOT NULL"
-	" ORDER BY epoch DESC LIMIT 1) FROM past.seal ORDER BY seal DESC LIMIT 1",
-	"INSERT INTO epoch SELECT * FROM past.epoch ORDER BY epoch DESC LIMIT 1",
+/* What stands in the new file of the one before: what is asked there, and into which columns it goes; all but the last is
+ * history and goes under the new file's first seal. */
+static const struct {
+	const char *into, *what;
+} handed_on[] = {
+	{ "link", "SELECT * FROM link ORDER BY link" },
+	{ "link(name, from_ms, until_ms, first_epoch, last_epoch, seal, rows, hash, public_key)",
+	  "SELECT :name, coalesce((SELECT until_ms FROM link ORDER BY link DESC LIMIT 1), (SELECT min(started_ms) FROM epoch)),"
+	  " (SELECT at_ms FROM closed ORDER BY closed DESC LIMIT 1), (SELECT min(epoch) FROM epoch), (SELECT max(epoch) FROM epoch),"
+	  " seal, rows, hash, (SELECT public_key FROM epoch WHERE public_key IS NOT NULL ORDER BY epoch DESC LIMIT 1)"
+	  " FROM seal ORDER BY seal DESC LIMIT 1" },
+	{ "epoch", "SELECT * FROM epoch ORDER BY epoch DESC LIMIT 1" },
 	/* max(): of the rows, and of what was carried into a file that had none */
-	"INSERT INTO carried(what, number) SELECT what, max(number) FROM ("
-	" SELECT 'origin' AS what, max(origin) AS number FROM past.origin UNION ALL SELECT 'event', max(event) FROM past.event"
-	" UNION ALL SELECT 'shape', max(shape) FROM past.shape UNION ALL SELECT 'run', max(run) FROM past.run"
-	" UNION ALL SELECT 'gap', max(gap) FROM past.gap UNION ALL SELECT 'finding', max(finding) FROM past.finding"
-	" UNION ALL SELECT 'alarm id', max(CAST(substr(alarm, 3) AS INTEGER)) FROM past.alarm"
-	" UNION ALL SELECT what, number FROM past.carried WHERE what IN ('origin', 'event', 'shape', 'run', 'gap', 'finding',"
-	" 'alarm id')) WHERE number IS NOT NULL GROUP BY what ORDER BY what",
-	"INSERT INTO carried(what, number) SELECT what, max(number) FROM ("
-	" SELECT 'day ' || substr(session, 3, 8) AS what, CAST(substr(session, 12) AS INTEGER) AS number FROM past.session"
-	" UNION ALL SELECT what, number FROM past.carried WHERE what LIKE 'day %') GROUP BY what ORDER BY what DESC LIMIT 32",
-	"INSERT INTO carried(what, number) WITH now(epoch) AS (SELECT max(epoch) FROM past.epoch)"
-	" SELECT what, max(seq) FROM (SELECT e.kind || ' ' || o.epoch || ' ' || o.chair AS what, max(e.seq) AS seq"
-	" FROM now JOIN past.origin o USING(epoch) CROSS JOIN past.event e ON e.origin = o.origin GROUP BY what"
-	" UNION ALL SELECT 'vitals ' || o.epoch || ' ' || o.chair, u.first_seq + ((SELECT max(id) FROM past.reading WHERE id BETWEEN"
-	" u.run * 8192 AND u.run * 8192 + 8191) & 8191) FROM now JOIN past.origin o USING(epoch) CROSS JOIN past.run u ON"
-	" u.origin = o.origin UNION ALL SELECT what, number FROM past.carried, now WHERE what LIKE '% ' || now.epoch || ' %')"
-	" WHERE seq IS NOT NULL GROUP BY what ORDER BY what",
-	"INSERT INTO chair_state SELECT * FROM past.chair_state",
+	{ "carried(what, number)",
+	  "SELECT what, max(number) FROM (SELECT 'origin' AS what, max(origin) AS number FROM origin UNION ALL SELECT 'event', max(event)"
+	  " FROM event UNION ALL SELECT 'shape', max(shape) FROM shape UNION ALL SELECT 'run', max(run) FROM run UNION ALL SELECT 'gap',"
+	  " max(gap) FROM gap UNION ALL SELECT 'finding', max(finding) FROM finding UNION ALL SELECT 'alarm id', max(CAST(substr(alarm, 3)"
+	  " AS INTEGER)) FROM alarm UNION ALL SELECT what, number FROM carried WHERE what IN ('origin', 'event', 'shape', 'run', 'gap',"
+	  " 'finding', 'alarm id')) WHERE number IS NOT NULL GROUP BY what ORDER BY what" },
+	{ "carried(what, number)",
+	  "SELECT what, max(number) FROM (SELECT 'day ' || substr(session, 3, 8) AS what, CAST(substr(session, 12) AS INTEGER) AS number"
+	  " FROM session UNION ALL SELECT what, number FROM carried WHERE what LIKE 'day %') GROUP BY what ORDER BY what DESC LIMIT 32" },
+	{ "carried(what, number)",
+	  "WITH now(epoch) AS (SELECT max(epoch) FROM epoch)"
+	  " SELECT what, max(seq) FROM (SELECT e.kind || ' ' || o.epoch || ' ' || o.chair AS what, max(e.seq) AS seq"
+	  " FROM now JOIN origin o USING(epoch) CROSS JOIN event e ON e.origin = o.origin GROUP BY what"
+	  " UNION ALL SELECT 'vitals ' || o.epoch || ' ' || o.chair, u.first_seq + ((SELECT max(id) FROM reading WHERE id BETWEEN"
+	  " u.run * 8192 AND u.run * 8192 + 8191) & 8191) FROM now JOIN origin o USING(epoch) CROSS JOIN run u ON"
+	  " u.origin = o.origin UNION ALL SELECT what, number FROM carried, now WHERE what LIKE '% ' || now.epoch || ' %')"
+	  " WHERE seq IS NOT NULL GROUP BY what ORDER BY what" },
+	{ "hold", "SELECT * FROM hold ORDER BY hold" },
+	{ "hold_end", "SELECT * FROM hold_end ORDER BY hold" },
+	{ "removal", "SELECT * FROM removal ORDER BY removal" },
+	{ "removal_end", "SELECT * FROM removal_end ORDER BY removal" },
+	{ "broken", "SELECT * FROM broken ORDER BY link" },
+	{ "chair_state", "SELECT * FROM chair_state" },
 };
 
-/* The end of the chain, as the file before has it. */
-static int take_over_head(struct vs_scribe *s)
+/* Rows that a statement on another connection gives, into this one. */
+static int copy_rows(struct vs_scribe *s, sqlite3 *past, const char *into, const char *what, const char *name)
+{
+	sqlite3_stmt *from = NULL, *to = NULL;
+	char insert[256];
+	int rc = sqlite3_prepare_v2(past, what, -1, &from, NULL), n = from ? sqlite3_column_count(from) : 0;
+	size_t len = (size_t)snprintf(insert, sizeof insert, "INSERT INTO %s VALUES(", into);
+	for (int i = 0; i < n; i++)
+		len += (size_t)snprintf(insert + len, sizeof insert - len, "%s?", i ? "," : "");
+	snprintf(insert + len, sizeof insert - len, ")");
+	if (rc == SQLITE_OK)
+		rc = sqlite3_prepare_v2(s->db, insert, -1, &to, NULL);
+	if (rc == SQLITE_OK)
+		sqlite3_bind_text(from, sqlite3_bind_parameter_index(from, ":name"), name, -1, SQLITE_STATIC);
+	while (rc == SQLITE_OK && (rc = sqlite3_step(from)) == SQLITE_ROW) {
+		for (int i = 0; i < n; i++)
+			sqlite3_bind_value(to, i + 1, sqlite3_column_value(from, i));
+		rc = run(to);
+		s->head.unsealed += strncmp(into, "chair_state", 11) != 0;
+	}
+	sqlite3_finalize(from);
+	sqlite3_finalize(to);
+	return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+/* The end of the chain, as the last link has it. */
+static int take_over_head(struct vs_scribe *s, uint64_t given_up)
 {
 	sqlite3_stmt *st = NULL;
-	int rc = sqlite3_prepare_v2(s->db, "SELECT l.seal, l.rows, l.hash, h.given_up, (SELECT number + 1 FROM carried WHERE what ="
-					   " 'run') FROM link l, past.head h ORDER BY l.link DESC LIMIT 1", -1, &st, NULL);
+	int rc = sqlite3_prepare_v2(s->db, "SELECT seal, rows, hash, (SELECT number + 1 FROM carried WHERE what = 'run') FROM link"
+					   " ORDER BY link DESC LIMIT 1", -1, &st, NULL);
 	if (rc != SQLITE_OK)
 		return rc;
 	rc = sqlite3_step(st);
@@ -931,8 +1015,8 @@ static int take_over_head(struct vs_scribe *s)
 		s->head.seal = sqlite3_column_int64(st, 0);
 		s->head.rows = sqlite3_column_int64(st, 1);
 		memcpy(s->head.hash, sqlite3_column_blob(st, 2), VS_HASH);
-		s->head.given_up = (uint64_t)sqlite3_column_int64(st, 3);
-		s->first_run = sqlite3_column_int64(st, 4);
+		s->head.given_up = given_up;
+		s->first_run = sqlite3_column_int64(st, 3);
 		rc = SQLITE_OK;
 	} else if (rc == SQLITE_ROW || rc == SQLITE_DONE) {
 		rc = SQLITE_CORRUPT;
@@ -941,23 +1025,24 @@ static int take_over_head(struct vs_scribe *s)
 	return rc;
 }
 
-int vs_scribe_go_on(struct vs_scribe *s, const char *name)
+static int given_up_in(sqlite3 *past, int64_t *ret)
 {
-	const size_t n = sizeof hand_on_sql / sizeof *hand_on_sql;
-	int rc = SQLITE_OK;
-	for (size_t i = 0; rc == SQLITE_OK && i < n; i++) {
-		sqlite3_stmt *st = NULL;
-		rc = sqlite3_prepare_v2(s->db, hand_on_sql[i], -1, &st, NULL);
-		if (rc != SQLITE_OK)
-			return rc;
-		sqlite3_bind_text(st, sqlite3_bind_parameter_index(st, ":name"), name, -1, SQLITE_STATIC);
-		rc = run(st);
-		sqlite3_finalize(st);
-		if (rc == SQLITE_OK && i + 1 < n)
-			s->head.unsealed += sqlite3_changes(s->db);
-	}
+	sqlite3_stmt *st = NULL;
+	int rc = sqlite3_prepare_v2(past, "SELECT given_up FROM head", -1, &st, NULL);
 	if (rc == SQLITE_OK)
-		rc = take_over_head(s);
+		rc = number(st, ret);
+	sqlite3_finalize(st);
+	return rc == SQLITE_ROW ? SQLITE_OK : rc == SQLITE_DONE ? SQLITE_CORRUPT : rc;
+}
+
+int vs_scribe_go_on(struct vs_scribe *s, sqlite3 *past, const char *name)
+{
+	int64_t given_up = 0;
+	int rc = given_up_in(past, &given_up);
+	for (size_t i = 0; rc == SQLITE_OK && i < sizeof handed_on / sizeof *handed_on; i++)
+		rc = copy_rows(s, past, handed_on[i].into, handed_on[i].what, name);
+	if (rc == SQLITE_OK)
+		rc = take_over_head(s, (uint64_t)given_up);
 	return rc == SQLITE_OK ? read_first(s) : rc;
 }
 

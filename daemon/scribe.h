@@ -23,6 +23,7 @@ void vs_scribe_destroy(struct vs_scribe *s);
 
 int vs_scribe_begin(struct vs_scribe *s);
 /* Adds an event, or keeps a chair's state for commit.  A message whose number is in the log already is left out.
+ * Entries about legal holds and removals (daemon/retention.h) make their rows of `hold`, `hold_end` and `removal` too.
  * An event that cannot be recorded as it is becomes a row of `finding` instead of standing in the way of all others. */
 int vs_scribe_add(struct vs_scribe *s, const struct vs_custody_record *r);
 int vs_scribe_epoch(struct vs_scribe *s, uint64_t epoch, int64_t at_ms, const char *site, const char *config_hash,
@@ -34,9 +35,11 @@ int vs_scribe_gap(struct vs_scribe *s, uint64_t epoch, int64_t from_ms, int64_t 
 int vs_scribe_finding(struct vs_scribe *s, int64_t at_ms, const char *text);
 /* The last row of this file: from here on it is kept under `name`.  The caller seals, commits, and writes no more. */
 int vs_scribe_closed(struct vs_scribe *s, int64_t at_ms, const char *name, const char *reason);
-/* In a new, empty file: goes on from the closed one that is attached as `past` and kept as `name`.  Numbers, the chain of
- * seals, the running epoch and the chairs' states go on.  Between begin and commit; the caller seals in between. */
-int vs_scribe_go_on(struct vs_scribe *s, const char *name);
+/* What became of a removal that was recorded (`removed`, or `kept: ` and why). */
+int vs_scribe_removal_end(struct vs_scribe *s, int64_t removal, int64_t at_ms, const char *outcome);
+/* In a new, empty file: goes on from the closed one that `past` has open and that is kept as `name`.  Numbers, the chain of
+ * seals, the running epoch, holds, removals and the chairs' states go on.  Between begin and commit; the caller seals in between. */
+int vs_scribe_go_on(struct vs_scribe *s, sqlite3 *past, const char *name);
 /* Seals every row that is not sealed.  Signs if there is a key (else NULL) and it is asked for; the first seal of each day (UTC)
  * is signed unasked, so that `audit verify` knows which signatures there must be.  Without any row to seal: nothing is done unless
  * a signature is asked for. */

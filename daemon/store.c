@@ -14,6 +14,7 @@
 #include "daemon/say.h"
 #include "daemon/scribe.h"
 #include "record/files.h"
+#include "record/retention.h"
 #include "record/schema.h"
 
 #define GROUP_MS 250         /* power loss may cost so much */
@@ -26,6 +27,7 @@
 #define LOOK_MS 1000         /* how often the file's place is checked */
 #define QUICK_CHECK_MAX (128 << 20) /* bytes of which all pages are checked at the start: 0.1 s */
 #define SEALS_MAX 64
+#define REMOVAL_RETRY_MS 600000 /* a file that is to be removed, and cannot be: tried again */
 #define ROTATE_LOOK_MS 60000 /* how often it is asked whether the file is complete */
 #define ROTATE_DAY_MS 86400000ll
 #define ROTATE_WAIT_MS (7 * ROTATE_DAY_MS) /* so long sessions that are open hold it up at most */
@@ -63,6 +65,8 @@ struct vs_store {
 	uint64_t looked_ms;       /* when the file's place was checked last */
 	bool rotate_yearly;
 	uint64_t rotate_bytes, rotate_looked_ms;
+	bool removal_waits;       /* a removal may be recorded that is not carried out */
+	uint64_t removal_due_ms;  /* ... and could not be: not before this time */
 	int64_t file_from_ms;     /* since when the file is written; 0: not known yet */
 	dev_t dev;
 	ino_t ino;
@@ -214,32 +218,30 @@ static int make_next(struct vs_store *s, const char *path, const char *name)
 {
 	static const char *const parts[] = { "", "-wal", "-shm" };
 	char part[4096];
-	sqlite3 *db = NULL;
+	sqlite3 *db = NULL, *past = NULL;
 	struct vs_scribe *scribe = NULL;
 	for (size_t i = 0; i < 3; i++) /* of an attempt that was cut off */
 		if ((size_t)snprintf(part, sizeof part, "%s%s", path, parts[i]) < sizeof part)
 			unlink(part);
 	int rc = create_file(path) < 0 ? SQLITE_CANTOPEN : open_file(path, false, &db);
-	if (rc == SQLITE_OK) {
-		char *attach = sqlite3_mprintf("ATTACH %Q AS past", s->path);
-		rc = attach ? sqlite3_exec(db, attach, NULL, NULL, NULL) : SQLITE_NOMEM;
-		sqlite3_free(attach);
-	}
+	if (rc == SQLITE_OK)
+		rc = sqlite3_open_v2(s->path, &past, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
 	if (rc != SQLITE_OK) {
+		sqlite3_close(past);
 		sqlite3_close(db);
 		return rc;
 	}
 	rc = vs_scribe_create(db, key_of(s), &scribe); /* owns db from here on */
-	if (rc != SQLITE_OK)
-		return rc;
-	rc = vs_scribe_begin(scribe);
 	if (rc == SQLITE_OK)
-		rc = vs_scribe_go_on(scribe, name);
+		rc = vs_scribe_begin(scribe);
+	if (rc == SQLITE_OK)
+		rc = vs_scribe_go_on(scribe, past, name);
 	if (rc == SQLITE_OK)
 		rc = vs_scribe_seal(scribe, vs_wall_ms(), key_of(s), true);
 	if (rc == SQLITE_OK)
 		rc = vs_scribe_commit(scribe);
 	vs_scribe_destroy(scribe);
+	sqlite3_close(past);
 	return rc;
 }
 
@@ -561,6 +563,10 @@ static void learn(struct vs_store *s, const struct vs_custody_record *r)
 		if (n > s->last_alarm)
 			s->last_alarm = n;
 	}
+	if (r->event.kind == VS_KIND_ENTRY && r->event.body_len > 18 && memcmp(r->event.body, "\"entry\":\"removal\",", 18) == 0) {
+		s->removal_waits = true;
+		s->removal_due_ms = 0;
+	}
 	if (r->event.kind == VS_KIND_SESSION && r->event.session)
 		note_session(s->newest_session, r->event.session);
 	if (r->event.kind == VS_KIND_SESSION && r->event.session &&
@@ -846,6 +852,122 @@ static void rotate(struct vs_store *s)
 	s->file_from_ms = 0;
 }
 
+/* ---- Files that are removed by policy ---- */
+
+/* A removal that is recorded and has no end yet. */
+struct removal {
+	int64_t removal;
+	struct vs_log_link link;
+	char before[VS_FILE_NAME_CAP]; /* the file before it; "": none */
+};
+
+/* The first one behind `after`; false: there is none. */
+static bool next_removal(sqlite3 *db, int64_t after, struct removal *ret)
+{
+	sqlite3_stmt *st = NULL;
+	bool is = sqlite3_prepare_v2(db, "SELECT r.removal, r.name, r.from_ms, r.until_ms, r.seal, r.rows, r.hash, (SELECT b.name FROM link b WHERE"
+					 " b.seal < r.seal ORDER BY b.link DESC LIMIT 1) FROM removal r WHERE r.removal > ?1 AND r.removal"
+					 " NOT IN (SELECT removal FROM removal_end) ORDER BY r.removal LIMIT 1", -1, &st, NULL) == SQLITE_OK &&
+		  sqlite3_bind_int64(st, 1, after) == SQLITE_OK && sqlite3_step(st) == SQLITE_ROW &&
+		  sqlite3_column_bytes(st, 6) == VS_HASH;
+	if (is) {
+		const char *before = (const char *)sqlite3_column_text(st, 7);
+		*ret = (struct removal){ .removal = sqlite3_column_int64(st, 0),
+					 .link = { .from_ms = sqlite3_column_int64(st, 2), .until_ms = sqlite3_column_int64(st, 3),
+						   .seal = sqlite3_column_int64(st, 4), .rows = sqlite3_column_int64(st, 5) } };
+		snprintf(ret->link.name, sizeof ret->link.name, "%s", (const char *)sqlite3_column_text(st, 1));
+		snprintf(ret->before, sizeof ret->before, "%s", before ? before : "");
+		memcpy(ret->link.hash, sqlite3_column_blob(st, 6), VS_HASH);
+	}
+	sqlite3_finalize(st);
+	return is;
+}
+
+/* The file with all that belongs to it.  0, or -errno: it is still there. */
+static int unlink_file(const char *path)
+{
+	static const char *const parts[] = { "", "-wal", "-shm" };
+	char part[4100];
+	for (size_t i = 0; i < 3; i++) {
+		snprintf(part, sizeof part, "%s%s", path, parts[i]);
+		if (unlink(part) < 0 && errno != ENOENT)
+			return -errno;
+	}
+	sync_folder(path);
+	return 0;
+}
+
+/* Looks once more, removes, and records what became of it.  A cut in the middle is made good by the next start: the file is gone
+ * then, or is removed then. */
+static int carry_out(struct vs_store *s, const struct removal *r)
+{
+	char path[4096], why[256] = "", outcome[300] = "removed";
+	struct vs_log_link before = { .seal = 0 };
+	bool gone = false;
+	snprintf(before.name, sizeof before.name, "%s", r->before);
+	bool may = vs_log_path_beside(s->path, r->link.name, path, sizeof path) &&
+		   vs_retention_may_go(vs_scribe_db(s->scribe), path, &r->link, r->before[0] ? &before : NULL, &gone, why);
+	int error = may && !gone ? unlink_file(path) : 0;
+	if (error < 0) {
+		vs_say(VS_SAY_ERROR, "%s: it is recorded as removed by policy, and cannot be removed: %s; tried again in ten minutes. See that vitalsd "
+		       "may write to the folder", path, strerror(-error));
+		s->removal_due_ms = vs_boottime_ms() + REMOVAL_RETRY_MS;
+		return SQLITE_OK;
+	}
+	if (!may)
+		snprintf(outcome, sizeof outcome, "kept: %s", why);
+	vs_say(VS_SAY_NOTICE, "%s: %s", r->link.name, may ? "removed by policy" : outcome);
+	int rc = vs_scribe_begin(s->scribe);
+	if (rc == SQLITE_OK)
+		rc = vs_scribe_removal_end(s->scribe, r->removal, vs_wall_ms(), outcome);
+	return rc == SQLITE_OK ? vs_scribe_commit(s->scribe) : rc;
+}
+
+/* What says that a file is removed is under a signed seal, and on the disk, before the file is touched. */
+static int seal_removals(struct vs_store *s)
+{
+	int64_t now = vs_wall_ms();
+	const struct vs_scribe_head *h = vs_scribe_head(s->scribe);
+	if (h->unsealed == 0 && (h->is_signed || !s->has_key))
+		return SQLITE_OK;
+	s->closed_session[0] = '\0';
+	int rc = vs_scribe_begin(s->scribe);
+	if (rc == SQLITE_OK)
+		rc = vs_scribe_seal(s->scribe, now, key_of(s), true);
+	if (rc == SQLITE_OK)
+		rc = vs_scribe_commit(s->scribe);
+	if (rc == SQLITE_OK && s->has_key && s->any_chair[0]) {
+		announce(s);
+		s->signed_day = now / 86400000;
+		tell(s);
+	}
+	return rc;
+}
+
+/* Between two groups.  What fails here is tried again: the file is opened anew with the next group. */
+static void remove_files(struct vs_store *s)
+{
+	struct removal r = { .removal = 0 };
+	if (!s->scribe || !s->removal_waits || vs_boottime_ms() < s->removal_due_ms)
+		return;
+	s->removal_due_ms = 0;
+	int rc = SQLITE_OK;
+	bool sealed = false;
+	while (rc == SQLITE_OK && next_removal(vs_scribe_db(s->scribe), r.removal, &r)) {
+		if (!sealed)
+			rc = seal_removals(s);
+		sealed = true;
+		if (rc == SQLITE_OK)
+			rc = carry_out(s, &r);
+	}
+	s->removal_waits = rc != SQLITE_OK || s->removal_due_ms;
+	if (rc != SQLITE_OK) {
+		vs_say(VS_SAY_ERROR, "%s: what becomes of the file that is removed cannot be recorded: %s; tried again", s->path,
+		       sqlite3_errstr(rc));
+		close_log(s);
+	}
+}
+
 /* ---- Health ---- */
 
 static void fine(struct vs_store *s)
@@ -965,6 +1087,7 @@ static void *write_on(void *arg)
 			continue;
 		}
 		rotate(s);
+		remove_files(s);
 		if (n < GROUP_MAX)
 			vs_custody_wait(s->reader, true, GROUP_MS);
 	}
@@ -1074,6 +1197,7 @@ static int copy_options(struct vs_store *s, const struct vs_store_options *o)
 	s->lost_told = vs_custody_lost(o->ring);
 	s->changed = o->changed;
 	s->arg = o->arg;
+	s->removal_waits = true; /* of the run before, as far as is known */
 	s->rotate_yearly = o->rotate_yearly;
 	s->rotate_bytes = o->rotate_bytes;
 	s->started_ms = s->last_commit_ms = vs_wall_ms();
@@ -1120,6 +1244,7 @@ int vs_store_open(const struct vs_store_options *o, struct vs_store **ret)
 	vs_custody_set_epoch(s->ring, s->epoch);
 	unsigned n;
 	attempt(s, &n); /* the row of this epoch */
+	remove_files(s); /* what the run before began */
 	*ret = s;
 	return 0;
 }

@@ -12,6 +12,9 @@
  * One file a year, or of a size: when it is over, and no session is open, the file is closed with a signed seal, kept beside
  * the new one under its own name, and the new one goes on with its numbers and its chain of seals (record/files.h).
  *
+ * A file that is removed by policy (daemon/retention.h) is removed here: the record of it is sealed, signed and on the disk first, and
+ * what a crash leaves undone is done by the next start.
+ *
  * When the file turns out to be damaged it is set aside as PATH.damaged-TIME and a new one is begun, in which a finding names the
  * old one and its last seal.  The chairs' states and the numbers of alarms and sessions go on in it. */
 #pragma once

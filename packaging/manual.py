@@ -42,6 +42,19 @@ of the lists of
 .BR audit :
 a day, a minute, RFC 3339 in UTC, or an age such as 12h, 7d
 .TP
+.BI \-\-reason " TEXT"
+of
+.BR "log hold" ,
+.B release
+and
+.BR "retention \-\-apply" :
+why; it stands in the record
+.TP
+.BI \-\-keep " 8y"
+of
+.BR "log retention" :
+what would be due under another policy than the one in force
+.TP
 .BI \-\-reader " NAME"
 who reads the record, where its policy asks for a trace and a login is shared; else the login name
 .TP

@@ -21,6 +21,13 @@ const struct vs_seal_table vs_seal_tables[VS_SEAL_TABLES + 1] = {
 	{ "link", "link", "link, name, from_ms, until_ms, first_epoch, last_epoch, seal, rows, hash, public_key", 2 },
 	{ "carried", "carried", "carried, what, number", 2 },
 	{ "closed", "closed", "closed, at_ms, name, reason", 2 },
+	{ "hold", "hold", "hold, id, at_ms, session, patient, from_ms, until_ms, reason, operator, uid", 3 },
+	{ "hold_end", "hold", "hold, at_ms, reason, operator, uid", 3 },
+	{ "removal", "removal",
+	  "removal, at_ms, name, from_ms, until_ms, first_seal, seal, rows, hash, signature, sessions, alarms, readings, bytes, policy,"
+	  " reason, operator, uid", 3 },
+	{ "removal_end", "removal", "removal, at_ms, outcome", 3 },
+	{ "broken", "link", "link, at_ms, reason", 3 },
 	{ "reading", "id", "id, shape, t, v1, v2, v3, v4, more", 1 },
 	{ NULL, NULL, NULL, 0 },
 };
@@ -197,7 +204,7 @@ void vs_tail_row(uint8_t tail[VS_HASH], const char *part, const struct vs_row_te
 int vs_seal_prepare(sqlite3 *db, unsigned table, sqlite3_stmt **ret)
 {
 	const struct vs_seal_table *s = &vs_seal_tables[table];
-	char sql[256];
+	char sql[512];
 	sqlite3_snprintf(sizeof sql, sql, "SELECT %s FROM %s WHERE %s > ?1 AND %s <= ?2 ORDER BY %s", s->columns, s->name,
 			 s->key, s->key, s->key);
 	return sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, ret, NULL);

@@ -673,6 +673,19 @@ static void check_signatures(struct verify *v)
 
 /* ---- Witnesses ---- */
 
+/* The seal is one of a file that is not here. */
+static bool in_missing_file(const struct verify *v, json_int_t number)
+{
+	int64_t before = 0;
+	for (size_t i = 0; i + 1 < vs_log_parts(v->l); i++) {
+		const struct vs_log_part *part = vs_log_part(v->l, i);
+		if (number > before && number <= part->link->seal)
+			return !part->db;
+		before = part->link->seal;
+	}
+	return v->n_seals && number < v->seals[0].seal;
+}
+
 static void check_witness(struct verify *v, int line, const json_t *message)
 {
 	char place[64];
@@ -702,7 +715,7 @@ static void check_witness(struct verify *v, int line, const json_t *message)
 				(long long)rows);
 		return;
 	}
-	if (number && v->n_seals && number < v->seals[0].seal) { /* of a file that is not here: that was said already */
+	if (number && in_missing_file(v, number)) { /* that was said already */
 		v->out->witnesses--;
 		return;
 	}
@@ -797,11 +810,28 @@ static void check_end(struct verify *v, const struct vs_log_link *k)
 		finding(v, "closed", "the file was not closed as %s", k->name);
 }
 
+/* One that is not there: by policy, and so recorded; known to be damaged; or by nobody knows whom. */
 static void check_missing(struct verify *v, const struct vs_log_part *part)
 {
-	char seals[96];
+	char seals[96], buf[512];
 	snprintf(seals, sizeof seals, "seals up to %" PRId64, part->link->seal);
-	finding(v, seals, "the file cannot be read: %s", part->why);
+	if (part->removed || part->broken)
+		json_array_append_new(v->out->notes, json_pack("{s:s,s:s}", "place", placed(v, seals, buf), "what", part->why));
+	else
+		finding(v, seals, "the file cannot be read: %s", part->why);
+}
+
+/* A record of a removal is of a file that is linked, as it is linked. */
+static void check_removals(struct verify *v)
+{
+	size_t n = vs_log_parts(v->l);
+	v->db = vs_log_part(v->l, n - 1)->db;
+	if (v->session || vs_schema_version(v->db) < 3)
+		return;
+	ask(v, "SELECT 'removal of ' || r.name, 'what is recorded is not the file that the log goes on from' FROM removal r LEFT JOIN link l ON"
+	       " l.name = r.name AND l.seal = r.seal AND l.rows = r.rows AND l.hash = r.hash WHERE l.link IS NULL", v->out->findings);
+	ask(v, "SELECT r.name, 'its removal by policy was recorded on ' || " AT("r.at_ms") " || ' by ' || r.operator || ', and it is still there' FROM"
+	       " removal r WHERE r.removal NOT IN (SELECT removal FROM removal_end)", v->out->notes);
 }
 
 /* ---- All files, each by a thread of its own ---- */
@@ -828,6 +858,8 @@ static void check_one(struct checks *c, size_t i)
 		check_missing(v, part);
 		return;
 	}
+	if (part->removed)
+		json_array_append_new(v->out->notes, json_pack("{s:s,s:s+}", "place", v->label, "what", "it is here again: ", part->why));
 	check_link(v, i);
 	check_file(v);
 	if (!v->trouble[0] && part->link)
@@ -970,6 +1002,8 @@ static int check_files(struct verify *all, unsigned jobs)
 		vs_row_finish(&c.of[i].v.row);
 	}
 	free(c.of);
+	if (r == VS_EXIT_DONE)
+		check_removals(all);
 	if (r == VS_EXIT_DONE && all->session && all->out->files == 0)
 		return vs_ctl_fail("there is no session '%s' in this log; 'vitalsctl audit sessions' lists them", all->session);
 	return r;

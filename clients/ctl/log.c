@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "clients/ctl/audit_verify.h"
+#include "clients/ctl/log_retention.h"
 #include "core/timetext.h"
 #include "record/key.h"
 #include "record/schema.h"
@@ -16,7 +17,14 @@ static const char help[] =
 	"  key              the public key that signs the record; keep it where the record is judged (audit verify --key)\n"
 	"  info             what is in the log: version, size, times, how much\n"
 	"  check            whether the file is whole, page by page; 'audit verify' asks whether it is unchanged\n"
-	"  backup --out F   a copy while the daemon runs, verified afterwards; closed files go beside F, where they are not yet\n";
+	"  backup --out F   a copy while the daemon runs, verified afterwards; closed files go beside F, where they are not yet\n"
+	"  retention        which files are older than the policy (log: retention), which are on hold, and which were removed\n"
+	"                   --keep 8y: as if that were the policy; --apply --operator NAME --reason TEXT: removes what is due\n"
+	"  hold SESSION | --patient CODE | --from T --to T   --operator NAME --reason TEXT\n"
+	"                   keeps whatever has something of it, whatever the policy says\n"
+	"  release HOLD     --operator NAME --reason TEXT: ends a hold\n\n"
+	"Hold, release and --apply ask vitalsd (--control PATH, --config FILE), which records who, when and why.\n"
+	"docs/audit.md, \"How long it is kept\".\n";
 
 /* The key of the last start that had one. */
 static int print_key(struct vs_log *l, const struct vs_log_options *o)
@@ -64,8 +72,11 @@ static json_t *file_json(struct vs_log *l, size_t i, int64_t *bytes)
 	} else if (i > 0) {
 		json_object_set_new(file, "from", time_json(vs_log_part(l, i - 1)->link->until_ms));
 	}
+	if (part->link && part->removed)
+		json_object_set_new(file, "removed", vs_log_removal(vs_log_part(l, vs_log_parts(l) - 1)->db, part->link->name));
 	if (!part->db) {
-		json_object_set_new(file, "missing", json_string(part->why));
+		if (!part->removed)
+			json_object_set_new(file, "missing", json_string(part->why));
 		return file;
 	}
 	int64_t size = number_of(part->db, "PRAGMA page_count") * number_of(part->db, "PRAGMA page_size");
@@ -155,7 +166,7 @@ static int check_pages(struct vs_log *l, const struct vs_log_options *o)
 		const struct vs_log_part *part = vs_log_part(l, i);
 		if (part->db)
 			r = check_file(part, n > 1, found);
-		else
+		else if (!part->removed && !part->broken)
 			json_array_append_new(found, json_string(part->why));
 	}
 	if (r < 0) {
@@ -299,11 +310,13 @@ int vs_ctl_log(int argc, char **argv)
 		const char *name, *options;
 		int (*run)(struct vs_log *l, const struct vs_log_options *o);
 	} commands[] = { { "key", "", print_key }, { "info", "", print_info }, { "check", "", check_pages },
-			 { "backup", "out", backup } };
+			 { "backup", "out", backup }, { "retention", "operator reason keep apply", vs_log_retention },
+			 { "hold", "session patient since until operator reason", vs_log_hold },
+			 { "release", "operator reason", vs_log_release } };
 	struct vs_log_options o;
 	struct vs_log *l = NULL;
 	if (argc < 2)
-		return vs_ctl_usage("log: say what: key, info, check, backup");
+		return vs_ctl_usage("log: say what: key, info, check, backup, retention, hold, release");
 	if (strcmp(argv[1], "--help") == 0) {
 		fputs(help, stdout);
 		return VS_EXIT_DONE;
@@ -319,5 +332,5 @@ int vs_ctl_log(int argc, char **argv)
 		vs_log_close(l);
 		return r;
 	}
-	return vs_ctl_usage("log: there is no '%s'; there are key, info, check, backup", argv[1]);
+	return vs_ctl_usage("log: there is no '%s'; there are key, info, check, backup, retention, hold, release", argv[1]);
 }

@@ -18,7 +18,8 @@ struct vs_log_options {
 	const char *format, *witness, *key, *out, *html;
 	const char *limits, *limit_file;
 	const char *control, *reader;         /* --control, --reader: where and as whom reading is told (vs_log_trace) */
-	bool untraced;
+	const char *reason, *keep;            /* --reason, --keep 6y */
+	bool untraced, apply;
 	int64_t since_ms, until_ms;           /* INT64_MIN, INT64_MAX: not given */
 	unsigned jobs;                        /* --jobs; 0: not given */
 	bool json, csv;
@@ -53,7 +54,8 @@ struct vs_log_part {
 	const char *path;
 	const struct vs_log_link *link; /* what the present file says of it; NULL: it is the present one */
 	sqlite3 *db;                    /* NULL: it cannot be read, which was said */
-	char why[256];                  /* then */
+	char why[1024];                 /* then */
+	bool removed, broken;           /* the record says that it was removed by policy, or was damaged while it was written */
 };
 size_t vs_log_parts(struct vs_log *l);
 struct vs_log_part *vs_log_part(struct vs_log *l, size_t i);

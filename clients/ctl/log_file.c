@@ -11,6 +11,7 @@
 #include "clients/ctl/log_span.h"
 #include "config/config.h"
 #include "core/timetext.h"
+#include "record/retention.h"
 #include "record/schema.h"
 
 #define DEFAULT_LOG "/var/lib/vitalsd/vitals.db"
@@ -207,14 +208,45 @@ static int open_file(struct file *f)
 
 /* ---- The files before ---- */
 
-/* One that is missing is said, and left out. */
+/* One that is missing is said, and left out; one that was removed by policy is no fault. */
 static void open_past(struct vs_log *l, size_t i)
 {
 	struct file *f = &l->files[i];
 	if (f->tried)
 		return;
-	if (open_file(f) < 0)
+	f->tried = true;
+	f->part.path = f->path;
+	if (f->part.broken) {
+		fprintf(stderr, "vitalsctl: note: %s: %s: it is not read with the others\n", f->path, f->part.why);
+		return;
+	}
+	char recorded[sizeof f->part.why];
+	snprintf(recorded, sizeof recorded, "%s", f->part.why);
+	if (open_file(f) == 0)
+		return;
+	if (f->part.removed) {
+		snprintf(f->part.why, sizeof f->part.why, "%s", recorded);
+		fprintf(stderr, "vitalsctl: note: %s, %s\n", f->path, f->part.why);
+	} else {
 		vs_ctl_fail("%s: %s: this part of the log is not read", f->path, f->part.why);
+	}
+}
+
+/* What the present file says of those before it: removed by policy, damaged. */
+static void look_at_records(struct vs_log *l)
+{
+	struct vs_retained_file *files = NULL;
+	size_t n = 0;
+	if (vs_retention_look(present(l)->part.db, present(l)->path, INT64_MIN, &files, &n) != SQLITE_OK)
+		return;
+	for (size_t i = 0; i < n && i + 1 < l->n; i++) {
+		struct vs_log_part *part = &l->files[i].part;
+		part->removed = files[i].state == VS_RETAIN_REMOVED;
+		part->broken = files[i].state == VS_RETAIN_BROKEN;
+		if (part->removed || part->broken)
+			snprintf(part->why, sizeof part->why, "%.*s", (int)sizeof part->why - 1, files[i].why);
+	}
+	free(files);
 }
 
 /* Finds what the present file names. */
@@ -241,6 +273,7 @@ static int find_past(struct vs_log *l)
 		if (!all[i].path)
 			return -ENOMEM;
 	}
+	look_at_records(l);
 	return 0;
 }
 

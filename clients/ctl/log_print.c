@@ -72,6 +72,7 @@ static int take_value(struct vs_log_options *o, const char *command, const char 
 		{ "witness", &o->witness },	{ "key", &o->key },	    { "out", &o->out },
 		{ "limits", &o->limits },	{ "limit-file", &o->limit_file }, { "html", &o->html },
 		{ "control", &o->control },	{ "reader", &o->reader },   { "with", &o->with },
+		{ "reason", &o->reason },	{ "keep", &o->keep },
 	};
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
 		if (listed(texts[i].name, name, len)) {
@@ -86,7 +87,7 @@ static int take_value(struct vs_log_options *o, const char *command, const char 
 		o->jobs = (unsigned)n;
 		return VS_EXIT_DONE;
 	}
-	bool last = listed("until", name, len);
+	bool last = listed("until to", name, len);
 	if (!parse_time(value, last, last ? &o->until_ms : &o->since_ms))
 		return vs_ctl_usage("%s: '%s' is no time; write 2026-11-21, 2026-11-21T14:30:00Z, or an age such as 12h", command,
 				    value);
@@ -109,10 +110,12 @@ int vs_log_options(struct vs_log_options *o, int argc, char **argv, const char *
 			o->json = true;
 		} else if (listed("untraced", name, len) && len == strlen(name)) {
 			o->untraced = true;
+		} else if (listed("apply", name, len) && len == strlen(name) && listed(allowed, "apply", 5)) {
+			o->apply = true;
 		} else if (listed("csv", name, len) && listed(allowed, "csv", 3)) {
 			o->csv = true;
 		} else if (!listed("log config control reader", name, len) && !listed(allowed, name, len) &&
-			   !(listed("from", name, len) && listed(allowed, "since", 5))) {
+			   !(listed("from", name, len) && listed(allowed, "since", 5)) && !(listed("to", name, len) && listed(allowed, "until", 5))) {
 			return vs_ctl_usage("%s: there is no option %s", argv[0], argv[i]);
 		} else if (name[len] != '=' && (i + 1 == argc || strncmp(argv[i + 1], "--", 2) == 0)) {
 			return vs_ctl_usage("%s: %s wants a value", argv[0], argv[i]);

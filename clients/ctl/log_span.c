@@ -8,7 +8,7 @@
 #include "record/schema.h"
 #include "record/seal.h"
 
-#define COLUMNS_MAX 16
+#define COLUMNS_MAX 24
 
 struct cached {
 	struct cached *next;
@@ -66,7 +66,8 @@ static const struct {
 
 static bool whole_in_each(const char *name)
 {
-	static const char *const names[] = { "link", "carried", "head", "chair_state" };
+	static const char *const names[] = { "link", "carried", "head", "chair_state", "hold", "hold_end", "removal", "removal_end",
+					     "broken" };
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		if (strcmp(names[i], name) == 0)
 			return true;

@@ -2,7 +2,7 @@
  * rows of all the files, in the order of their numbers.  The views of the log stand over them; every statement that
  * reads one file so reads many.
  *
- * Tables that stand whole in each file (link, carried, head, chair_state) are those of the last one. */
+ * Tables that stand whole in each file (link, carried, head, chair_state, hold, hold_end, removal, removal_end, broken) are those of the last one. */
 #pragma once
 #include <sqlite3.h>
 #include <stddef.h>

@@ -1,11 +1,13 @@
 /* Years of a busy chair, in minutes: everything that a daemon records, through custody and the store, while both clocks
  * run ahead.  For tests of a log of several files, and for the figures of docs/performance.md ("The record").
  *
- *	decade DIR [--years 10] [--sessions 2500] [--seconds 15000] [--rotate year|BYTES] [--from UNIX_MS] [--restart N] [--open]
+ *	decade DIR [--years 10] [--sessions 2500] [--seconds 15000] [--rotate year|BYTES] [--from UNIX_MS] [--restart N] [--open] [--entry BODY]...
  *
  * Sessions spread evenly over the years, each of so many seconds: an oximeter and a monitor of two values each at 1 Hz,
  * a cuff every five minutes, phases, entries, alarms.  Into DIR/ring and DIR/vitals.db.  --restart: after every N sessions
- * the daemon is started anew (0: never).  --open: the last session is not closed.  Waits for the writer every five minutes of its time, so that seals come as they do in life; the disk
+ * the daemon is started anew (0: never).  --open: the last session is not closed.  --entry: at the
+ * end, an entry of no session with these members, and time for what the store makes of it.
+ * Waits for the writer every five minutes of its time, so that seals come as they do in life; the disk
  * is not waited for. */
 #include <stdatomic.h>
 #include <stdio.h>
@@ -225,6 +227,8 @@ struct plan {
 	long seconds;
 	int64_t from_ms;
 	bool open;
+	const char *entries[8];
+	unsigned n_entries;
 };
 
 static void run(struct chair *c, const struct plan *p)
@@ -239,6 +243,19 @@ static void run(struct chair *c, const struct plan *p)
 		session(c, n, p->seconds, p->open && n + 1 == p->sessions);
 		if (p->restart && (n + 1) % p->restart == 0 && n + 1 < p->sessions)
 			restart(c);
+	}
+}
+
+/* What an entry sets going is done when an entry behind it, which was made later, is in the log too. */
+static void enter(struct chair *c, const struct plan *p)
+{
+	c->in_session = false;
+	for (unsigned i = 0; i < p->n_entries; i++) {
+		tell(c, VS_KIND_ENTRY, p->entries[i]);
+		settle(c);
+		go(1000);
+		tell(c, VS_KIND_ENTRY, "\"entry\":\"note\",\"value\":null,\"note\":\"later\",\"operator\":\"nurse-2\"");
+		settle(c);
 	}
 }
 
@@ -258,6 +275,8 @@ static int take_options(int argc, char **argv, struct plan *p, struct vs_store_o
 			p->seconds = strtol(v, NULL, 10);
 		else if (!strcmp(argv[i], "--restart"))
 			p->restart = strtoul(v, NULL, 10);
+		else if (!strcmp(argv[i], "--entry") && p->n_entries < 8)
+			p->entries[p->n_entries++] = v;
 		else if (!strcmp(argv[i], "--from"))
 			p->from_ms = strtoll(v, NULL, 10);
 		else if (!strcmp(argv[i], "--rotate"))
@@ -289,6 +308,7 @@ int main(int argc, char **argv)
 	if (start(&c) < 0)
 		return 1;
 	run(&c, &p);
+	enter(&c, &p);
 	vs_store_close(c.store);
 	vs_custody_close(c.ring);
 	printf("{\"sessions\":%lu,\"readings\":%lu,\"last_session\":\"%s\",\"alarms\":%llu,\"given_up\":%lu}\n", p.sessions,

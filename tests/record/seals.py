@@ -11,7 +11,7 @@ import tempfile
 
 # "The columns are those of the table in their order", "by the number that the table's first column is".
 PARTS = ("epoch", "epoch_end", "origin", "event", "session", "alarm", "shape", "shape_metric", "run", "gap", "finding", "link",
-         "carried", "closed", "reading")
+         "carried", "closed", "hold", "hold_end", "removal", "removal_end", "broken", "reading")
 
 
 def columns_of(db, table):

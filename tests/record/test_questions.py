@@ -22,15 +22,19 @@ def log(tmp_path_factory):
     session = db.execute("SELECT session FROM audit_session").fetchone()[0]
     day = db.execute("SELECT substr(onset_at, 1, 10), date(onset_at, '+1 day') FROM audit_alarm").fetchone()
     db.execute("INSERT INTO gap VALUES(1, 1, 0, 1000, 5, 'made for the test')")
+    db.execute("INSERT INTO hold VALUES(1, 'h-1-1', 0, 's-1', NULL, NULL, NULL, 'made for the test', 'ada', 0)")
+    db.execute("INSERT INTO removal VALUES(1, 0, 'vitals-2019.db', 0, 86400000, 1, 9, 99, x'00', NULL, 3, 4, 5, 6, '6y', 'over', 'emil', 0)")
+    db.execute("INSERT INTO removal_end VALUES(1, 5, 'removed')")
     # of a session that is still open: the others may have begun and ended within one millisecond
     moment = db.execute("SELECT infusion_started_at FROM audit_session WHERE ended_ms IS NULL").fetchone()[0]
     db.commit()
+    db.close()
     return path, {"s-20261121-1001": session, "2026-11-21T14:30:00Z": moment, "'2026-11-21'": f"'{day[0]}'",
                   "'2026-11-22'": f"'{day[1]}'"}
 
 
 def test_there_are_twenty_and_more():
-    assert [int(number) for number, _, _ in QUESTIONS] == list(range(1, 23))
+    assert [int(number) for number, _, _ in QUESTIONS] == list(range(1, 25))
 
 
 def put(statement, words):
@@ -64,3 +68,5 @@ def test_answers_are_right(log):
     assert [r["restarted_after"] is None for r in ask(19)] == [True, False]
     assert ask(13)[0]["rule"] == "sbp-hi"
     assert ask(20)[0]["readings"] == 5
+    assert [(r["name"], r["sessions"], r["last_day"], r["outcome"]) for r in ask(23)] == [("vitals-2019.db", 3, "1970-01-02", "removed")]
+    assert [(r["id"], r["session"], r["operator"]) for r in ask(24)] == [("h-1-1", "s-1", "ada")]

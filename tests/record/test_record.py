@@ -503,5 +503,5 @@ def test_backup_of_a_running_log(tmp_path):
     assert "copied and verified" in out and verify(tmp_path / "copy.db")["ok"]
     ctl("log", "backup", "--log", tmp_path / "a/vitals.db", "--out", tmp_path / "copy.db", status=1)
     w.end()
-    assert json.loads(ctl("log", "info", "--log", tmp_path / "copy.db", "--json"))["schema"] == 2
+    assert json.loads(ctl("log", "info", "--log", tmp_path / "copy.db", "--json"))["schema"] == 3
     assert json.loads(ctl("log", "check", "--log", tmp_path / "copy.db", "--json"))["ok"]

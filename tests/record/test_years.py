@@ -16,6 +16,7 @@ from record import BUILD, CTL, ROOT, asan, ctl, sql, tamper, verify, write
 DECADE = BUILD / "tests/bench/decade"
 FROM = 1768208400000  # 12 January 2026, 9:00 UTC
 YEAR = 31557600000
+NEWEST = 3  # version of the schema
 EVERY = int(os.environ.get("RECORD_EVERY", "23"))  # each n-th call is one at which the writer is killed
 
 
@@ -61,7 +62,7 @@ def test_one_file_a_year(years):
     assert all((years / "many" / n).stat().st_mode & 0o777 == 0o440 for n in names[:2]), "closed files can be written"
     assert [sql(years / "many" / n, "SELECT name FROM closed") for n in names[:2]] == names[:2]
     info = json.loads(ctl("log", "info", "--log", years / "many", "--json"))
-    assert [f["file"] for f in info["files"]] == names[:3] and info["sessions"] == 9 and info["schema"] == 2
+    assert [f["file"] for f in info["files"]] == names[:3] and info["sessions"] == 9 and info["schema"] == NEWEST
 
 
 @pytest.mark.parametrize("words", [
@@ -321,40 +322,43 @@ def test_kill_9_at_any_write_of_a_turn(tmp_path):
 
 # ---- Migrations ----
 
-FIRST = "bfdffa9e314ec56e"  # of schema/001-log.sql: a migration that was released never changes
+RELEASED = {"001-log.sql": "bfdffa9e314ec56e", "002-files.sql": "2d8609229589d3dc"}
 
 
-def version_1(log, folder):
-    """A log as the first version of the schema had it, with data: the rows of one of today's that used no newer table."""
-    folder.mkdir()
-    old = sqlite3.connect(folder / "vitals.db", isolation_level=None)
-    old.executescript((ROOT / "schema/001-log.sql").read_text())
+def of_version(version, log, folder):
+    """A log as an earlier version of the schema had it, with data: the rows of one of today's that used no newer table."""
+    folder.mkdir(exist_ok=True)
+    old = sqlite3.connect(folder / log.name, isolation_level=None)
+    for script in sorted((ROOT / "schema").glob("0*.sql"))[:version]:
+        old.executescript(script.read_text())
     old.execute(f"PRAGMA application_id = {0x76746c73}")
-    old.execute("PRAGMA user_version = 1")
+    old.execute(f"PRAGMA user_version = {version}")
     old.execute("DELETE FROM head")
     tables = [t for t, in old.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
-    old.execute("ATTACH ? AS today", [str(log / "vitals.db")])
+    old.execute("ATTACH ? AS today", [str(log)])
     for t in tables:
         old.execute(f"INSERT INTO main.{t} SELECT * FROM today.{t}")
     old.close()
-    shutil.copy(log / "vitals.db.key", folder)
-    return folder / "vitals.db"
+    shutil.copy(log.parent / "vitals.db.key", folder)
+    return folder / log.name
 
 
-def test_the_first_migration_is_what_it_was():
-    assert hashlib.sha256((ROOT / "schema/001-log.sql").read_bytes()).hexdigest().startswith(FIRST)
+@pytest.mark.parametrize("name", RELEASED)
+def test_a_migration_that_was_released_never_changes(name):
+    assert hashlib.sha256((ROOT / "schema" / name).read_bytes()).hexdigest().startswith(RELEASED[name])
 
 
-def test_a_log_of_version_1_is_migrated_with_its_data(tmp_path):
+@pytest.mark.parametrize("version", range(1, NEWEST))
+def test_a_log_of_an_earlier_version_is_migrated_with_its_data(tmp_path, version):
     write(tmp_path / "today", "--readings", 900, "--chairs", 2)
-    log = version_1(tmp_path / "today", tmp_path / "old")
+    log = of_version(version, tmp_path / "today/vitals.db", tmp_path / "old")
     views = [f"SELECT * FROM {v} ORDER BY 1, 2, 3, 4" for v in
              ("audit_session", "audit_alarm", "audit_observation", "audit_event")]
     before = [sql(log, v) for v in views]
     rows = verify(log)["rows"]  # before the daemon has migrated it
-    assert sessions(log) and sql(log, "PRAGMA user_version") == "1" and rows > 1800
+    assert sessions(log) and sql(log, "PRAGMA user_version") == str(version) and rows > 1800
     write(tmp_path / "old", "--readings", 0)
-    assert sql(log, "PRAGMA user_version") == "2"
+    assert sql(log, "PRAGMA user_version") == str(NEWEST)
     assert [sql(log, v) for v in views] == before
     verdict = verify(log)
     assert verdict["ok"] and verdict["rows"] == rows + 2, "the start and its end are the only rows more"
@@ -366,6 +370,20 @@ def test_a_log_of_version_1_is_migrated_with_its_data(tmp_path):
     (tmp_path / "turned/ring").unlink()
     decade(tmp_path / "turned", "--years", 2, "--sessions", 3, "--seconds", 60, "--from", FROM + 20 * YEAR)
     assert verify(tmp_path / "turned")["files"] > 1
+
+
+def test_a_log_of_several_files_is_migrated_as_they_are_written(years, tmp_path):
+    """Closed files stay what they were; the present one goes on, and what comes of it has everything."""
+    names = sorted(f.name for f in (years / "many").glob("vitals*.db"))
+    for name in names:
+        of_version(2, years / "many" / name, tmp_path / "log")
+    before, told = verify(tmp_path / "log"), sessions(tmp_path / "log")
+    assert before["ok"] and before["files"] == 3 and before["rows"] == verify(years / "many")["rows"] and len(told) == 9
+    decade(tmp_path / "log", "--years", 1, "--sessions", 2, "--seconds", 60, "--from", FROM + 3 * YEAR)
+    verdict = verify(tmp_path / "log")
+    assert verdict["ok"] and verdict["files"] == 4, verdict["findings"]
+    assert sessions(tmp_path / "log")[:9] == told and len(sessions(tmp_path / "log")) == 11
+    assert [sql(tmp_path / "log" / n, "PRAGMA user_version") for n in names[:2]] == ["2", "2"]
 
 
 def test_the_figures_can_be_measured(years):
