@@ -6,10 +6,10 @@
 
 #define PATIENCE_MS 5000
 
-/* What the newest start of the daemon said last; nothing said: no trace.  And whether that start is in this file. */
+/* What the newest start of the daemon said last, in no session; nothing said: no trace.  And whether that start is in this file. */
 static const char policy_sql[] =
-	"SELECT (SELECT json_extract('{' || e.body || '}', '$.value') FROM event e WHERE e.kind = 'entry' AND e.origin IN (SELECT origin FROM"
-	" origin WHERE epoch = ?1) AND json_extract('{' || e.body || '}', '$.entry') = 'read-trace' ORDER BY e.event DESC LIMIT 1),"
+	"SELECT (SELECT json_extract('{' || e.body || '}', '$.value') FROM event e WHERE e.kind = 'entry' AND e.session IS NULL AND e.origin IN"
+	" (SELECT origin FROM origin WHERE epoch = ?1) AND json_extract('{' || e.body || '}', '$.entry') = 'read-trace' ORDER BY e.event DESC LIMIT 1),"
 	" (SELECT min(epoch) FROM epoch) < ?1";
 static const char newest_sql[] = "SELECT max(epoch) FROM epoch";
 

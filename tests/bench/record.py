@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Figures of the record: bytes an observation, what recording costs, how fast verify reads, how long questions take.
 
-    tests/bench/record.py BUILD [--readings N]       BUILD: a release build, or one with -Dbuildtype=debugoptimized
+    tests/bench/record.py BUILD [--readings N] [--seconds N]     BUILD: a release build, or one with -Dbuildtype=debugoptimized
+
+--seconds: of each turn of each round of `recording` (nine rounds of three turns each; a seal comes after 65,536 readings).
 """
+import json
 import os
 import pathlib
-import resource
 import statistics
 import subprocess
 import sys
@@ -14,12 +16,14 @@ import time
 
 BUILD = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "build").resolve()
 READINGS = int(sys.argv[sys.argv.index("--readings") + 1]) if "--readings" in sys.argv else 300000
-WRITER, CTL = BUILD / "tests/record/logwriter", BUILD / "clients/vitalsctl"
+SECONDS = sys.argv[sys.argv.index("--seconds") + 1] if "--seconds" in sys.argv else "20"
+WRITER, CTL, RECORDING = BUILD / "tests/record/logwriter", BUILD / "clients/vitalsctl", BUILD / "tests/bench/recording"
 
 
 def fill(folder, *options):
     r = subprocess.run([WRITER, folder, "--quiet", *map(str, options)], capture_output=True, text=True, check=True,
                        stdin=subprocess.DEVNULL)
+    assert "given up 0," in r.stderr, r.stderr
     return int(r.stderr.split("cpu ")[1].split(" ms")[0])
 
 
@@ -30,11 +34,6 @@ def empty_size(folder):
 
 def spread(values):
     return f"median {statistics.median(values):.3g}, {min(values):.3g} to {max(values):.3g}"
-
-
-def cpu_of_children():
-    u = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return u.ru_utime + u.ru_stime
 
 
 with tempfile.TemporaryDirectory() as t:
@@ -53,16 +52,18 @@ with tempfile.TemporaryDirectory() as t:
         subprocess.run([CTL, "audit", "verify", "--log", f"{t}/1/vitals.db"], check=True, stdout=subprocess.DEVNULL)
         rates.append(READINGS / (time.perf_counter() - before) / 1e6)
     print(f"audit verify, million rows a second: {spread(rates)}")
-    costs = []
-    for n in range(3):
-        folder = f"{t}/rate{n}"
-        os.mkdir(folder)
-        seconds = 6
-        idle = fill(f"{folder}", "--readings", 0)
-        os.system(f"rm -rf {folder}; mkdir {folder}")
-        cpu = fill(folder, "--readings", seconds * 10, "--chairs", 100, "--rate", 1000, "--cuff")
-        costs.append((cpu - idle) / (seconds * 10))
-    print(f"recording 1,000 readings/s of 4 values (custody and store): % of one core: {spread(costs)}")
+    for chairs, values in ((1000, 4), (2000, 2), (4000, 1)):
+        turns = []
+        for n in range(3):
+            folder = f"{t}/recording-{values}-{n}"
+            os.mkdir(folder)
+            out = subprocess.run([RECORDING, folder, "--chairs", str(chairs), "--values", str(values), "--seconds", SECONDS],
+                                 capture_output=True, text=True, check=True).stdout
+            turns.append(json.loads(out))
+        percent = {"copy on the loop": [(x["loop"] - x["pace"]) / 10 for x in turns], "writer thread": [x["writer"] / 10 for x in turns],
+                   "both": [(x["loop"] - x["pace"] + x["writer"]) / 10 for x in turns], "bare INSERTs": [x["plain"] / 10 for x in turns]}
+        print(f"recording {turns[0]['observations_s']} observations/s, {values} a reading, % of one core: "
+              + "; ".join(f"{what} {spread(v)}" for what, v in percent.items()))
     times = []
     for _ in range(7):
         before = time.perf_counter()

@@ -308,7 +308,7 @@ static bool keep_pace(struct writer *w, const struct options *o, unsigned long n
 {
 	bool stopped = false;
 	if (!o->rate) {
-		while (w->quiet && vs_custody_backlog(w->ring, VS_READER_LOG) > vs_custody_size(w->ring) / 2)
+		while (w->quiet && vs_custody_backlog(w->ring, VS_READER_LOG) > vs_custody_size(w->ring) / 4) /* at a half, readings are given up */
 			usleep(1000);
 		return false;
 	}
