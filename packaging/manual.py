@@ -82,7 +82,7 @@ def strings(text):
 def main():
     source = re.sub(r"/\*.*?\*/", "", open(sys.argv[1]).read(), flags=re.S)
     page = HEAD
-    for name, rest in re.findall(r"COMMAND\((\w+),(.*?)\)\s*(?=COMMAND|\Z)", source, flags=re.S):
+    for name, rest in re.findall(r"(?:COMMAND|PLAIN)\((\w+),(.*?)\)\s*(?=COMMAND|PLAIN|\Z)", source, flags=re.S):
         literals = re.split(r'"\s*,\s*"', rest.strip())
         arguments, summary = strings(literals[0] + '"'), strings('"' + literals[-1])
         escape = lambda s: s.replace("\\", "\\\\").replace("-", "\\-")

@@ -14,5 +14,7 @@ int vs_ctl_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int vs_ctl_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #define COMMAND(name, arguments, summary) int vs_ctl_##name(int argc, char **argv);
+#define PLAIN(name, arguments, summary) COMMAND(name, arguments, summary)
 #include "clients/ctl/commands.def"
 #undef COMMAND
+#undef PLAIN

@@ -9,11 +9,14 @@ static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv);
 	const char *arguments, *summary;
+	bool plain; /* has no help of its own */
 } commands[] = {
-#define COMMAND(name, arguments, summary) { #name, vs_ctl_##name, arguments, summary },
+#define COMMAND(name, arguments, summary) { #name, vs_ctl_##name, arguments, summary, false },
+#define PLAIN(name, arguments, summary) { #name, vs_ctl_##name, arguments, summary, true },
 #include "clients/ctl/commands.def"
 #undef COMMAND
-	{ NULL, NULL, NULL, NULL },
+#undef PLAIN
+	{ NULL, NULL, NULL, NULL, false },
 };
 
 static void complain(const char *format, va_list args)
@@ -61,6 +64,18 @@ static int arrived(int status)
 	return bad && status == VS_EXIT_DONE ? vs_ctl_fail("standard output: it could not be written: %s", strerror(errno)) : status;
 }
 
+/* --help may stand behind any command, and tells of the whole command. */
+static int run(size_t i, int argc, char **argv)
+{
+	char *help_of[] = { argv[0], (char *)"--help", NULL };
+	if (argc < 2 || strcmp(argv[argc - 1], "--help") != 0)
+		return commands[i].run(argc, argv);
+	if (!commands[i].plain)
+		return commands[i].run(2, help_of);
+	printf("usage: vitalsctl %s %s\n\n%s\n", commands[i].name, commands[i].arguments, commands[i].summary);
+	return VS_EXIT_DONE;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc < 2)
@@ -73,6 +88,6 @@ int main(int argc, char **argv)
 	}
 	for (size_t i = 0; commands[i].name; i++)
 		if (strcmp(argv[1], commands[i].name) == 0)
-			return arrived(commands[i].run(argc - 1, argv + 1));
+			return arrived(run(i, argc - 1, argv + 1));
 	return vs_ctl_usage("there is no command '%s'", argv[1]);
 }

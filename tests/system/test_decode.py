@@ -191,3 +191,11 @@ def test_the_table_of_devices_is_the_one_in_the_documents():
     shown = subprocess.run([VITALSCTL, "plugins", "--markdown"], capture_output=True, text=True).stdout
     assert shown in pathlib.Path(ROOT / "docs/devices.md").read_text(), \
         "put the output of 'vitalsctl plugins --markdown' into docs/devices.md"
+
+
+@pytest.mark.parametrize("words", [["status"], ["watch"], ["session", "start"], ["entry"], ["alarm", "ack"], ["cuff", "start"], ["why"], ["audit", "show"],
+                                   ["replay"], ["decode"], ["record"], ["burden"], ["log", "info"], ["modbus", "read"], ["probe"], ["plugins"], ["chair"]])
+def test_help_behind_any_command(words):
+    """Nobody should have to know which commands understand it."""
+    p = subprocess.run([VITALSCTL, *words, "--help"], capture_output=True, text=True, timeout=10)
+    assert (p.returncode, p.stderr) == (0, "") and f"vitalsctl {words[0]} " in p.stdout
