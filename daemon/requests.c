@@ -366,7 +366,7 @@ static char *alarm_explain(struct request *q)
 		}
 		free(a.text);
 	}
-	return vs_daemon_error("alarm %s does not stand now; 'vitalsctl audit alarms' shows past ones", id);
+	return vs_daemon_error("alarm %s does not stand now; of past ones 'vitalsctl alarm explain %s --log FILE' tells", id, id);
 }
 
 static char *why(struct request *q)

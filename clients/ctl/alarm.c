@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clients/ctl/audit_explain.h"
 #include "clients/ctl/ask.h"
 
 enum { FOR };
@@ -99,10 +100,8 @@ static int explain(const struct vs_ask *a)
 	json_t *request = request_of(a, "alarm-explain"), *answer = NULL;
 	json_object_set_new(request, "alarm", json_string(a->words[1]));
 	int r = vs_ask_and_tell(a, request, &answer);
-	if (r == VS_EXIT_DONE && !a->json) {
-		json_dumpf(json_object_get(answer, "explanation"), stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
-		putchar('\n');
-	}
+	if (r == VS_EXIT_DONE && !a->json)
+		vs_audit_explanation(json_object_get(answer, "explanation"));
 	json_decref(answer);
 	return r;
 }
@@ -132,6 +131,14 @@ static int test(const struct vs_ask *a)
 	return r;
 }
 
+static bool of_log(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++)
+		if (strcmp(argv[i], "--log") == 0 || strncmp(argv[i], "--log=", 6) == 0)
+			return true;
+	return false;
+}
+
 int vs_ctl_alarm(int argc, char **argv)
 {
 	static const struct {
@@ -140,6 +147,8 @@ int vs_ctl_alarm(int argc, char **argv)
 	} verbs[] = { { "list", list }, { "ack", ack }, { "pause", pause_audio }, { "resume", resume }, { "explain", explain },
 		    { "test", test } };
 	struct vs_ask a;
+	if (argc > 1 && strcmp(argv[1], "explain") == 0 && of_log(argc, argv))
+		return vs_audit_explain(argc - 1, argv + 1);
 	int r = vs_ask_options(&a, argc, argv, options);
 	if (r != VS_EXIT_DONE)
 		return r;

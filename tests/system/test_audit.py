@@ -1,6 +1,7 @@
 """A session of the real daemon, judged afterwards by an auditor with nothing but the file."""
 import hashlib
 import json
+import re
 import signal
 import subprocess
 import time
@@ -164,3 +165,50 @@ def test_the_record_names_the_limits_in_force(daemon, monitor):
     rows = json.loads(audit(d.log, "audit", "limits", "--session", opened["session"], "--limit-file", own, "--json"))
     assert [r["source"] for r in rows if r["source"] == "configuration" and r["set"] == "own"] == ["configuration"]
     assert [r["value"] for r in rows if r["rule"] == "sbp-hi"] == [155]  # of the file as it is now; the note says so
+
+
+def test_an_alarm_is_explained_while_it_stands_and_years_later(daemon, monitor):
+    """The rule, the limit and where it came from, the readings that counted, what was waited for, the set; and what became of it."""
+    d = daemon([{"id": "chair-1", "limits": "ketamine-adult",
+                 "devices": [bp_device(monitor.port), oximeter_device(monitor.port)]}]).start()
+    s = d.subscribe()
+    s.wait("vitals", device="bp")
+    d.ctl("session", "start", "--chair", "chair-1", "--patient", "P-0042", "--protocol", "P1", "--weight", "70", "--operator", "anna")
+    for entry in (("check", "all", "no"), ("consent", "yes"), ("pain", "6")):
+        d.ctl("entry", "--chair", "chair-1", *entry, "--operator", "anna")
+    d.ctl("session", "phase", "--chair", "chair-1", "baseline", "--operator", "anna")
+    d.ctl("entry", "--chair", "chair-1", "moaas", "5", "--operator", "anna")
+    monitor.set("input", 9, [2])
+    wait_for(lambda: sum("nibp_sys" in v["values"] for v in s.bodies("vitals", device="bp")))
+    infusion = ("session", "phase", "--chair", "chair-1", "infusion", "--confirm", "--override", "test", "--second", "ben", "--operator", "anna")
+    assert wait_for(lambda: d.ctl(*infusion, check=False).returncode == 0), "a rate and a saturation are there within seconds"
+    monitor.set("input", 0, [172, 90, 117])
+    monitor.set("input", 9, [3])
+    s.wait("request", request="nibp-repeat")
+    monitor.set("input", 0, [174, 90, 117])
+    monitor.set("input", 9, [4])
+    raised = s.wait("alarm", rule="sbp-hi", change="raised")
+
+    now = d.ctl("alarm", "explain", raised["alarm"]).stdout
+    for line in (f"alarm +{raised['alarm']}, rule sbp-hi, physiological, medium priority, now sounding", r"value +174 mm\[Hg\]",
+                 r"limit +157.3 mm\[Hg\], worked out from the patient.s baseline 121", r"readings +174, 172 \([\d.]+ s before\)", r"waited +[\d.]+ s, as delay",
+                 r"limit set +ketamine-adult, version \S+"):
+        assert re.search(line, now), f"{line}\n{now}"
+    d.ctl("alarm", "ack", "--chair", "chair-1", "--operator", "anna")
+    s.wait("alarm", rule="sbp-hi", change="acknowledged")
+    monitor.set("input", 0, [121, 79, 93])
+    for number in (5, 6):  # so far down at once that it is believed when it was measured again
+        monitor.set("input", 9, [number])
+        wait_for(lambda: 121 in [v["values"].get("nibp_sys") for v in s.bodies("vitals", device="bp")[-5:]])
+    s.wait("alarm", rule="sbp-hi", change="cleared")
+    gone = d.ctl("alarm", "explain", raised["alarm"], check=False)
+    assert gone.returncode == 1 and "does not stand now" in gone.stderr and "--log FILE" in gone.stderr
+    d.stop()
+
+    then = audit(d.log, "alarm", "explain", raised["alarm"])
+    for line in (r"readings +174, 172 \([\d.]+ s before\)", "session +s-", "limit set +ketamine-adult", "acknowledged, medium, by anna", "cleared, medium"):
+        assert re.search(line, then), f"{line}\n{then}"
+    told = json.loads(audit(d.log, "alarm", "explain", raised["alarm"], "--json"))
+    assert told["because"] == raised["because"] and [c["change"] for c in told["course"]] == ["acknowledged", "cleared"]
+    assert told["set_hash"] == s.bodies("session")[-1]["limits_hash"]
+    audit(d.log, "alarm", "explain", "a-999999", status=1)
