@@ -168,6 +168,8 @@ static void limit_body(struct vs_json *j, const struct vs_limit_event *l)
 	text_member(j, "operator", l->by);
 	text_member(j, "rule", l->rule->id);
 	number_member(j, "old", l->old);
+	if (l->is_set_s)
+		vs_json_key(j, "from_set"), vs_json_bool(j, true);
 }
 
 void vs_effect_body(struct vs_json *j, const struct vs_effect *f)

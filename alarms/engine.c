@@ -372,6 +372,7 @@ static void change_limit(struct vs_turn *t, const struct vs_stimulus *s)
 	f->u.limit.rule = r;
 	f->u.limit.old = old;
 	f->u.limit.now = rs->limit;
+	f->u.limit.is_set_s = isnan(s->value);
 	copy_text(f->u.limit.by, sizeof f->u.limit.by, s->operator);
 	copy_text(f->u.limit.reason, sizeof f->u.limit.reason, s->reason);
 }

@@ -143,6 +143,7 @@ struct vs_request_event {
 struct vs_limit_event {
 	const struct vs_rule *rule;
 	double old, now; /* NAN: none */
+	bool is_set_s;   /* back to what the set says */
 	char by[VS_BY_CAP], reason[120];
 };
 

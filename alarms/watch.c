@@ -52,12 +52,22 @@ static void facts_of(const struct vs_watch *w, uint64_t at_ms, struct vs_session
 	f->self_test_ms = w->self_test_ms;
 }
 
-/* By which limits the chair is judged: what a replay must know to judge again. */
-static void limits_members(struct vs_json *j, const struct vs_limit_set *set)
+/* By which limits the chair is judged, and what is heard of which devices: what a replay must know to judge again. */
+static void limits_members(struct vs_json *j, const struct vs_engine_config *c)
 {
-	vs_json_key(j, "limits"), vs_json_string(j, set->name);
-	if (set->hash[0])
-		vs_json_key(j, "limits_hash"), vs_json_string(j, set->hash);
+	vs_json_key(j, "limits"), vs_json_string(j, c->set->name);
+	if (c->set->hash[0])
+		vs_json_key(j, "limits_hash"), vs_json_string(j, c->set->hash);
+	vs_json_key(j, "devices");
+	vs_json_open(j, '[');
+	for (unsigned i = 0; i < c->n_devices; i++) {
+		vs_json_open(j, '{');
+		vs_json_key(j, "device"), vs_json_string(j, c->devices[i].id);
+		if (c->devices[i].period_ms)
+			vs_json_key(j, "poll_s"), vs_json_number(j, c->devices[i].period_ms / 1000.0);
+		vs_json_close(j, '}');
+	}
+	vs_json_close(j, ']');
 }
 
 static void emit_session(struct out *o, const struct vs_session_answer *a, uint64_t at_ms, int64_t wall_ms)
@@ -65,18 +75,20 @@ static void emit_session(struct out *o, const struct vs_session_answer *a, uint6
 	char body[BODY_MAX];
 	struct vs_json j = vs_json_into(body, sizeof body);
 	vs_session_body(&j, &o->w->session, a, at_ms);
-	limits_members(&j, o->w->engine.set);
+	limits_members(&j, o->w->engine.config);
 	emit_json(o, VS_KIND_SESSION, at_ms, wall_ms, &j);
 }
 
-/* A session whose limits are others from now on. */
-static void emit_other_limits(struct out *o, uint64_t at_ms, int64_t wall_ms)
+/* A session whose limits or devices are others from now on. */
+static void emit_other_limits(struct out *o, bool limits, uint64_t at_ms, int64_t wall_ms)
 {
 	char body[BODY_MAX], text[160];
 	struct vs_json j = vs_json_into(body, sizeof body);
-	snprintf(text, sizeof text, "the configuration changed: limits are those of %s now", o->w->engine.set->name);
+	snprintf(text, sizeof text, limits ? "the configuration changed: limits are those of %s now"
+					   : "the configuration changed: other devices, limits are still those of %s",
+		o->w->engine.set->name);
 	vs_session_body(&j, &o->w->session, NULL, (int64_t)at_ms);
-	limits_members(&j, o->w->engine.set);
+	limits_members(&j, o->w->engine.config);
 	vs_json_key(&j, "text"), vs_json_string(&j, text);
 	emit_json(o, VS_KIND_SESSION, at_ms, wall_ms, &j);
 }
@@ -230,15 +242,24 @@ void vs_watch_command(struct vs_watch *w, const struct vs_session_command *c, ui
 	finish(&o);
 }
 
+static bool same_devices(const struct vs_engine_config *a, const struct vs_engine_config *b)
+{
+	bool same = a->n_devices == b->n_devices;
+	for (unsigned i = 0; same && i < a->n_devices; i++)
+		same = strcmp(a->devices[i].id, b->devices[i].id) == 0 && a->devices[i].period_ms == b->devices[i].period_ms;
+	return same;
+}
+
 void vs_watch_reconfigure(struct vs_watch *w, const struct vs_engine_config *config, uint64_t at_ms, int64_t wall_ms,
 	struct vs_effects *effects, vs_watch_emit *emit, void *ctx)
 {
 	struct out o = { w, effects, emit, ctx, true };
 	catch_up(&o, at_ms, wall_ms);
 	bool others = strcmp(w->engine.set->hash, config->set->hash) != 0 || strcmp(w->engine.set->name, config->set->name) != 0;
+	bool devices = !same_devices(w->engine.config, config);
 	vs_engine_reconfigure(&w->engine, config, at_ms, wall_ms, effects);
-	if (others && w->session.id[0])
-		emit_other_limits(&o, at_ms, wall_ms);
+	if ((others || devices) && w->session.id[0])
+		emit_other_limits(&o, others, at_ms, wall_ms);
 	emit_effects(&o);
 	finish(&o);
 }
@@ -322,7 +343,7 @@ static void emit_restarted(struct out *o, uint64_t blind_ms, uint64_t at_ms, int
 	snprintf(reason, sizeof reason, "vitalsd was not running: nobody watched this chair for %.0f s", blind_s);
 	if (kind == VS_KIND_SESSION) {
 		vs_session_body(&j, &o->w->session, NULL, (int64_t)at_ms);
-		limits_members(&j, o->w->engine.set);
+		limits_members(&j, o->w->engine.config);
 		vs_json_key(&j, "text"), vs_json_string(&j, reason);
 	} else {
 		vs_json_key(&j, "request"), vs_json_string(&j, "restarted");

@@ -16,9 +16,11 @@ extern const struct vs_embedded vs_limit_set_files[];
 struct file {
 	const char *name;
 	bool shipped;
-	char *owned; /* the bytes, where they were read here */
+	char *owned, *owned_name; /* copies, unless they are built in */
 	const char *bytes;
 	size_t len;
+	char hash[VS_HASH_CAP];
+	/* while loading */
 	struct vs_yaml *y;
 	const struct raw_limit_file *raw;
 };
@@ -26,23 +28,23 @@ struct file {
 struct entry {
 	struct vs_limit_set *set;
 	char hash[VS_HASH_CAP];
-	/* while loading */
 	const struct file *file;
+	unsigned base; /* its number, from 1; 0: it extends none */
+	/* while loading */
 	const struct raw_set *raw;
 	vs_place at;
-	struct entry *base;
 	enum { NEW, BUSY, DONE } state;
 };
 
 struct vs_limit_sets {
 	unsigned n;
 	struct entry *at;
+	unsigned n_files;
+	struct file *files; /* the first is the one that ships */
 };
 
 struct loader {
 	struct vs_findings *findings;
-	unsigned n_files;
-	struct file *files;
 	struct vs_outer_bounds bounds;
 	struct vs_limit_sets *sets;
 };
@@ -276,15 +278,30 @@ static void unknown_base(struct loader *l, struct entry *e)
 		     vs_word_list(names, list, sizeof list));
 }
 
-static void hash_chain(struct entry *e)
+static const struct entry *base_of(const struct vs_limit_sets *s, const struct entry *e)
 {
-	struct vs_piece pieces[64];
+	return e->base ? &s->at[e->base - 1] : NULL;
+}
+
+/* The files of a set, those of what it extends first.  Returns how many, at most cap. */
+static unsigned chain_of(const struct vs_limit_sets *s, const struct entry *e, const struct file **ret, unsigned cap)
+{
 	unsigned n = 0, depth = 0;
-	for (struct entry *x = e; x && depth < 64; x = x->base)
+	for (const struct entry *x = e; x && depth < cap; x = base_of(s, x))
 		depth++;
-	for (struct entry *x = e; x && n < depth; x = x->base)
-		pieces[depth - ++n] = (struct vs_piece){ x->file->bytes, x->file->len };
-	vs_hash_hex(pieces, depth, e->hash);
+	for (const struct entry *x = e; x && n < depth; x = base_of(s, x))
+		ret[depth - ++n] = x->file;
+	return depth;
+}
+
+static void hash_chain(const struct vs_limit_sets *s, struct entry *e)
+{
+	const struct file *files[VS_LIMIT_TEXTS];
+	struct vs_piece pieces[VS_LIMIT_TEXTS];
+	unsigned n = chain_of(s, e, files, VS_LIMIT_TEXTS);
+	for (unsigned i = 0; i < n; i++)
+		pieces[i] = (struct vs_piece){ files[i]->bytes, files[i]->len };
+	vs_hash_hex(pieces, n, e->hash);
 }
 
 static void read_set(struct loader *l, struct entry *e)
@@ -292,7 +309,7 @@ static void read_set(struct loader *l, struct entry *e)
 	struct vs_yaml *y = e->file->y;
 	struct vs_limit_set *set = e->set;
 	const struct raw_set *raw = e->raw;
-	hash_chain(e);
+	hash_chain(l->sets, e);
 	strncpy(set->version, raw->version ? raw->version : e->hash, sizeof set->version - 1);
 	memcpy(set->hash, e->hash, sizeof set->hash - 1);
 	if (raw->summary)
@@ -329,7 +346,7 @@ static void start_set(struct loader *l, struct entry *e)
 			     from->set->name);
 	vs_limit_set_blank(e->set, name);
 	if (from && from->state == DONE && e->raw->extends) {
-		e->base = from;
+		e->base = (unsigned)(from - l->sets->at) + 1;
 		memcpy(e->set, from->set, sizeof *e->set);
 		memcpy(e->set->name, name, sizeof name);
 		memset(e->set->version, 0, sizeof e->set->version);
@@ -417,60 +434,78 @@ static int collect(struct loader *l, const struct file *f)
 	return r;
 }
 
-static int open_file(struct loader *l, struct file *f)
+/* The text of a file stays as long as the sets do: the log keeps it. */
+static int own(struct loader *l, struct file *f)
+{
+	int r = 0;
+	if (f->bytes) {
+		f->owned = malloc(f->len + 1);
+		r = f->owned ? 0 : -ENOMEM;
+		if (f->owned)
+			memcpy(f->owned, f->bytes, f->len);
+	} else {
+		r = vs_yaml_read(f->name, &f->owned, &f->len, l->findings);
+	}
+	f->bytes = f->owned;
+	f->owned_name = strdup(f->name);
+	f->name = f->owned_name;
+	return f->owned_name ? r : -ENOMEM;
+}
+
+static int open_file(struct loader *l, struct file *f, bool built_in)
 {
 	void *data = NULL;
-	int r = 0;
-	if (!f->bytes) {
-		r = vs_yaml_read(f->name, &f->owned, &f->len, l->findings);
-		f->bytes = f->owned;
-	}
+	int r = built_in ? 0 : own(l, f);
+	if (!r)
+		vs_hash_hex(&(struct vs_piece){ f->bytes, f->len }, 1, f->hash);
 	if (!r)
 		r = vs_yaml_load(f->name, f->bytes, f->len, &vs_limit_format, l->findings, &f->y, &data);
 	f->raw = data;
 	return r == -EINVAL ? 0 : r; /* the other files may have findings, too */
 }
 
-static int open_files(struct loader *l, const struct vs_limit_source *sources, unsigned n)
+/* built_in: the files that ship come first; else the first of the sources is what shipped at its time. */
+static int open_files(struct loader *l, const struct vs_limit_source *sources, unsigned n, bool built_in)
 {
+	struct vs_limit_sets *s = l->sets;
 	unsigned shipped = 0;
 	int r = 0;
-	while (vs_limit_set_files[shipped].name)
+	while (built_in && vs_limit_set_files[shipped].name)
 		shipped++;
-	l->files = calloc(shipped + n, sizeof *l->files);
-	if (!l->files)
+	s->files = calloc(shipped + n, sizeof *s->files);
+	if (!s->files)
 		return -ENOMEM;
-	l->n_files = shipped + n;
-	for (unsigned i = 0; i < l->n_files && !r; i++) {
+	s->n_files = shipped + n;
+	for (unsigned i = 0; i < s->n_files && !r; i++) {
 		const struct vs_embedded *in = &vs_limit_set_files[i];
 		const struct vs_limit_source *out = &sources[i - shipped];
-		l->files[i] =
+		s->files[i] =
 			i < shipped
 				? (struct file){ .name = in->file, .bytes = in->bytes, .len = in->len, .shipped = true }
-				: (struct file){ .name = out->name, .bytes = out->bytes, .len = out->len };
-		r = open_file(l, &l->files[i]);
+				: (struct file){ .name = out->name, .bytes = out->bytes, .len = out->len, .shipped = !built_in && i == 0 };
+		r = open_file(l, &s->files[i], i < shipped);
 	}
 	return r;
 }
 
-static int load(struct loader *l, const struct vs_limit_source *sources, unsigned n)
+static int load(struct loader *l, const struct vs_limit_source *sources, unsigned n, bool built_in)
 {
-	int r = open_files(l, sources, n);
-	for (unsigned i = 0; i < l->n_files && !r; i++)
-		r = collect(l, &l->files[i]);
-	for (unsigned i = 0; i < l->sets->n && !r; i++)
-		if (l->sets->at[i].state == NEW)
-			resolve(l, &l->sets->at[i]);
-	for (unsigned i = 0; i < l->n_files; i++) {
-		vs_yaml_destroy(l->files[i].y);
-		free(l->files[i].owned);
+	struct vs_limit_sets *s = l->sets;
+	int r = open_files(l, sources, n, built_in);
+	for (unsigned i = 0; i < s->n_files && !r; i++)
+		r = collect(l, &s->files[i]);
+	for (unsigned i = 0; i < s->n && !r; i++)
+		if (s->at[i].state == NEW)
+			resolve(l, &s->at[i]);
+	for (unsigned i = 0; i < s->n_files; i++) {
+		vs_yaml_destroy(s->files[i].y);
+		s->files[i].y = NULL;
 	}
-	free(l->files);
 	return r;
 }
 
-int vs_limits_load_sources(const struct vs_limit_source *sources, unsigned n, struct vs_limit_sets **ret,
-			   struct vs_findings *findings)
+static int load_all(const struct vs_limit_source *sources, unsigned n, bool built_in, struct vs_limit_sets **ret,
+		    struct vs_findings *findings)
 {
 	unsigned before = findings->len;
 	struct loader l = { .findings = findings, .sets = calloc(1, sizeof *l.sets) };
@@ -478,7 +513,7 @@ int vs_limits_load_sources(const struct vs_limit_source *sources, unsigned n, st
 		return -ENOMEM;
 	for (unsigned m = 0; m < VS_METRIC_COUNT; m++)
 		l.bounds.at[m].high = l.bounds.at[m].low = NAN;
-	int r = load(&l, sources, n);
+	int r = load(&l, sources, n, built_in);
 	if (!r && findings->failed)
 		r = -ENOMEM;
 	if (!r && findings->len > before)
@@ -490,6 +525,18 @@ int vs_limits_load_sources(const struct vs_limit_source *sources, unsigned n, st
 	}
 	*ret = l.sets;
 	return 0;
+}
+
+int vs_limits_load_sources(const struct vs_limit_source *sources, unsigned n, struct vs_limit_sets **ret,
+			   struct vs_findings *findings)
+{
+	return load_all(sources, n, true, ret, findings);
+}
+
+int vs_limits_load_texts(const struct vs_limit_source *texts, unsigned n, struct vs_limit_sets **ret,
+			 struct vs_findings *findings)
+{
+	return load_all(texts, n, false, ret, findings);
 }
 
 int vs_limits_load(const char *const *files, unsigned n, struct vs_limit_sets **ret, struct vs_findings *findings)
@@ -510,6 +557,11 @@ void vs_limits_free(struct vs_limit_sets *sets)
 		return;
 	for (unsigned i = 0; i < sets->n; i++)
 		free(sets->at[i].set);
+	for (unsigned i = 0; i < sets->n_files; i++) {
+		free(sets->files[i].owned);
+		free(sets->files[i].owned_name);
+	}
+	free(sets->files);
 	free(sets->at);
 	free(sets);
 }
@@ -529,4 +581,20 @@ const char *vs_limits_hash(const struct vs_limit_sets *sets, const char *name)
 {
 	const struct entry *e = find(sets, name);
 	return e ? e->hash : NULL;
+}
+
+static struct vs_limit_text text_of(const struct file *f)
+{
+	return (struct vs_limit_text){ .name = f->name, .bytes = f->bytes, .len = f->len, .hash = f->hash };
+}
+
+unsigned vs_limits_texts(const struct vs_limit_sets *sets, const char *name, struct vs_limit_text ret[1 + VS_LIMIT_TEXTS])
+{
+	const struct file *files[VS_LIMIT_TEXTS];
+	const struct entry *e = find(sets, name);
+	unsigned n = e ? chain_of(sets, e, files, VS_LIMIT_TEXTS) : 0;
+	ret[0] = text_of(&sets->files[0]);
+	for (unsigned i = 0; i < n; i++)
+		ret[i + 1] = text_of(files[i]);
+	return e ? n + 1 : 0;
 }

@@ -28,6 +28,9 @@ struct vs_limit_source {
 };
 int vs_limits_load_sources(const struct vs_limit_source *sources, unsigned n, struct vs_limit_sets **ret,
 			   struct vs_findings *findings);
+/* The same of texts that a log kept: the first is the file that shipped at their time, in place of the one built in. */
+int vs_limits_load_texts(const struct vs_limit_source *texts, unsigned n, struct vs_limit_sets **ret,
+			 struct vs_findings *findings);
 void vs_limits_free(struct vs_limit_sets *sets);
 
 /* The set of that name, or NULL.  Lives as long as `sets`. */
@@ -37,3 +40,13 @@ const char *vs_limits_name(const struct vs_limit_sets *sets, unsigned i);
 /* SHA-256, 64 hex digits: of the file a set is from, after the files of what it extends (`cat BASE OWN | sha256sum`).
  * NULL: no such set. */
 const char *vs_limits_hash(const struct vs_limit_sets *sets, const char *name);
+
+/* The text of a set: the file that ships, which has the outer bounds and what a set without `extends` takes over, then the
+ * files whose hash vs_limits_hash is (the one that ships again, where the set extends it).  Lives as long as `sets`.
+ * Returns how many; 0: no such set. */
+#define VS_LIMIT_TEXTS 64
+struct vs_limit_text {
+	const char *name, *bytes, *hash; /* of the file; SHA-256, 64 hex digits */
+	size_t len;
+};
+unsigned vs_limits_texts(const struct vs_limit_sets *sets, const char *name, struct vs_limit_text ret[1 + VS_LIMIT_TEXTS]);

@@ -32,6 +32,7 @@ struct vs_event {
 	const char *session; /* NULL: none is open */
 	uint64_t epoch, seq;
 	int64_t wall_ms;
+	uint64_t boot_ms; /* CLOCK_BOOTTIME of the same instant; 0: of the step that it belongs to */
 	/* VS_KIND_VITALS */
 	const char *device;
 	const struct vs_reading *reading;

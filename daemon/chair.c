@@ -37,9 +37,8 @@ static void add(struct vs_chair *c, struct vs_event *e)
 
 static void on_event(void *ctx, enum vs_kind kind, uint64_t at_ms, int64_t wall_ms, const char *body, size_t len)
 {
-	(void)at_ms;
 	struct vs_chair *c = ctx;
-	struct vs_event e = { .kind = kind, .wall_ms = wall_ms, .body = body, .body_len = len };
+	struct vs_event e = { .kind = kind, .wall_ms = wall_ms, .boot_ms = at_ms, .body = body, .body_len = len };
 	char with_uid[VS_EVENT_TEXT_MAX];
 	if (c->daemon->peer) {
 		/* A person did this, and the kernel told who, whatever name was given. */
@@ -371,7 +370,7 @@ static void on_reading(void *ctx, const struct vs_reading *r, uint64_t at_ms)
 	judged(r, &out);
 	if (effects.rpp == effects.rpp && out.len < VS_READING_MAX)
 		vs_reading_add(&out, VS_RPP, effects.rpp, 0);
-	struct vs_event e = { .kind = VS_KIND_VITALS, .wall_ms = wall_ms, .device = d->config->id, .reading = &out };
+	struct vs_event e = { .kind = VS_KIND_VITALS, .wall_ms = wall_ms, .boot_ms = at_ms, .device = d->config->id, .reading = &out };
 	add(c, &e);
 	say_rejected(d, r);
 	remember(c, s.device, &out, at_ms, wall_ms);

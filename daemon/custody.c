@@ -531,7 +531,7 @@ static int append_aside(struct vs_custody *c, size_t len)
 int vs_custody_add(struct vs_custody *c, const struct vs_event *e)
 {
 	bool vitals = e->kind == VS_KIND_VITALS;
-	size_t len = vs_record_event(c->scratch, e, c->boot_ms);
+	size_t len = vs_record_event(c->scratch, e, e->boot_ms ? e->boot_ms : c->boot_ms);
 	if (e->kind == VS_KIND_ALIVE)
 		return append_aside(c, len);
 	int r = append(c, len, vitals ? c->map.bytes / 2 : c->map.bytes);

@@ -90,5 +90,7 @@ char *vs_daemon_snapshot(struct vs_daemon *d, const char *chair);
 /* {"ok":false,"error":...} from malloc(). */
 char *vs_daemon_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* reload.c: has the texts of the sets recorded by which chairs are judged from now on.  0 or -ENOMEM. */
+int vs_daemon_record_limits(struct vs_daemon *d, const struct vs_config *config, const struct vs_limit_sets *sets);
 /* reload.c: reads the configuration again.  An invalid one changes nothing; findings are said.  0 or -EINVAL. */
 int vs_daemon_reload(struct vs_daemon *d);

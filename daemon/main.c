@@ -304,6 +304,9 @@ static int open_chairs(struct vs_daemon *d)
 		d->chairs[d->n_chairs++] = c;
 	}
 	uint64_t away_ms = blind_ms(d);
+	int r = vs_daemon_record_limits(d, d->config, d->sets);
+	if (r < 0)
+		return r;
 	for (unsigned i = 0; i < d->n_chairs; i++) {
 		size_t len = 0;
 		const void *state = vs_store_state(d->store, d->chairs[i]->id, &len);

@@ -154,10 +154,10 @@ int vs_outbox_add(struct vs_outbox *o, struct vs_event *e, uint64_t *number)
 {
 	bool may_wait = e->kind != VS_KIND_VITALS && e->kind != VS_KIND_ALIVE;
 	if (may_wait && o->holds)
-		return wait_here(o, e, vs_boottime_ms());
+		return wait_here(o, e, e->boot_ms ? e->boot_ms : vs_boottime_ms());
 	int r = number_and_add(o, e, number);
 	if (r != -ENOSPC || !may_wait)
 		return r;
 	o->holds = true; /* a step as large as none should be: the rest of it waits */
-	return wait_here(o, e, vs_boottime_ms());
+	return wait_here(o, e, e->boot_ms ? e->boot_ms : vs_boottime_ms());
 }

@@ -111,6 +111,31 @@ static struct vs_chair *create(struct vs_daemon *d, const struct vs_chair_config
 	return c;
 }
 
+int vs_daemon_record_limits(struct vs_daemon *d, const struct vs_config *config, const struct vs_limit_sets *sets)
+{
+	const char *name;
+	unsigned all = 0, n = 0;
+	while (vs_limits_name(sets, all))
+		all++;
+	struct vs_store_set *used = calloc(all + 1, sizeof *used);
+	if (!used)
+		return -ENOMEM;
+	for (unsigned i = 0; (name = vs_limits_name(sets, i)); i++) {
+		bool is = false;
+		for (unsigned k = 0; k < config->n_chairs; k++)
+			is = is || strcmp(config->chairs[k].limits, name) == 0;
+		if (!is)
+			continue;
+		used[n].name = name;
+		used[n].hash = vs_limits_hash(sets, name);
+		used[n].n = vs_limits_texts(sets, name, used[n].texts);
+		n++;
+	}
+	int r = vs_store_limits(d->store, used, n);
+	free(used);
+	return r;
+}
+
 int vs_daemon_reload(struct vs_daemon *d)
 {
 	struct vs_config *config = NULL;
@@ -124,6 +149,8 @@ int vs_daemon_reload(struct vs_daemon *d)
 	struct vs_chair **chairs = calloc(config->n_chairs ? config->n_chairs : 1, sizeof *chairs);
 	if (!chairs)
 		return -ENOMEM;
+	if (vs_daemon_record_limits(d, config, sets) < 0)
+		vs_say(VS_SAY_ERROR, "%s: no memory to record the texts of the limit sets; a replay will need their files", config->file);
 	say_what_waits(d->config, config);
 	d->session_data = data; /* an open session keeps its copy of the preset; gates are as of now */
 	keep_fixed(d->config, config);

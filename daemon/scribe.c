@@ -10,14 +10,15 @@
 
 #define RUN_MS 8388608 /* t of a reading fits into three bytes: a run spans less than 2 h 20 min */
 #define RUN_EARLY_MS 60000
-#define RUN_CLOCKS_MS 1000 /* the wall clock was set, or has drifted so far against the other: a new run */
+#define CLOCKS_APART_MS 20 /* the wall clock was set, or has drifted so far against the other: a row of `clock`, and a new run */
 #define SHAPE_KEY_MAX 1024
 #define SHAPES_MAX 4096 /* remembered; a device that shows more starts the memory anew */
 
 enum statement {
 	ORIGIN_FIND, ORIGIN_ADD, RUN_FIND, RUN_ADD, READING_ADD, SHAPE_FIND, SHAPE_ADD, SHAPE_METRIC_ADD, EVENT_ADD,
 	SESSION_ADD, ALARM_ADD, STATE_SET, EPOCH_ADD, EPOCH_END_ADD, GAP_ADD, FINDING_ADD, SEAL_ADD, PART_ADD, PART_LAST,
-	HEAD_SET, CARRIED, CLOSED_ADD, HOLD_ADD, HOLD_END_ADD, REMOVAL_ADD, REMOVAL_END_ADD, STATEMENTS
+	HEAD_SET, CARRIED, CLOSED_ADD, HOLD_ADD, HOLD_END_ADD, REMOVAL_ADD, REMOVAL_END_ADD, LIMIT_TEXT_ADD,
+	LIMIT_SET_ADD, CLOCK_ADD, STATEMENTS
 };
 static const char *const sql[STATEMENTS] = {
 	[ORIGIN_FIND] = "SELECT origin FROM origin WHERE epoch = ?1 AND chair = ?2 AND site = ?3",
@@ -83,6 +84,9 @@ static const char *const sql[STATEMENTS] = {
 		" WHERE l.link NOT IN (SELECT link FROM broken) AND NOT EXISTS (SELECT 1 FROM removal r WHERE r.name = l.name AND"
 		" r.removal NOT IN (SELECT removal FROM removal_end))",
 	[REMOVAL_END_ADD] = "INSERT OR IGNORE INTO removal_end VALUES(?1, ?2, ?3)",
+	[LIMIT_TEXT_ADD] = "INSERT OR IGNORE INTO limit_text(hash, name, text) VALUES(?1, ?2, ?3)",
+	[LIMIT_SET_ADD] = "INSERT OR IGNORE INTO limit_set(at_ms, name, hash, ground, chain) VALUES(?1, ?2, ?3, ?4, ?5)",
+	[CLOCK_ADD] = "INSERT INTO clock(epoch, event, boot_ms, wall_ms, clock) VALUES(?1, ?2, ?3, ?4, :id)",
 };
 
 struct chair {
@@ -128,6 +132,9 @@ struct vs_scribe {
 	struct vs_scribe_head head;
 	struct vs_row_text row;
 	uint64_t added;
+	int64_t last_event;
+	uint64_t clock_epoch;           /* of the last row of `clock`; 0: there is none */
+	int64_t clock_offset;           /* wall time less CLOCK_BOOTTIME, as it says */
 };
 
 static uint32_t hash_of(const void *bytes, size_t len)
@@ -299,7 +306,7 @@ static bool same_session(const struct chair *c, const char *session)
 static bool run_takes(const struct chair *c, const struct vs_event *e, int64_t boot_ms)
 {
 	int64_t t = e->wall_ms - c->start_ms, apart = t - (boot_ms - c->boot_ms);
-	if (apart < -RUN_CLOCKS_MS || apart > RUN_CLOCKS_MS)
+	if (apart < -CLOCKS_APART_MS || apart > CLOCKS_APART_MS)
 		return false;
 	return c->run && e->seq >= c->first_seq && e->seq - c->first_seq < VS_RUN_ROWS && t >= -RUN_EARLY_MS && t < RUN_MS &&
 	       same_session(c, e->session);
@@ -664,6 +671,7 @@ static int add_event(struct vs_scribe *s, struct chair *c, const struct vs_event
 	if (rc != SQLITE_OK || id == 0)
 		return rc;
 	s->added++;
+	s->last_event = id;
 	if (e->kind == VS_KIND_SESSION && e->session) {
 		st = s->st[SESSION_ADD];
 		sqlite3_bind_int64(st, 1, id);
@@ -711,6 +719,22 @@ int vs_scribe_carry(struct vs_scribe *s, const char *chair, const void *bytes, s
 	return c->state ? SQLITE_OK : keep_state(c, bytes, len, at_ms);
 }
 
+/* How the clocks stand to one another, where that is news. */
+static int note_clocks(struct vs_scribe *s, const struct vs_event *e, int64_t boot_ms)
+{
+	int64_t offset = e->wall_ms - boot_ms, apart = offset - s->clock_offset, id;
+	if (s->clock_epoch == e->epoch && apart > -CLOCKS_APART_MS && apart < CLOCKS_APART_MS)
+		return SQLITE_OK;
+	sqlite3_stmt *st = s->st[CLOCK_ADD];
+	sqlite3_bind_int64(st, 1, (int64_t)e->epoch);
+	sqlite3_bind_int64(st, 2, s->last_event + 1);
+	sqlite3_bind_int64(st, 3, boot_ms);
+	sqlite3_bind_int64(st, 4, e->wall_ms);
+	s->clock_epoch = e->epoch;
+	s->clock_offset = offset;
+	return add_row(s, CLOCK_ADD, "clock", &id);
+}
+
 static int add(struct vs_scribe *s, const struct vs_custody_record *r)
 {
 	const struct vs_event *e = &r->event;
@@ -723,6 +747,9 @@ static int add(struct vs_scribe *s, const struct vs_custody_record *r)
 		return SQLITE_OK;
 	int rc = find_origin(s, c, e);
 	if (rc != SQLITE_OK || e->seq <= c->mark[e->kind])
+		return rc;
+	rc = note_clocks(s, e, (int64_t)r->boot_ms);
+	if (rc != SQLITE_OK)
 		return rc;
 	return e->kind == VS_KIND_VITALS ? add_reading(s, c, e, (int64_t)r->boot_ms) : add_event(s, c, e);
 }
@@ -794,6 +821,33 @@ int vs_scribe_removal_end(struct vs_scribe *s, int64_t removal, int64_t at_ms, c
 	sqlite3_bind_int64(s->st[REMOVAL_END_ADD], 2, at_ms);
 	bind_text(s->st[REMOVAL_END_ADD], 3, outcome);
 	return add_row(s, REMOVAL_END_ADD, "removal_end", &id);
+}
+
+int vs_scribe_limits(struct vs_scribe *s, int64_t at_ms, const char *name, const char *hash, const struct vs_limit_text *texts,
+		     unsigned n)
+{
+	char chain[VS_LIMIT_TEXTS * 70 + 3] = "[";
+	int64_t id;
+	for (unsigned i = 0; i < n; i++) {
+		sqlite3_stmt *st = s->st[LIMIT_TEXT_ADD];
+		bind_text(st, 1, texts[i].hash);
+		bind_text(st, 2, texts[i].name);
+		sqlite3_bind_text64(st, 3, texts[i].bytes, texts[i].len, SQLITE_STATIC, SQLITE_UTF8);
+		int rc = add_row(s, LIMIT_TEXT_ADD, "limit_text", &id);
+		if (rc != SQLITE_OK)
+			return rc;
+		size_t len = strlen(chain);
+		if (i > 0)
+			snprintf(chain + len, sizeof chain - len, "%s\"%.64s\"", i > 1 ? "," : "", texts[i].hash);
+	}
+	strcat(chain, "]");
+	sqlite3_stmt *st = s->st[LIMIT_SET_ADD];
+	sqlite3_bind_int64(st, 1, at_ms);
+	bind_text(st, 2, name);
+	bind_text(st, 3, hash);
+	bind_text(st, 4, texts[0].hash);
+	bind_text(st, 5, chain);
+	return add_row(s, LIMIT_SET_ADD, "limit_set", &id);
 }
 
 /* ---- Seals ---- */
@@ -921,7 +975,7 @@ int vs_scribe_closed(struct vs_scribe *s, int64_t at_ms, const char *name, const
 /* Numbers that go on, from the files before. */
 static int read_first(struct vs_scribe *s)
 {
-	static const char *const numbered[] = { "origin", "event", "shape", "run", "gap", "finding" };
+	static const char *const numbered[] = { "origin", "event", "shape", "run", "gap", "finding", "clock" };
 	int rc = SQLITE_OK;
 	for (size_t i = 0; rc == SQLITE_OK && i < sizeof numbered / sizeof *numbered; i++) {
 		unsigned t = table_of(numbered[i]);
@@ -955,9 +1009,9 @@ static const struct {
 	{ "carried(what, number)",
 	  "SELECT what, max(number) FROM (SELECT 'origin' AS what, max(origin) AS number FROM origin UNION ALL SELECT 'event', max(event)"
 	  " FROM event UNION ALL SELECT 'shape', max(shape) FROM shape UNION ALL SELECT 'run', max(run) FROM run UNION ALL SELECT 'gap',"
-	  " max(gap) FROM gap UNION ALL SELECT 'finding', max(finding) FROM finding UNION ALL SELECT 'alarm id', max(CAST(substr(alarm, 3)"
-	  " AS INTEGER)) FROM alarm UNION ALL SELECT what, number FROM carried WHERE what IN ('origin', 'event', 'shape', 'run', 'gap',"
-	  " 'finding', 'alarm id')) WHERE number IS NOT NULL GROUP BY what ORDER BY what" },
+	  " max(gap) FROM gap UNION ALL SELECT 'finding', max(finding) FROM finding UNION ALL SELECT 'clock', max(clock) FROM clock UNION ALL"
+	  " SELECT 'alarm id', max(CAST(substr(alarm, 3) AS INTEGER)) FROM alarm UNION ALL SELECT what, number FROM carried WHERE what IN ('origin', 'event', 'shape', 'run', 'gap',"
+	  " 'finding', 'clock', 'alarm id')) WHERE number IS NOT NULL GROUP BY what ORDER BY what" },
 	{ "carried(what, number)",
 	  "SELECT what, max(number) FROM (SELECT 'day ' || substr(session, 3, 8) AS what, CAST(substr(session, 12) AS INTEGER) AS number"
 	  " FROM session UNION ALL SELECT what, number FROM carried WHERE what LIKE 'day %') GROUP BY what ORDER BY what DESC LIMIT 32" },
@@ -974,6 +1028,8 @@ static const struct {
 	{ "removal", "SELECT * FROM removal ORDER BY removal" },
 	{ "removal_end", "SELECT * FROM removal_end ORDER BY removal" },
 	{ "broken", "SELECT * FROM broken ORDER BY link" },
+	{ "limit_text", "SELECT * FROM limit_text ORDER BY limit_text" },
+	{ "limit_set", "SELECT * FROM limit_set ORDER BY limit_set" },
 	{ "chair_state", "SELECT * FROM chair_state" },
 };
 
@@ -1127,6 +1183,25 @@ static int last_sealed(struct vs_scribe *s, unsigned table, int64_t low, int64_t
 	return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
+/* The last message, and how the clocks stood to one another when it was recorded. */
+static int read_clock(struct vs_scribe *s)
+{
+	sqlite3_stmt *st = NULL;
+	int rc = sqlite3_prepare_v2(s->db, "SELECT coalesce((SELECT max(event) FROM event), (SELECT max(number) FROM carried WHERE what ="
+					   " 'event'), 0), (SELECT epoch FROM clock ORDER BY clock DESC LIMIT 1), (SELECT wall_ms - boot_ms"
+					   " FROM clock ORDER BY clock DESC LIMIT 1)", -1, &st, NULL);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(st);
+	if (rc == SQLITE_ROW) {
+		s->last_event = sqlite3_column_int64(st, 0);
+		s->clock_epoch = (uint64_t)sqlite3_column_int64(st, 1);
+		s->clock_offset = sqlite3_column_int64(st, 2);
+		rc = SQLITE_OK;
+	}
+	sqlite3_finalize(st);
+	return rc;
+}
+
 /* Finds the runs with rows behind the last seal. */
 static int find_open_runs(struct vs_scribe *s)
 {
@@ -1222,6 +1297,8 @@ int vs_scribe_create(sqlite3 *db, const struct vs_key *key, struct vs_scribe **r
 		rc = last_sealed(s, t, INT64_MIN, INT64_MAX, &s->sealed[t]);
 	if (rc == SQLITE_OK)
 		rc = read_first(s);
+	if (rc == SQLITE_OK)
+		rc = read_clock(s);
 	if (rc == SQLITE_OK)
 		rc = find_open_runs(s);
 	if (rc == SQLITE_OK)

@@ -6,6 +6,7 @@
 #pragma once
 #include <sqlite3.h>
 
+#include "config/limits.h"
 #include "daemon/custody.h"
 #include "record/key.h"
 #include "record/seal.h"
@@ -32,6 +33,9 @@ int vs_scribe_epoch_end(struct vs_scribe *s, uint64_t epoch, int64_t at_ms);
 /* given_up: the ring's count; the row tells of the difference to what is recorded. */
 int vs_scribe_gap(struct vs_scribe *s, uint64_t epoch, int64_t from_ms, int64_t until_ms, uint64_t given_up,
 		  const char *reason);
+/* A limit set that is in force: the text that shipped, then its own (vs_limits_texts).  What stands there already is left out. */
+int vs_scribe_limits(struct vs_scribe *s, int64_t at_ms, const char *name, const char *hash, const struct vs_limit_text *texts,
+		     unsigned n);
 int vs_scribe_finding(struct vs_scribe *s, int64_t at_ms, const char *text);
 /* The last row of this file: from here on it is kept under `name`.  The caller seals, commits, and writes no more. */
 int vs_scribe_closed(struct vs_scribe *s, int64_t at_ms, const char *name, const char *reason);

@@ -40,6 +40,14 @@ struct state {
 	uint8_t bytes[];
 };
 
+/* A limit set that is in force, and the texts it was read from. */
+struct limits {
+	struct limits *next;
+	char *name, *hash;
+	unsigned n;
+	struct vs_limit_text texts[1 + VS_LIMIT_TEXTS]; /* owned */
+};
+
 struct vs_store {
 	char *path, *site, *config_hash, *version;
 	struct vs_custody *ring;
@@ -75,12 +83,15 @@ struct vs_store {
 	unsigned retry_ms;
 	uint64_t failing_since_ms; /* 0: the last attempt succeeded */
 	struct state *states;
+	struct limits *limits;
+	bool limits_told;          /* they stand in this file */
 	uint64_t last_alarm;
 
 	pthread_t thread;
 	bool running;
 	pthread_mutex_t lock; /* of all below */
 	bool stop;
+	struct limits *new_limits; /* in place of `limits`; NULL: nothing new */
 	struct vs_store_health health;
 	struct vs_store_seal seals[SEALS_MAX];
 	unsigned first_seal, n_seals;
@@ -341,6 +352,7 @@ static int open_log(struct vs_store *s, bool check, char why[160])
 		s->scribe = NULL;
 		return rc;
 	}
+	s->limits_told = false;
 	remember_place(s);
 	return rc;
 }
@@ -589,6 +601,86 @@ static int add_epoch(struct vs_store *s)
 	return rc;
 }
 
+static void free_limits(struct limits *l)
+{
+	while (l) {
+		struct limits *next = l->next;
+		for (unsigned i = 0; i < l->n; i++) {
+			free((char *)l->texts[i].name);
+			free((char *)l->texts[i].bytes);
+			free((char *)l->texts[i].hash);
+		}
+		free(l->name);
+		free(l->hash);
+		free(l);
+		l = next;
+	}
+}
+
+/* Takes over what the loop left.  True: there is something that this file does not have. */
+static bool limits_due(struct vs_store *s)
+{
+	pthread_mutex_lock(&s->lock);
+	struct limits *new = s->new_limits;
+	s->new_limits = NULL;
+	pthread_mutex_unlock(&s->lock);
+	if (new) {
+		free_limits(s->limits);
+		s->limits = new;
+		s->limits_told = false;
+	}
+	return s->limits && !s->limits_told;
+}
+
+static int add_limits(struct vs_store *s, int64_t now)
+{
+	int rc = SQLITE_OK;
+	for (const struct limits *l = limits_due(s) ? s->limits : NULL; rc == SQLITE_OK && l; l = l->next)
+		rc = vs_scribe_limits(s->scribe, now, l->name, l->hash, l->texts, l->n);
+	return rc;
+}
+
+static bool copy_text(struct vs_limit_text *to, const struct vs_limit_text *from)
+{
+	char *bytes = malloc(from->len + 1);
+	if (bytes)
+		memcpy(bytes, from->bytes, from->len);
+	*to = (struct vs_limit_text){ .name = strdup(from->name), .bytes = bytes, .hash = strdup(from->hash), .len = from->len };
+	return to->name && to->bytes && to->hash;
+}
+
+static struct limits *copy_limits(const struct vs_store_set *set)
+{
+	struct limits *l = calloc(1, sizeof *l);
+	bool good = l && (l->name = strdup(set->name)) && (l->hash = strdup(set->hash));
+	for (unsigned i = 0; good && i < set->n; i++)
+		good = copy_text(&l->texts[l->n++], &set->texts[i]);
+	if (good)
+		return l;
+	free_limits(l);
+	return NULL;
+}
+
+int vs_store_limits(struct vs_store *s, const struct vs_store_set *sets, unsigned n)
+{
+	struct limits *all = NULL;
+	for (unsigned i = 0; i < n; i++) {
+		struct limits *one = copy_limits(&sets[i]);
+		if (!one) {
+			free_limits(all);
+			return -ENOMEM;
+		}
+		one->next = all;
+		all = one;
+	}
+	pthread_mutex_lock(&s->lock);
+	struct limits *old = s->new_limits;
+	s->new_limits = all;
+	pthread_mutex_unlock(&s->lock);
+	free_limits(old);
+	return 0;
+}
+
 static int add_gap(struct vs_store *s, int64_t now)
 {
 	uint64_t given_up = vs_custody_given_up(s->ring);
@@ -673,6 +765,8 @@ static int finish_group(struct vs_store *s)
 	int64_t now = vs_wall_ms();
 	bool publish = false;
 	int rc = add_epoch(s);
+	if (rc == SQLITE_OK)
+		rc = add_limits(s, now);
 	if (rc == SQLITE_OK && s->carry)
 		rc = carry_on(s);
 	if (rc == SQLITE_OK)
@@ -684,6 +778,7 @@ static int finish_group(struct vs_store *s)
 	if (rc != SQLITE_OK)
 		return rc;
 	s->epoch_recorded = s->epoch != 0;
+	s->limits_told = true;
 	s->carry = false;
 	s->last_commit_ms = now;
 	if (publish) {
@@ -730,10 +825,10 @@ static bool in_place(struct vs_store *s)
 	return stat(s->path, &st) == 0 && st.st_dev == s->dev && st.st_ino == s->ino;
 }
 
-static bool something_due(const struct vs_store *s)
+static bool something_due(struct vs_store *s)
 {
 	bool sign;
-	return (s->epoch && !s->epoch_recorded) || s->ring_damaged || seal_is_due(s, vs_wall_ms(), &sign) ||
+	return limits_due(s) || (s->epoch && !s->epoch_recorded) || s->ring_damaged || seal_is_due(s, vs_wall_ms(), &sign) ||
 	       vs_custody_given_up(s->ring) != vs_scribe_head(s->scribe)->given_up || vs_custody_lost(s->ring) != s->lost_told;
 }
 
@@ -1212,6 +1307,8 @@ static void release(struct vs_store *s)
 		s->states = st->next;
 		free(st);
 	}
+	free_limits(s->limits);
+	free_limits(s->new_limits);
 	free(s->path);
 	free(s->site);
 	free(s->config_hash);

@@ -18,6 +18,7 @@
  * When the file turns out to be damaged it is set aside as PATH.damaged-TIME and a new one is begun, in which a finding names the
  * old one and its last seal.  The chairs' states and the numbers of alarms and sessions go on in it. */
 #pragma once
+#include "config/limits.h"
 #include "core/event.h"
 #include "daemon/custody.h"
 
@@ -40,6 +41,14 @@ struct vs_store_options {
  * -ENOTDIR, -EACCES, ...: there can be no log at this path; -EINVAL: the file is a database of somebody else;
  * -EPROTO: a newer vitalsd wrote it.  A full or locked disk is no failure: the thread goes on trying. */
 int vs_store_open(const struct vs_store_options *o, struct vs_store **ret);
+/* The limit sets that are in force from now on: their texts (vs_limits_texts) are recorded, each once, before or together with the
+ * first message that comes after.  Copies what it is given.  From the loop, also before start.  0 or -ENOMEM. */
+struct vs_store_set {
+	const char *name, *hash;
+	unsigned n;
+	struct vs_limit_text texts[1 + VS_LIMIT_TEXTS];
+};
+int vs_store_limits(struct vs_store *s, const struct vs_store_set *sets, unsigned n);
 /* Starts the writer thread.  Copies of all strings were made by open. */
 int vs_store_start(struct vs_store *s);
 /* Records everything the ring holds, seals and signs it, ends the thread.  Waits for a failing disk 5 s at most: what

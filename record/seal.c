@@ -28,6 +28,9 @@ const struct vs_seal_table vs_seal_tables[VS_SEAL_TABLES + 1] = {
 	  " reason, operator, uid", 3 },
 	{ "removal_end", "removal", "removal, at_ms, outcome", 3 },
 	{ "broken", "link", "link, at_ms, reason", 3 },
+	{ "limit_text", "limit_text", "limit_text, hash, name, text", 4 },
+	{ "limit_set", "limit_set", "limit_set, at_ms, name, hash, ground, chain", 4 },
+	{ "clock", "clock", "clock, epoch, event, boot_ms, wall_ms", 4 },
 	{ "reading", "id", "id, shape, t, v1, v2, v3, v4, more", 1 },
 	{ NULL, NULL, NULL, 0 },
 };

@@ -24,7 +24,7 @@ struct vs_seal_table {
 	int since; /* version of the schema that brought it */
 };
 extern const struct vs_seal_table vs_seal_tables[];
-enum { VS_SEAL_TABLES = 20, VS_SEAL_READING = VS_SEAL_TABLES - 1 };
+enum { VS_SEAL_TABLES = 23, VS_SEAL_READING = VS_SEAL_TABLES - 1 };
 
 /* A row as text.  Grows by itself; text stays until the next use. */
 struct vs_row_text {

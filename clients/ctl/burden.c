@@ -77,7 +77,7 @@ static struct life *life_of(struct burden *b, enum side side, const struct vs_re
 		b->cap = cap;
 	}
 	struct life *l = &b->lives[b->n++];
-	*l = (struct life){ .side = side, .from_ms = a->wall_ms };
+	*l = (struct life){ .side = side, .from_ms = a->at_ms };
 	snprintf(l->rule, sizeof l->rule, "%s", a->rule);
 	snprintf(l->id, sizeof l->id, "%s", a->id);
 	return l;
@@ -95,19 +95,19 @@ static void add_alarms(struct burden *b, enum side side, const struct vs_relive_
 		if (p < VS_PRIORITY_COUNT && p > l->priority)
 			l->priority = p;
 		if (strcmp(a->change, "acknowledged") == 0 && !l->answered_ms)
-			l->answered_ms = a->wall_ms;
+			l->answered_ms = a->at_ms;
 		if (strcmp(a->change, "cleared") == 0)
-			l->to_ms = a->wall_ms;
+			l->to_ms = a->at_ms;
 	}
 	for (size_t i = b->begin; i < b->n; i++)
 		if (!b->lives[i].to_ms)
 			b->lives[i].to_ms = end_ms;
 }
 
-static void hear_again(void *ctx, enum vs_kind kind, int64_t wall_ms, const char *body, size_t len)
+static void hear_again(void *ctx, enum vs_kind kind, int64_t at_ms, const char *body, size_t len)
 {
 	struct burden *b = ctx;
-	if (kind == VS_KIND_ALARM && vs_relive_note(&b->again, wall_ms, body, len) < 0)
+	if (kind == VS_KIND_ALARM && vs_relive_note(&b->again, at_ms, body, len) < 0)
 		b->no_memory = true;
 }
 
@@ -122,7 +122,7 @@ static int add_session(struct burden *b, const char *session)
 	add_alarms(b, THEN, vs_relive_recorded(r), vs_relive_to_ms(r));
 	if (b->set) {
 		b->again.len = 0;
-		e = vs_relive_run(r, b->set, b->data, hear_again, b);
+		e = vs_relive_run(r, &b->set, 1, b->data, hear_again, b);
 		add_alarms(b, WITH, &b->again, vs_relive_to_ms(r));
 	}
 	vs_relive_free(r);

@@ -21,24 +21,44 @@ int vs_log_session(struct vs_log *l, const char *session, char chair[64])
 }
 
 /* Both kinds of rows of the chair while the session was open (a clock that was set back included), in the order of their times; within one time readings
- * first, as the engine saw them before what followed from them.  Numbers of one topic stay in their order. */
-static const char items_sql[] =
-	"WITH span(a, b) AS (SELECT min(s.started_ms, (SELECT min(at_ms) FROM event WHERE session = :session)) - :before,"
-	" coalesce((SELECT max(v.ended_ms, (SELECT max(at_ms) FROM event WHERE session = :session AND kind = 'session'))"
-	" FROM audit_session v WHERE v.session = :session), (SELECT max(at_ms) + 60000 FROM event), s.started_ms)"
-	" FROM session s WHERE s.session = :session)"
-	" SELECT o.epoch, u.first_seq + (r.id & 8191) AS seq, u.start_ms + r.t AS at, u.session AS session, 'vitals' AS kind,"
-	" r.shape AS shape, r.v1, r.v2, r.v3, r.v4, r.more, NULL AS body, 0 AS after"
-	" FROM span CROSS JOIN run u CROSS JOIN origin o ON o.origin = u.origin"
-	" CROSS JOIN reading r ON r.id BETWEEN u.run * 8192 AND u.run * 8192 + 8191"
-	" WHERE o.chair = :chair AND u.start_ms BETWEEN span.a - 8388608 AND span.b + 60000"
-	" AND r.t BETWEEN span.a - u.start_ms AND span.b - u.start_ms"
-	" UNION ALL SELECT o.epoch, e.seq, e.at_ms, e.session, e.kind, NULL, NULL, NULL, NULL, NULL, NULL,"
-	" (SELECT v.body FROM audit_event v WHERE v.epoch = o.epoch AND v.chair = o.chair AND v.kind = e.kind AND v.seq = e.seq"
-	" AND v.kind <> 'vitals'), 1 + e.event"
-	" FROM span CROSS JOIN event e CROSS JOIN origin o ON o.origin = e.origin"
-	" WHERE o.chair = :chair AND e.at_ms BETWEEN span.a AND span.b AND e.kind <> 'seal'"
-	" ORDER BY epoch, at, after, seq";
+ * first, as the engine saw them before what followed from them.  Numbers of one topic stay in their order.
+ * READING_BOOT, EVENT_BOOT: the clock that nobody sets; 0: not known. */
+#define ITEMS_SQL(READING_BOOT, EVENT_BOOT) \
+	"WITH span(a, b) AS (SELECT min(s.started_ms, (SELECT min(at_ms) FROM event WHERE session = :session)," \
+	" CASE WHEN :before > 0 THEN coalesce((SELECT max(min(f.onset_ms), s.started_ms - 86400000) FROM alarm f WHERE f.alarm IN" \
+	" (SELECT alarm FROM event WHERE session = :session AND kind = 'alarm')), s.started_ms) ELSE s.started_ms END) - :before," \
+	" coalesce((SELECT max(v.ended_ms, (SELECT max(at_ms) FROM event WHERE session = :session AND kind = 'session'))" \
+	" FROM audit_session v WHERE v.session = :session), (SELECT max(at_ms) + 60000 FROM event), s.started_ms)" \
+	" FROM session s WHERE s.session = :session)" \
+	" SELECT * FROM (SELECT o.epoch, u.first_seq + (r.id & 8191) AS seq, u.start_ms + r.t AS at, u.session AS session, 'vitals' AS kind," \
+	" r.shape AS shape, r.v1, r.v2, r.v3, r.v4, r.more, NULL AS body, " READING_BOOT " AS boot, 0 AS after" \
+	" FROM span CROSS JOIN run u CROSS JOIN origin o ON o.origin = u.origin" \
+	" CROSS JOIN reading r ON r.id BETWEEN u.run * 8192 AND u.run * 8192 + 8191" \
+	" WHERE o.chair = :chair AND u.start_ms BETWEEN span.a - 8388608 AND span.b + 60000" \
+	" AND r.t BETWEEN span.a - u.start_ms AND span.b - u.start_ms" \
+	" UNION ALL SELECT o.epoch, e.seq, e.at_ms, e.session, e.kind, NULL, NULL, NULL, NULL, NULL, NULL," \
+	" (SELECT v.body FROM audit_event v WHERE v.epoch = o.epoch AND v.chair = o.chair AND v.kind = e.kind AND v.seq = e.seq" \
+	" AND v.kind <> 'vitals'), " EVENT_BOOT ", 1 + e.event" \
+	" FROM span CROSS JOIN event e CROSS JOIN origin o ON o.origin = e.origin" \
+	" WHERE o.chair = :chair AND e.at_ms BETWEEN span.a AND span.b AND e.kind <> 'seal'" \
+	") ORDER BY epoch, CASE WHEN boot > 0 THEN boot ELSE at END, after, seq"
+/* A row of `clock` holds from its message on, within its epoch; a log of before has none, and an epoch of before neither. */
+#define SINCE " FROM clock k WHERE k.epoch = o.epoch AND k.event <= e.event ORDER BY k.event DESC, k.clock DESC LIMIT 1"
+static const char items_sql[] = ITEMS_SQL(
+	"CASE WHEN o.epoch IN (SELECT k.epoch FROM clock k) THEN u.boot_ms + r.t ELSE 0 END",
+	"coalesce((SELECT e.at_ms - (k.wall_ms - k.boot_ms)" SINCE "), (SELECT e.at_ms - (k.wall_ms - k.boot_ms) FROM clock k"
+	" WHERE k.epoch = o.epoch ORDER BY k.clock LIMIT 1), 0)");
+static const char items_sql_without[] = ITEMS_SQL("0", "0");
+
+/* Does what is read have the tables of the fourth migration? */
+static bool has_clock(struct vs_log *l)
+{
+	sqlite3_stmt *st = NULL;
+	bool has = sqlite3_prepare_v2(vs_log_db(l), "SELECT 1 FROM pragma_table_info('clock')", -1, &st, NULL) == SQLITE_OK &&
+		   sqlite3_step(st) == SQLITE_ROW;
+	sqlite3_finalize(st);
+	return has;
+}
 
 struct shape_metrics {
 	int64_t shape;
@@ -183,7 +203,7 @@ static int give(struct items *it, sqlite3_stmt *st, int (*take)(void *arg, const
 	struct vs_log_item item = {
 		.kind = vs_kind_by_name((const char *)sqlite3_column_text(st, 4)),
 		.epoch = (uint64_t)sqlite3_column_int64(st, 0), .seq = (uint64_t)sqlite3_column_int64(st, 1),
-		.wall_ms = sqlite3_column_int64(st, 2), .session = (const char *)sqlite3_column_text(st, 3),
+		.wall_ms = sqlite3_column_int64(st, 2), .boot_ms = sqlite3_column_int64(st, 12), .session = (const char *)sqlite3_column_text(st, 3),
 	};
 	if (item.kind == VS_KIND_COUNT)
 		return 0; /* of a newer version */
@@ -207,7 +227,7 @@ int vs_log_items(struct vs_log *l, const char *session, int64_t before_ms,
 	if (r <= 0)
 		return r < 0 ? r : -ENOENT;
 	struct vs_log_options o = { .session = session, .chair = chair };
-	sqlite3_stmt *st = vs_log_query(l, items_sql, &o);
+	sqlite3_stmt *st = vs_log_query(l, has_clock(l) ? items_sql : items_sql_without, &o);
 	r = st ? 0 : -EIO;
 	if (st)
 		sqlite3_bind_int64(st, sqlite3_bind_parameter_index(st, ":before"), before_ms);

@@ -7,6 +7,11 @@
  * the name that --limits gives): said why. */
 int vs_log_sets(const struct vs_log_options *o, struct vs_limit_sets **ret);
 
+/* The set of that name from the texts that the log itself keeps; `hash` is its first digits, as messages name it.
+ * 1: *ret has it, and its text is what the hash says; 0: the log does not have it; -EBADMSG: the text is not the one that the hash
+ * was made of; -EINVAL: this version cannot read it; other -errno.  Said why on stderr. */
+int vs_log_kept_set(struct vs_log *l, const char *name, const char *hash, struct vs_limit_sets **ret);
+
 struct vs_log_set {
 	const struct vs_limit_set *set; /* that of --limits, else the one that the session names, else the one that ships */
 	const char *hash;               /* of its text */

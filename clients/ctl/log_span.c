@@ -67,7 +67,7 @@ static const struct {
 static bool whole_in_each(const char *name)
 {
 	static const char *const names[] = { "link", "carried", "head", "chair_state", "hold", "hold_end", "removal", "removal_end",
-					     "broken" };
+					     "broken", "limit_text", "limit_set" };
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		if (strcmp(names[i], name) == 0)
 			return true;

@@ -22,13 +22,15 @@ void vs_log_narrow(struct vs_log *l, const char *const *sessions, size_t n);
 int vs_log_session(struct vs_log *l, const char *session, char chair[64]);
 
 /* What happened on a chair while a session was open, in the order in which it was recorded: its readings, and every
- * event (alarm, session, entry, device, request) with its body.  From `before_ms` ahead of the session's start, so that
- * an engine knows what it knew.
+ * event (alarm, session, entry, device, request) with its body.  From `before_ms` ahead of the session's start, and of the first alarm
+ * that still stood then (a day at most), so that an engine knows what it knew.  Where the log says how the clocks stood to one
+ * another, the order is that of the clock which nobody sets.
  * Strings and the reading are good until take returns; take returns non-zero to end it. */
 struct vs_log_item {
 	enum vs_kind kind;
 	uint64_t epoch, seq;
 	int64_t wall_ms;
+	int64_t boot_ms;     /* CLOCK_BOOTTIME of the machine at that time; 0: the log does not say */
 	const char *session; /* NULL: none was open */
 	const char *device;               /* VITALS */
 	const struct vs_reading *reading; /* VITALS: values and flags as they were published */

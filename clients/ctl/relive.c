@@ -11,15 +11,18 @@
 
 #define BEFORE_MS (60 * 60000)
 #define WORD_MAX 32
+#define SAME_BOOT_MS 5000 /* further apart, and an engine that comes back believes the wall clock (alarms/save.c) */
 
 enum step_kind { STEP_READING, STEP_EVENT, STEP_RESTART };
 
 struct step {
 	enum step_kind kind;
 	enum vs_kind event;
-	int64_t wall_ms;
+	int64_t at_ms, wall_ms;
 	size_t order;
 	unsigned device;
+	unsigned limits;           /* that the message names, from 1; 0: none.  Of a restart: that its first message names */
+	const json_t *devices;     /* likewise */
 	struct vs_reading *reading;
 	char (*words)[WORD_MAX]; /* of the reading's observations, where it has any */
 	json_t *body;
@@ -36,12 +39,17 @@ struct vs_relive {
 	char session[40];
 	int64_t from_ms, to_ms;
 	uint64_t epoch;
+	/* the clock of the item before: how it reads, and what is added for at_ms */
+	bool by_boot;
+	int64_t key_ms, last_wall_ms, last_ms, shift_ms;
+	int64_t from_wall_ms;
 	struct step *steps;
 	size_t n_steps, cap_steps;
 	struct device devices[VS_ENGINE_DEVICES];
 	unsigned n_devices;
 	struct vs_relive_alarms recorded;
-	struct vs_relive_limits limits;
+	struct vs_relive_limits *limits;
+	unsigned n_limits;
 };
 
 static const char *text_of(const json_t *o, const char *key)
@@ -71,7 +79,7 @@ static json_t *object_of(const char *json, size_t len)
 	return o;
 }
 
-static int note(struct vs_relive_alarms *to, int64_t wall_ms, const json_t *o)
+static int note(struct vs_relive_alarms *to, int64_t at_ms, const json_t *o)
 {
 	if (to->len == to->cap) {
 		size_t cap = to->cap * 2 + 32;
@@ -82,7 +90,7 @@ static int note(struct vs_relive_alarms *to, int64_t wall_ms, const json_t *o)
 		to->cap = cap;
 	}
 	struct vs_relive_alarm *a = &to->at[to->len++];
-	*a = (struct vs_relive_alarm){ .wall_ms = wall_ms, .value = number_of(o, "value"), .limit = number_of(o, "limit") };
+	*a = (struct vs_relive_alarm){ .at_ms = at_ms, .value = number_of(o, "value"), .limit = number_of(o, "limit") };
 	snprintf(a->id, sizeof a->id, "%s", text_of(o, "alarm"));
 	snprintf(a->rule, sizeof a->rule, "%s", text_of(o, "rule"));
 	snprintf(a->device, sizeof a->device, "%s", text_of(o, "device"));
@@ -93,10 +101,10 @@ static int note(struct vs_relive_alarms *to, int64_t wall_ms, const json_t *o)
 	return 0;
 }
 
-int vs_relive_note(struct vs_relive_alarms *to, int64_t wall_ms, const char *json, size_t len)
+int vs_relive_note(struct vs_relive_alarms *to, int64_t at_ms, const char *json, size_t len)
 {
 	json_t *o = object_of(json, len);
-	int r = o ? note(to, wall_ms, o) : -EINVAL;
+	int r = o ? note(to, at_ms, o) : -EINVAL;
 	json_decref(o);
 	return r;
 }
@@ -109,7 +117,8 @@ void vs_relive_forget(struct vs_relive_alarms *a)
 
 /* ---- reading the log --------------------------------------------------------------------------------------------- */
 
-static struct step *add_step(struct vs_relive *r, enum step_kind kind, int64_t wall_ms)
+/* At the time of the item at hand. */
+static struct step *add_step(struct vs_relive *r, enum step_kind kind)
 {
 	if (r->n_steps == r->cap_steps) {
 		size_t cap = r->cap_steps * 2 + 1024;
@@ -120,7 +129,7 @@ static struct step *add_step(struct vs_relive *r, enum step_kind kind, int64_t w
 		r->cap_steps = cap;
 	}
 	struct step *s = &r->steps[r->n_steps];
-	*s = (struct step){ .kind = kind, .wall_ms = wall_ms, .order = r->n_steps };
+	*s = (struct step){ .kind = kind, .at_ms = r->last_ms, .wall_ms = r->last_wall_ms, .order = r->n_steps };
 	r->n_steps++;
 	return s;
 }
@@ -136,11 +145,11 @@ static unsigned device_of(struct vs_relive *r, const char *id)
 	return i;
 }
 
-static void note_gap(struct device *d, int64_t wall_ms)
+static void note_gap(struct device *d, int64_t at_ms)
 {
-	if (d->last_ms && wall_ms > d->last_ms && d->n_gaps < sizeof d->gaps / sizeof *d->gaps)
-		d->gaps[d->n_gaps++] = (uint32_t)(wall_ms - d->last_ms);
-	d->last_ms = wall_ms;
+	if (d->last_ms && at_ms > d->last_ms && d->n_gaps < sizeof d->gaps / sizeof *d->gaps)
+		d->gaps[d->n_gaps++] = (uint32_t)(at_ms - d->last_ms);
+	d->last_ms = at_ms;
 }
 
 /* What the device sent: without what the engine derived or remarked at the time. */
@@ -169,13 +178,13 @@ static int copy_reading(struct step *s, const struct vs_reading *from)
 static int take_reading(struct vs_relive *r, const struct vs_log_item *item)
 {
 	unsigned device = device_of(r, item->device);
-	struct step *s = device < VS_ENGINE_DEVICES ? add_step(r, STEP_READING, item->wall_ms) : NULL;
+	struct step *s = device < VS_ENGINE_DEVICES ? add_step(r, STEP_READING) : NULL;
 	if (device == VS_ENGINE_DEVICES)
 		return 0;
 	if (!s)
 		return -ENOMEM;
 	s->device = device;
-	note_gap(&r->devices[device], item->wall_ms);
+	note_gap(&r->devices[device], s->at_ms);
 	return copy_reading(s, item->reading);
 }
 
@@ -203,24 +212,29 @@ static void put_back(struct vs_relive *r, const char *device, const char *detail
 }
 
 /* A fault began as long before its alarm as the alarm waited. */
-static int64_t begun_ms(const json_t *body, int64_t wall_ms)
+static int64_t waited_ms(const json_t *body)
 {
 	double waited = number_of(json_object_get(body, "because"), "waited_s");
 	bool fault = strcmp(text_of(body, "class"), "technical") == 0 && strcmp(text_of(body, "change"), "raised") == 0;
-	return fault && waited > 0 ? wall_ms - (int64_t)(waited * 1000) : wall_ms;
+	return fault && waited > 0 ? (int64_t)(waited * 1000) : 0;
 }
 
-static void note_limits(struct vs_relive *r, const json_t *body)
+/* The number of the limits that a message names, from 1; 0: it names none, or there is no memory. */
+static unsigned limits_of(struct vs_relive *r, const json_t *body)
 {
 	const char *name = text_of(body, "limits"), *hash = text_of(body, "limits_hash");
 	if (!*name || !*hash)
-		return;
-	if (r->limits.name[0])
-		r->limits.changed |= strcmp(r->limits.name, name) != 0 || strcmp(r->limits.hash, hash) != 0;
-	else {
-		snprintf(r->limits.name, sizeof r->limits.name, "%s", name);
-		snprintf(r->limits.hash, sizeof r->limits.hash, "%s", hash);
-	}
+		return 0;
+	for (unsigned i = 0; i < r->n_limits; i++)
+		if (strcmp(r->limits[i].name, name) == 0 && strcmp(r->limits[i].hash, hash) == 0)
+			return i + 1;
+	struct vs_relive_limits *more = realloc(r->limits, (r->n_limits + 1) * sizeof *more);
+	if (!more)
+		return 0;
+	r->limits = more;
+	snprintf(more[r->n_limits].name, sizeof more->name, "%s", name);
+	snprintf(more[r->n_limits].hash, sizeof more->hash, "%s", hash);
+	return ++r->n_limits;
 }
 
 static int take_event(struct vs_relive *r, const struct vs_log_item *item)
@@ -233,45 +247,103 @@ static int take_event(struct vs_relive *r, const struct vs_log_item *item)
 		(void)device_of(r, text_of(body, "device"));
 		put_back(r, text_of(body, "device"), text_of(body, "detail"));
 	}
-	if (item->kind == VS_KIND_ALARM && inside && note(&r->recorded, item->wall_ms, body) < 0) {
+	if (item->kind == VS_KIND_ALARM && inside && note(&r->recorded, r->last_ms, body) < 0) {
 		json_decref(body);
 		return -ENOMEM;
 	}
-	if (inside && item->kind == VS_KIND_SESSION && !r->from_ms)
-		r->from_ms = item->wall_ms;
-	if (inside && item->kind == VS_KIND_SESSION)
-		note_limits(r, body);
+	if (inside && item->kind == VS_KIND_SESSION && !r->from_wall_ms) {
+		r->from_ms = r->last_ms;
+		r->from_wall_ms = item->wall_ms;
+	}
 	if (item->kind != VS_KIND_ALARM && item->kind != VS_KIND_SESSION && item->kind != VS_KIND_ENTRY) {
 		json_decref(body);
 		return 0;
 	}
-	struct step *s = add_step(r, STEP_EVENT, begun_ms(body, item->wall_ms));
+	struct step *s = add_step(r, STEP_EVENT);
 	if (!s) {
 		json_decref(body);
 		return -ENOMEM;
 	}
 	s->event = item->kind;
 	s->body = body;
+	s->at_ms -= waited_ms(body);
+	s->wall_ms -= waited_ms(body);
+	if (item->kind == VS_KIND_SESSION && inside) {
+		s->limits = limits_of(r, body);
+		s->devices = json_object_get(body, "devices");
+	}
 	return 0;
+}
+
+/* What the clock reads at an item.  In another epoch it may have begun anew (the machine was started), or the log may not say how
+ * it read: then it went on for as long as the wall clock did. */
+static void tell_time(struct vs_relive *r, const struct vs_log_item *item)
+{
+	bool by_boot = item->boot_ms > 0;
+	int64_t key = by_boot ? item->boot_ms : item->wall_ms;
+	if (r->epoch && (item->epoch != r->epoch || by_boot != r->by_boot)) {
+		int64_t apart = key - r->key_ms, wall_apart = item->wall_ms - r->last_wall_ms;
+		bool same_boot = by_boot && r->by_boot && apart >= 0 && llabs(apart - wall_apart) < SAME_BOOT_MS;
+		if (!same_boot)
+			r->shift_ms = r->last_ms + (wall_apart > 0 ? wall_apart : 0) - key;
+	}
+	r->by_boot = by_boot;
+	r->key_ms = key;
+	r->last_wall_ms = item->wall_ms;
+	r->last_ms = key + r->shift_ms;
 }
 
 static int take(void *arg, const struct vs_log_item *item)
 {
 	struct vs_relive *r = arg;
-	if (r->epoch && item->epoch != r->epoch && !add_step(r, STEP_RESTART, item->wall_ms))
+	bool restarted = r->epoch && item->epoch != r->epoch;
+	tell_time(r, item);
+	if (restarted && !add_step(r, STEP_RESTART))
 		return -ENOMEM;
 	r->epoch = item->epoch;
-	if (item->wall_ms > r->to_ms)
-		r->to_ms = item->wall_ms;
+	if (r->last_ms > r->to_ms)
+		r->to_ms = r->last_ms;
 	return item->kind == VS_KIND_VITALS ? take_reading(r, item) : take_event(r, item);
 }
 
 static int by_time(const void *a, const void *b)
 {
 	const struct step *x = a, *y = b;
-	if (x->wall_ms != y->wall_ms)
-		return x->wall_ms < y->wall_ms ? -1 : 1;
+	if (x->at_ms != y->at_ms)
+		return x->at_ms < y->at_ms ? -1 : 1;
 	return x->order < y->order ? -1 : x->order > y->order;
+}
+
+/* From here on times are those of the wall clock as it was when the session began. */
+static void set_clock(struct vs_relive *r)
+{
+	int64_t by = r->from_wall_ms - r->from_ms;
+	for (size_t i = 0; i < r->n_steps; i++)
+		r->steps[i].at_ms += by;
+	for (size_t i = 0; i < r->recorded.len; i++)
+		r->recorded.at[i].at_ms += by;
+	r->from_ms += by;
+	r->to_ms += by;
+}
+
+/* A daemon starts with the configuration that its first message names. */
+static void configure_restarts(struct vs_relive *r)
+{
+	unsigned limits = 0;
+	const json_t *devices = NULL;
+	for (size_t i = r->n_steps; i > 0; i--) {
+		struct step *s = &r->steps[i - 1];
+		if (s->limits) {
+			limits = s->limits;
+			devices = s->devices;
+		}
+		if (s->kind == STEP_RESTART || i == 1) {
+			s->limits = s->limits ? s->limits : limits;
+			s->devices = s->devices ? s->devices : devices;
+		}
+		if (s->kind == STEP_RESTART)
+			limits = 0, devices = NULL;
+	}
 }
 
 int vs_relive_load(struct vs_log *log, const char *session, struct vs_relive **ret)
@@ -287,6 +359,8 @@ int vs_relive_load(struct vs_log *log, const char *session, struct vs_relive **r
 	}
 	if (r->n_steps)
 		qsort(r->steps, r->n_steps, sizeof *r->steps, by_time);
+	set_clock(r);
+	configure_restarts(r);
 	*ret = r;
 	return 0;
 }
@@ -301,6 +375,7 @@ void vs_relive_free(struct vs_relive *r)
 		json_decref(r->steps[i].body);
 	}
 	free(r->steps);
+	free(r->limits);
 	vs_relive_forget(&r->recorded);
 	free(r);
 }
@@ -315,9 +390,10 @@ int64_t vs_relive_to_ms(const struct vs_relive *r)
 	return r->to_ms;
 }
 
-const struct vs_relive_limits *vs_relive_limits(const struct vs_relive *r)
+const struct vs_relive_limits *vs_relive_limits(const struct vs_relive *r, unsigned *ret_n)
 {
-	return &r->limits;
+	*ret_n = r->n_limits;
+	return r->limits;
 }
 
 const struct vs_relive_alarms *vs_relive_recorded(const struct vs_relive *r)
@@ -332,28 +408,42 @@ struct run {
 	const struct vs_session_data *data;
 	vs_relive_tell *tell;
 	void *ctx;
-	struct vs_engine_config config;
+	const struct vs_limit_set *const *sets;
+	unsigned n_sets;
+	struct vs_engine_config configs[2], *config; /* the one in force */
+	unsigned limits;                             /* as a step names them */
+	const json_t *devices;
+	unsigned place[VS_ENGINE_DEVICES];           /* of the log's devices in `config`; VS_ENGINE_DEVICES: not there */
 	uint64_t next_alarm;
 	struct vs_watch watch;
 	struct vs_effects effects;
 	struct vs_session_answer answer;
-	int64_t pause_ms, resume_ms, now_ms; /* of the last command of its kind: one command, many messages */
+	int64_t now_ms, wall_ms;
+	int64_t pause_ms, resume_ms; /* of the last command of its kind: one command, many messages */
+	size_t saved_len;            /* what a restart finds: the state after the last step that changed what is durable */
 	uint8_t saved[VS_WATCH_SAVED_MAX];
 };
 
 static void emit(void *ctx, enum vs_kind kind, uint64_t at_ms, int64_t wall_ms, const char *body, size_t len)
 {
 	struct run *run = ctx;
-	(void)at_ms;
+	(void)wall_ms;
 	if (strcmp(run->watch.session.id, run->r->session) == 0)
-		run->tell(run->ctx, kind, wall_ms, body, len);
+		run->tell(run->ctx, kind, (int64_t)at_ms, body, len);
+}
+
+static void keep_state(struct run *run)
+{
+	if (run->effects.durable)
+		run->saved_len = vs_watch_save(&run->watch, (uint64_t)run->now_ms, run->wall_ms, run->saved, sizeof run->saved);
 }
 
 static void send(struct run *run, struct vs_stimulus *s)
 {
 	s->at_ms = (uint64_t)run->now_ms;
-	s->wall_ms = run->now_ms;
+	s->wall_ms = run->wall_ms;
 	vs_watch_stimulus(&run->watch, s, &run->effects, emit, run);
+	keep_state(run);
 }
 
 static bool command(struct run *run, struct vs_session_command *c, const json_t *body)
@@ -361,7 +451,8 @@ static bool command(struct run *run, struct vs_session_command *c, const json_t 
 	snprintf(c->operator, sizeof c->operator, "%s", text_of(body, "operator"));
 	snprintf(c->reason, sizeof c->reason, "%s", text_of(body, "reason"));
 	c->strictness = VS_STRICT_NOT;
-	vs_watch_command(&run->watch, c, (uint64_t)run->now_ms, run->now_ms, &run->answer, &run->effects, emit, run);
+	vs_watch_command(&run->watch, c, (uint64_t)run->now_ms, run->wall_ms, &run->answer, &run->effects, emit, run);
+	keep_state(run);
 	return run->answer.accepted;
 }
 
@@ -427,6 +518,8 @@ static void do_limit(struct run *run, const json_t *body)
 {
 	struct vs_stimulus s = { .kind = VS_ST_LIMIT, .rule = text_of(body, "rule"), .reason = text_of(body, "note"),
 				 .operator = text_of(body, "operator"), .value = number_of(body, "value") };
+	if (json_is_true(json_object_get(body, "from_set")))
+		s.value = NAN;
 	send(run, &s);
 }
 
@@ -472,7 +565,7 @@ static uint64_t standing(const struct run *run, const json_t *body)
 
 static void do_fault(struct run *run, const json_t *body, bool on)
 {
-	const struct vs_limit_set *set = run->config.set;
+	const struct vs_limit_set *set = run->config->set;
 	struct vs_stimulus s = { .kind = VS_ST_FAULT, .on = on, .value = number_of(body, "value") };
 	for (unsigned i = 0; i < set->n_rules; i++) {
 		const struct vs_rule *rule = &set->rules[i];
@@ -499,8 +592,8 @@ static void do_alarm(struct run *run, const json_t *body)
 			send(run, &s);
 	} else if (strcmp(change, "audio_paused") == 0 && *by && run->pause_ms != run->now_ms) {
 		s.kind = VS_ST_PAUSE;
-		if (vs_time_parse(text_of(body, "paused_until"), &until_ms) && until_ms > run->now_ms)
-			s.for_ms = (uint32_t)(until_ms - run->now_ms);
+		if (vs_time_parse(text_of(body, "paused_until"), &until_ms) && until_ms > run->wall_ms)
+			s.for_ms = (uint32_t)(until_ms - run->wall_ms);
 		run->pause_ms = run->now_ms;
 		send(run, &s);
 	} else if (strcmp(change, "resumed") == 0 && *by && run->resume_ms != run->now_ms) {
@@ -512,8 +605,10 @@ static void do_alarm(struct run *run, const json_t *body)
 
 static void do_reading(struct run *run, const struct step *step)
 {
-	struct vs_stimulus s = { .kind = VS_ST_READING, .device = step->device, .reading = step->reading,
+	struct vs_stimulus s = { .kind = VS_ST_READING, .device = run->place[step->device], .reading = step->reading,
 				 .nibp = VS_NIBP_ON_CHANGE };
+	if (s.device >= run->config->n_devices)
+		return; /* of another configuration */
 	/* Published cuff values were new ones: the others were left out. */
 	for (unsigned i = 0; i < step->reading->len; i++)
 		if (vs_metric_is_nibp(step->reading->obs[i].metric) && step->reading->obs[i].has_value)
@@ -521,26 +616,81 @@ static void do_reading(struct run *run, const struct step *step)
 	send(run, &s);
 }
 
-static void restart(struct run *run)
+static uint32_t quiet_ms(const struct device *from);
+
+/* A device of the configuration that a message names. */
+static void add_device(struct run *run, struct vs_engine_config *c, const char *id, double poll_s)
+{
+	const struct vs_relive *r = run->r;
+	unsigned d = 0;
+	while (d < r->n_devices && strcmp(r->devices[d].id, id) != 0)
+		d++;
+	if (d == r->n_devices || run->place[d] < VS_ENGINE_DEVICES || c->n_devices == VS_ENGINE_DEVICES)
+		return;
+	run->place[d] = c->n_devices;
+	c->devices[c->n_devices].id = r->devices[d].id;
+	c->devices[c->n_devices].period_ms = poll_s > 0 ? (uint32_t)(poll_s * 1000 + 0.5) : 0;
+	c->devices[c->n_devices].quiet_ms = poll_s > 1 ? c->devices[c->n_devices].period_ms : 0;
+	c->n_devices++;
+}
+
+/* The configuration that is named, into the one of the two that is not in force. */
+static struct vs_engine_config *configure(struct run *run, unsigned limits, const json_t *devices)
+{
+	struct vs_engine_config *c = run->config == &run->configs[0] ? &run->configs[1] : &run->configs[0];
+	const json_t *one;
+	size_t i;
+	unsigned set = limits && limits <= run->n_sets ? limits - 1 : 0;
+	*c = (struct vs_engine_config){ .set = run->sets[set], .next_alarm = &run->next_alarm };
+	for (unsigned d = 0; d < VS_ENGINE_DEVICES; d++)
+		run->place[d] = VS_ENGINE_DEVICES;
+	json_array_foreach(devices, i, one)
+		add_device(run, c, text_of(one, "device"), number_of(one, "poll_s"));
+	for (unsigned d = 0; !devices && d < run->r->n_devices; d++) { /* a log of before */
+		run->place[d] = c->n_devices;
+		c->devices[c->n_devices].id = run->r->devices[d].id;
+		c->devices[c->n_devices++].quiet_ms = quiet_ms(&run->r->devices[d]);
+	}
+	run->limits = limits;
+	run->devices = devices;
+	return c;
+}
+
+/* A message names limits and devices: the daemon had just been given them, or nothing changed. */
+static void follow_configuration(struct run *run, const struct step *step)
+{
+	bool same = json_equal(step->devices, run->devices) || (!step->devices && !run->devices);
+	if (!step->limits || (step->limits == run->limits && same))
+		return;
+	struct vs_engine_config *c = configure(run, step->limits, step->devices ? step->devices : run->devices);
+	vs_watch_reconfigure(&run->watch, c, (uint64_t)run->now_ms, run->wall_ms, &run->effects, emit, run);
+	run->config = c;
+	keep_state(run);
+}
+
+static void restart(struct run *run, const struct step *step)
 {
 	struct vs_stimulus time = { .kind = VS_ST_TIME };
 	uint64_t at_ms = (uint64_t)run->now_ms;
 	uint64_t was_ms = run->watch.engine.now_ms < at_ms ? run->watch.engine.now_ms : at_ms;
-	size_t len = vs_watch_save(&run->watch, was_ms, (int64_t)was_ms, run->saved, sizeof run->saved);
-	vs_watch_init(&run->watch, &run->config, run->data, at_ms);
-	if (len)
-		(void)vs_watch_restore(&run->watch, run->saved, len, at_ms, run->now_ms, emit, run);
-	vs_watch_was_blind(&run->watch, at_ms - was_ms, at_ms, run->now_ms, emit, run);
+	run->config = configure(run, step->limits ? step->limits : run->limits, step->devices ? step->devices : run->devices);
+	vs_watch_init(&run->watch, run->config, run->data, at_ms);
+	if (run->saved_len)
+		(void)vs_watch_restore(&run->watch, run->saved, run->saved_len, at_ms, run->wall_ms, emit, run);
+	vs_watch_was_blind(&run->watch, at_ms - was_ms, at_ms, run->wall_ms, emit, run);
 	send(run, &time);
 }
 
 static void do_step(struct run *run, const struct step *step)
 {
-	run->now_ms = step->wall_ms;
+	run->now_ms = step->at_ms;
+	run->wall_ms = step->wall_ms;
+	if (step->kind == STEP_EVENT)
+		follow_configuration(run, step);
 	if (step->kind == STEP_READING)
 		do_reading(run, step);
 	else if (step->kind == STEP_RESTART)
-		restart(run);
+		restart(run, step);
 	else if (step->event == VS_KIND_SESSION)
 		do_session(run, step->body);
 	else if (step->event == VS_KIND_ENTRY)
@@ -566,10 +716,11 @@ static uint32_t quiet_ms(const struct device *from)
 	return middle > 1500 ? middle : 0;
 }
 
-int vs_relive_run(const struct vs_relive *r, const struct vs_limit_set *set, const struct vs_session_data *data,
+int vs_relive_run(const struct vs_relive *r, const struct vs_limit_set *const *sets, unsigned n, const struct vs_session_data *data,
 	vs_relive_tell *tell, void *ctx)
 {
 	struct run *run = calloc(1, sizeof *run);
+	const struct step *first = r->n_steps ? &r->steps[0] : NULL;
 	if (!run)
 		return -ENOMEM;
 	run->r = r;
@@ -577,16 +728,15 @@ int vs_relive_run(const struct vs_relive *r, const struct vs_limit_set *set, con
 	run->tell = tell;
 	run->ctx = ctx;
 	run->next_alarm = 1;
-	run->config = (struct vs_engine_config){ .set = set, .n_devices = r->n_devices, .next_alarm = &run->next_alarm };
-	for (unsigned i = 0; i < r->n_devices; i++) {
-		run->config.devices[i].id = r->devices[i].id;
-		run->config.devices[i].quiet_ms = quiet_ms(&r->devices[i]);
-	}
-	vs_watch_init(&run->watch, &run->config, data, r->n_steps ? (uint64_t)r->steps[0].wall_ms : 0);
+	run->sets = sets;
+	run->n_sets = n;
+	run->config = configure(run, first ? first->limits : 0, first ? first->devices : NULL);
+	vs_watch_init(&run->watch, run->config, data, first ? (uint64_t)first->at_ms : 0);
 	for (size_t i = 0; i < r->n_steps; i++)
 		do_step(run, &r->steps[i]);
 	if (r->n_steps && r->to_ms > run->now_ms) {
 		struct vs_stimulus time = { .kind = VS_ST_TIME };
+		run->wall_ms += r->to_ms - run->now_ms;
 		run->now_ms = r->to_ms;
 		send(run, &time);
 	}
@@ -603,7 +753,7 @@ static bool same_number(double a, double b)
 
 static bool same_message(const struct vs_relive_alarm *a, const struct vs_relive_alarm *b)
 {
-	int64_t apart = a->wall_ms - b->wall_ms;
+	int64_t apart = a->at_ms - b->at_ms;
 	return apart <= VS_RELIVE_SAME_MS && apart >= -VS_RELIVE_SAME_MS && strcmp(a->rule, b->rule) == 0 &&
 	       strcmp(a->device, b->device) == 0 && strcmp(a->change, b->change) == 0 && strcmp(a->priority, b->priority) == 0;
 }
@@ -625,7 +775,7 @@ int vs_relive_compare(const struct vs_relive_alarms *then, const struct vs_reliv
 	for (i = k = 0; match && used && (i < then->len || k < now->len);) {
 		if (k < now->len && used[k]) {
 			k++;
-		} else if (i == then->len || (k < now->len && now->at[k].wall_ms < then->at[i].wall_ms)) {
+		} else if (i == then->len || (k < now->len && now->at[k].at_ms < then->at[i].at_ms)) {
 			tell(ctx, VS_RELIVE_EXTRA, NULL, &now->at[k++]);
 			n++;
 		} else if (!match[i]) {

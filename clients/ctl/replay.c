@@ -11,6 +11,7 @@
 #include "clients/ctl/csv.h"
 #include "clients/ctl/ctl.h"
 #include "clients/ctl/log.h"
+#include "clients/ctl/log_limits.h"
 #include "clients/ctl/relive.h"
 #include "config/limits.h"
 #include "config/presets.h"
@@ -35,9 +36,10 @@ static const char help[] =
 	"--second NAME], override REASON [--second NAME] (the refused one again, or the next), start --patient CODE --protocol\n"
 	"P1, entry moaas 3, cuff-moved, probe-moved, nibp-start, nibp-fail, limit RULE VALUE REASON, interval 3min, log-fail,\n"
 	"log-ok, link-lost, link-ok, clock-step SECONDS.\n\n"
-	"With --log, t_s counts from the beginning of the session.  The log names the limit set of the time and the hash of its\n"
-	"text: a set of the clinic's own wants its file (--limit-file), and --diff refuses to blame the engine for what a\n"
-	"changed set does.  Changes of the configuration during the session are not followed.\n";
+	"With --log, t_s counts from the beginning of the session, by the clock that nobody sets.  Limits are those of the time, also\n"
+	"where they changed while the session ran: the log keeps the text of each set, and that is read after its hash was\n"
+	"compared.  A log of before wants a clinic's own set as a file (--limit-file); --diff refuses to blame the engine for what\n"
+	"a changed set does.\n";
 
 #define EPOCH_MS 1000000000000 /* where t_s 0 lies on the engine's clock: far from its beginning, on a round number */
 
@@ -63,6 +65,9 @@ struct replay {
 	struct vs_session_command next; /* `override` before anything was refused: its reason and second person */
 
 	struct vs_relive *relive; /* --log */
+	const struct vs_limit_set **each; /* for its limits, one by one; or one for all */
+	unsigned n_each, n_kept;
+	struct vs_limit_sets **kept; /* read from the log itself */
 	struct vs_relive_alarms now; /* --diff: derived again */
 	bool lost;
 };
@@ -501,12 +506,12 @@ static int run(struct replay *p)
 
 /* ---- a session from the log -------------------------------------------------------------------------------------- */
 
-static void tell_event(void *ctx, enum vs_kind kind, int64_t wall_ms, const char *body, size_t len)
+static void tell_event(void *ctx, enum vs_kind kind, int64_t at_ms, const char *body, size_t len)
 {
 	struct replay *p = ctx;
 	if (!p->diff)
-		print_event(p, wall_ms - vs_relive_from_ms(p->relive), vs_kind_name(kind), body, len);
-	else if (kind == VS_KIND_ALARM && vs_relive_note(&p->now, wall_ms, body, len) < 0)
+		print_event(p, at_ms - vs_relive_from_ms(p->relive), vs_kind_name(kind), body, len);
+	else if (kind == VS_KIND_ALARM && vs_relive_note(&p->now, at_ms, body, len) < 0)
 		p->lost = true;
 }
 
@@ -514,7 +519,7 @@ static void put_alarm(struct vs_json *j, const char *key, const struct replay *p
 {
 	vs_json_key(j, key);
 	vs_json_open(j, '{');
-	vs_json_key(j, "t_s"), vs_json_number(j, (double)(a->wall_ms - vs_relive_from_ms(p->relive)) / 1000);
+	vs_json_key(j, "t_s"), vs_json_number(j, (double)(a->at_ms - vs_relive_from_ms(p->relive)) / 1000);
 	vs_json_key(j, "rule"), vs_json_string(j, a->rule);
 	if (a->device[0])
 		vs_json_key(j, "device"), vs_json_string(j, a->device);
@@ -529,7 +534,7 @@ static void put_alarm(struct vs_json *j, const char *key, const struct replay *p
 
 static void print_alarm(const struct replay *p, const char *sign, const struct vs_relive_alarm *a)
 {
-	printf("%s %10.3f  %-12s %-16s %-6s", sign, (double)(a->wall_ms - vs_relive_from_ms(p->relive)) / 1000, a->change,
+	printf("%s %10.3f  %-12s %-16s %-6s", sign, (double)(a->at_ms - vs_relive_from_ms(p->relive)) / 1000, a->change,
 		a->rule, a->priority);
 	if (a->value == a->value)
 		printf(" value %g", a->value);
@@ -541,13 +546,15 @@ static void print_alarm(const struct replay *p, const char *sign, const struct v
 /* Why what differs may come from the limits alone; "": the limits are those of the time, or nobody knows. */
 static const char *other_limits(const struct replay *p, char *buf, size_t cap)
 {
-	const struct vs_relive_limits *then = vs_relive_limits(p->relive);
-	const struct vs_limit_set *now = p->config.set;
+	unsigned n;
+	const struct vs_relive_limits *then = vs_relive_limits(p->relive, &n);
 	buf[0] = '\0';
-	if (then->changed)
-		snprintf(buf, cap, "the limits were changed while the session ran");
-	else if (then->hash[0] && (strcmp(then->hash, now->hash) != 0 || strcmp(then->name, now->name) != 0))
-		snprintf(buf, cap, "the limits of the time were %s (%s), these are %s (%s)", then->name, then->hash, now->name, now->hash);
+	for (unsigned i = 0; i < n && !buf[0]; i++) {
+		const struct vs_limit_set *now = p->each[p->n_each > 1 ? i : 0];
+		if (strcmp(then[i].hash, now->hash) != 0 || strcmp(then[i].name, now->name) != 0)
+			snprintf(buf, cap, "the limits of the time were %s (%s), these are %s (%s)", then[i].name, then[i].hash, now->name,
+				now->hash);
+	}
 	return buf;
 }
 
@@ -603,22 +610,47 @@ static int compare(struct replay *p)
 	return VS_EXIT_DONE;
 }
 
-/* Without --limits: the set that the log names.  Where it is not at hand, the default does for a look, not for --diff. */
-static int limits_of_the_time(struct replay *p)
+/* One set of the time: of --limit-file where it brings one of that name, else the text that the log kept, else one of that name
+ * that ships.  NULL: it is not at hand. */
+static const struct vs_limit_set *set_of_the_time(struct replay *p, struct vs_log *log, const struct vs_relive_limits *l, unsigned i)
 {
-	const char *name = vs_relive_limits(p->relive)->name;
-	const struct vs_limit_set *set = vs_limits_find(p->sets, name);
-	if (p->limits_given || !*name)
-		return 0;
-	if (!set && p->diff)
-		return vs_ctl_fail("%s ran with the limit set '%s', which is not at hand: give its file with --limit-file", p->session, name);
-	if (!set)
-		fprintf(stderr, "vitalsctl: %s ran with the limit set '%s', which is not at hand (--limit-file): judged by %s\n",
-			p->session, name, p->limits);
-	else {
-		p->limits = set->name;
-		p->config.set = set;
+	const struct vs_limit_set *at_hand = vs_limits_find(p->sets, l->name);
+	bool same = at_hand && strcmp(at_hand->hash, l->hash) == 0;
+	bool ships = strcmp(l->name, VS_LIMITS_DEFAULT) == 0;
+	if (same || (at_hand && !ships && p->n_limit_files))
+		return at_hand;
+	int r = vs_log_kept_set(log, l->name, l->hash, &p->kept[i]);
+	if (r == 1) {
+		fprintf(stderr, "vitalsctl: %s: limits of %s as the log keeps their text (%s)\n", p->session, l->name, l->hash);
+		return vs_limits_find(p->kept[i], l->name);
 	}
+	return r < 0 && p->diff ? NULL : at_hand;
+}
+
+/* Without --limits: the sets that the log names.  Where one is not at hand, the default does for a look, not for --diff. */
+static int limits_of_the_time(struct replay *p, struct vs_log *log)
+{
+	unsigned n;
+	const struct vs_relive_limits *then = vs_relive_limits(p->relive, &n);
+	p->n_each = p->limits_given || !n ? 1 : n;
+	p->each = calloc(p->n_each, sizeof *p->each);
+	p->kept = calloc(n + 1, sizeof *p->kept);
+	if (!p->each || !p->kept)
+		return vs_ctl_fail("no memory");
+	p->each[0] = p->config.set;
+	p->n_kept = n;
+	for (unsigned i = 0; !p->limits_given && i < n; i++) {
+		p->each[i] = set_of_the_time(p, log, &then[i], i);
+		if (!p->each[i] && p->diff)
+			return vs_ctl_fail("%s ran with the limit set '%s', which is not at hand: give its file with --limit-file", p->session,
+				then[i].name);
+		if (!p->each[i]) {
+			fprintf(stderr, "vitalsctl: %s ran with the limit set '%s', which is not at hand (--limit-file): judged by %s\n",
+				p->session, then[i].name, p->limits);
+			p->each[i] = p->config.set;
+		}
+	}
+	p->limits = p->each[0]->name;
 	return 0;
 }
 
@@ -632,14 +664,14 @@ static int run_log(struct replay *p)
 		vs_log_close(log);
 		return VS_EXIT_FAILED;
 	}
-	int r = vs_relive_load(log, p->session, &p->relive);
+	int r = vs_relive_load(log, p->session, &p->relive), e = r == 0 ? limits_of_the_time(p, log) : 0;
 	vs_log_close(log);
 	if (r == -ENOENT)
 		return vs_ctl_fail("the log has no session '%s'; 'vitalsctl audit sessions' lists them", p->session);
-	if (r == 0 && (r = limits_of_the_time(p)) != 0)
-		return r;
+	if (e != 0)
+		return e;
 	if (r == 0)
-		r = vs_relive_run(p->relive, p->config.set, p->data, tell_event, p);
+		r = vs_relive_run(p->relive, p->each, p->n_each, p->data, tell_event, p);
 	if (r < 0)
 		return r == -ENOMEM ? vs_ctl_fail("no memory") : VS_EXIT_FAILED;
 	r = p->diff ? compare(p) : VS_EXIT_DONE;
@@ -750,6 +782,10 @@ int vs_ctl_replay(int argc, char **argv)
 		r = p->log ? run_log(p) : run(p);
 	vs_relive_free(p->relive);
 	vs_relive_forget(&p->now);
+	for (unsigned i = 0; i < p->n_kept; i++)
+		vs_limits_free(p->kept[i]);
+	free(p->kept);
+	free(p->each);
 	vs_limits_free(p->sets);
 	vs_presets_free(p->data);
 	free(p);

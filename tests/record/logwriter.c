@@ -22,6 +22,7 @@
 #include "core/timetext.h"
 #include "daemon/clock.h"
 #include "daemon/store.h"
+#include "record/seal.h"
 
 struct writer {
 	struct vs_custody *ring;
@@ -175,6 +176,43 @@ static void alarm_event(struct writer *w, unsigned chair, const char *session, c
 	event(w, chair, VS_KIND_ALARM, session, body);
 }
 
+/* A limit set of two texts, which sessions name. */
+static const struct {
+	const char *name, *text;
+} limit_texts[] = {
+	{ "shipped.yaml", "sets:\n  - { name: shipped, rules: [] }\n" },
+	{ "own.yaml", "sets:\n  - name: own\n    extends: shipped # it's \"quoted\" | so\n" },
+};
+static char limit_hash[3][VS_HASH_HEX]; /* of the set, and of each text */
+
+static int record_limits(struct vs_store *store)
+{
+	static struct vs_store_set set = { .name = "own", .n = 3 };
+	crypto_hash_sha256_state all;
+	uint8_t hash[VS_HASH];
+	crypto_hash_sha256_init(&all);
+	for (unsigned i = 0; i < 2; i++) {
+		const uint8_t *text = (const uint8_t *)limit_texts[i].text;
+		size_t len = strlen(limit_texts[i].text);
+		crypto_hash_sha256(hash, text, len);
+		vs_hex(hash, VS_HASH, limit_hash[1 + i]);
+		crypto_hash_sha256_update(&all, text, len);
+		set.texts[1 + i] = (struct vs_limit_text){ limit_texts[i].name, limit_texts[i].text, limit_hash[1 + i], len };
+	}
+	set.texts[0] = set.texts[1];
+	crypto_hash_sha256_final(&all, hash);
+	vs_hex(hash, VS_HASH, limit_hash[0]);
+	set.hash = limit_hash[0];
+	return vs_store_limits(store, &set, 1);
+}
+
+static const char *limits_body(const char *members)
+{
+	static char body[512];
+	snprintf(body, sizeof body, "%s,\"limits\":\"own\",\"limits_hash\":\"%.16s\"", members, limit_hash[0]);
+	return body;
+}
+
 /* Once in `cycle` readings a session runs from its start to its end, with an alarm in it. */
 static const char *course(struct writer *w, unsigned chair, unsigned long n, const char *session, char buf[64])
 {
@@ -185,7 +223,7 @@ static const char *course(struct writer *w, unsigned chair, unsigned long n, con
 		      "\"operator\":\"nurse-1\",\"weight_kg\":72.5");
 		return buf;
 	case 60:
-		event(w, chair, VS_KIND_SESSION, session, "\"phase\":\"infusion\",\"patient\":\"P-7\",\"operator\":\"nurse-1\"");
+		event(w, chair, VS_KIND_SESSION, session, limits_body("\"phase\":\"infusion\",\"patient\":\"P-7\",\"operator\":\"nurse-1\""));
 		event(w, chair, VS_KIND_ENTRY, session, "\"entry\":\"note\",\"value\":null,\"note\":\"calm \\u2603 \\\"well\\\"\","
 		      "\"operator\":\"nurse-2\"");
 		break;
@@ -200,7 +238,7 @@ static const char *course(struct writer *w, unsigned chair, unsigned long n, con
 		event(w, chair, VS_KIND_REQUEST, session, "\"request\":\"nibp-repeat\",\"reason\":\"high\",\"due\":null");
 		break;
 	case 300:
-		event(w, chair, VS_KIND_SESSION, session, "\"phase\":\"recovery\",\"operator\":\"nurse-1\"");
+		event(w, chair, VS_KIND_SESSION, session, limits_body("\"phase\":\"recovery\",\"operator\":\"nurse-1\""));
 		break;
 	case 380:
 		event(w, chair, VS_KIND_SESSION, session, "\"phase\":\"discharged\",\"operator\":\"nurse-1\"");
@@ -371,7 +409,7 @@ int main(int argc, char **argv)
 	if (r)
 		return r;
 	begin(&w);
-	if (vs_store_start(w.store) < 0)
+	if (record_limits(w.store) < 0 || vs_store_start(w.store) < 0)
 		return 1;
 	uint64_t began_ms = vs_boottime_ms();
 	write_all(&w, &o, began_ms);

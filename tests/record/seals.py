@@ -11,7 +11,8 @@ import tempfile
 
 # "The columns are those of the table in their order", "by the number that the table's first column is".
 PARTS = ("epoch", "epoch_end", "origin", "event", "session", "alarm", "shape", "shape_metric", "run", "gap", "finding", "link",
-         "carried", "closed", "hold", "hold_end", "removal", "removal_end", "broken", "reading")
+         "carried", "closed", "hold", "hold_end", "removal", "removal_end", "broken", "limit_text",
+         "limit_set", "clock", "reading")
 
 
 def columns_of(db, table):
@@ -57,15 +58,30 @@ def signed_by(key, signature, text):
                                folder / "text", "-sigfile", folder / "signature"], capture_output=True).returncode == 0
 
 
+def sign(seed, text):
+    """With OpenSSL; the frame before the key's 32 bytes is that of RFC 8410."""
+    der = bytes.fromhex("302e020100300506032b657004220420") + seed
+    with tempfile.TemporaryDirectory() as t:
+        folder = pathlib.Path(t)
+        (folder / "key.pem").write_text(
+            f"-----BEGIN PRIVATE KEY-----\n{base64.b64encode(der).decode()}\n-----END PRIVATE KEY-----\n")
+        (folder / "text").write_bytes(text)
+        return subprocess.run(["openssl", "pkeyutl", "-sign", "-inkey", folder / "key.pem", "-rawin", "-in", folder / "text"],
+                              capture_output=True, check=True).stdout
+
+
 def start_of(db):
     """(hash, number, rows) that the first seal follows: of a later file, what its last link says."""
-    return db.execute("SELECT hash, seal, rows FROM link ORDER BY link DESC LIMIT 1").fetchone() or (bytes(32), 0, 0)
+    links = columns_of(db, "link")  # none in a log of the first version
+    return links and db.execute("SELECT hash, seal, rows FROM link ORDER BY link DESC LIMIT 1").fetchone() or (bytes(32), 0, 0)
 
 
 def tail_of(db, sealed):
     """(rows, exclusive or) of what no seal covers."""
     n, tail = 0, bytes(32)
     for part in PARTS:
+        if not columns_of(db, part):
+            continue  # a log of an earlier version
         number = columns_of(db, part)[0]
         low = [-2 ** 63] if part != "reading" else \
             [r[0] * 8192 - 1 for r in db.execute("SELECT DISTINCT id / 8192 FROM reading")]
@@ -135,3 +151,9 @@ def forge(db):
         db.execute("UPDATE seal SET rows = ?, hash = ? WHERE seal = ?", (total, previous, seal))
     last = db.execute("SELECT coalesce(max(seal), 0) FROM seal").fetchone()[0]
     db.execute("UPDATE head SET seal = ?, rows = ?, tail = ?", (last, *tail_of(db, sealed)))
+
+
+def sign_anew(db, seed):
+    """Signatures by the daemon's own key where there were some: what somebody needs who has it."""
+    for seal, hash_ in db.execute("SELECT seal, hash FROM seal WHERE signature IS NOT NULL").fetchall():
+        db.execute("UPDATE seal SET signature = ? WHERE seal = ?", (sign(seed, hash_.hex().encode()), seal))

@@ -1,4 +1,5 @@
 """The questions of schema/README.md, each run as it stands there, on a log with every kind of answer."""
+import hashlib
 import json
 import re
 import sqlite3
@@ -34,7 +35,7 @@ def log(tmp_path_factory):
 
 
 def test_there_are_twenty_and_more():
-    assert [int(number) for number, _, _ in QUESTIONS] == list(range(1, 25))
+    assert [int(number) for number, _, _ in QUESTIONS] == list(range(1, 26))
 
 
 def put(statement, words):
@@ -70,3 +71,8 @@ def test_answers_are_right(log):
     assert ask(20)[0]["readings"] == 5
     assert [(r["name"], r["sessions"], r["last_day"], r["outcome"]) for r in ask(23)] == [("vitals-2019.db", 3, "1970-01-02", "removed")]
     assert [(r["id"], r["session"], r["operator"]) for r in ask(24)] == [("h-1-1", "s-1", "ada")]
+    texts = {}
+    for r in ask(25):
+        texts.setdefault((r["recorded_at"], r["hash"]), []).append(r["text"])
+    assert len(texts) > 1 and all(hashlib.sha256("".join(t).encode()).hexdigest() == h for (_, h), t in texts.items())
+    assert all(len(t) == 2 for t in texts.values()), "what the set extends, and the set"

@@ -233,7 +233,7 @@ def test_anybody_can_compute_a_seal_with_sqlite3_and_sha256sum(log):
     for line in sql(path, "SELECT seal, at_ms, rows, lower(hex(hash)) FROM seal ORDER BY seal").split("\n"):
         seal, at, rows, expected = line.split("|")
         order = ("epoch", "epoch_end", "origin", "event", "session", "alarm", "shape", "shape_metric", "run", "gap", "finding",
-                 "reading")
+                 "limit_text", "limit_set", "clock", "reading")
         parts = [p.split("|") for p in sql(path, f"SELECT part, last, rows, lower(hex(digest)) FROM seal_part WHERE seal = {seal}")
                  .split("\n")]
         parts.sort(key=lambda p: (order.index(p[0]), int(p[1])))
@@ -503,5 +503,5 @@ def test_backup_of_a_running_log(tmp_path):
     assert "copied and verified" in out and verify(tmp_path / "copy.db")["ok"]
     ctl("log", "backup", "--log", tmp_path / "a/vitals.db", "--out", tmp_path / "copy.db", status=1)
     w.end()
-    assert json.loads(ctl("log", "info", "--log", tmp_path / "copy.db", "--json"))["schema"] == 3
+    assert json.loads(ctl("log", "info", "--log", tmp_path / "copy.db", "--json"))["schema"] == 4
     assert json.loads(ctl("log", "check", "--log", tmp_path / "copy.db", "--json"))["ok"]

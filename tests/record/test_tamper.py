@@ -151,9 +151,11 @@ def test_any_row_removed_added_or_exchanged(log, spoil, table, how):
         elif how == "added":
             more = list(victim)
             for i, c in enumerate(columns):  # what must differ
-                if c in ("event", "epoch", "id", "run", "shape", "origin", "gap", "finding", "seal", "seq", "last", "first_seq"):
+                if c in ("event", "epoch", "id", "run", "shape", "origin", "gap", "finding", "seal", "seq", "last", "first_seq", "limit_text",
+                         "limit_set", "clock"):
                     more[i] = max(r[i] for r in rows if r[i] is not None) + 1
-                if (table, c) in (("session", "session"), ("alarm", "alarm"), ("shape", "key")):
+                if (table, c) in (("session", "session"), ("alarm", "alarm"), ("shape", "key"), ("limit_text", "hash"),
+                                  ("limit_set", "hash")):
                     more[i] += "9"
             d.execute(f"INSERT INTO {table} VALUES({places_of})", more)
         else:

@@ -114,6 +114,20 @@ def test_other_limits_are_found_out(night, tmp_path):
     assert p.returncode == 1 and {f["difference"] for f in found} <= {"missing", "extra", "other_numbers"} and found
 
 
+def edited(log, copy, script):
+    """A copy of a log, changed by somebody who may write to it."""
+    source, target = sqlite3.connect(f"file:{log}?mode=ro", uri=True), sqlite3.connect(copy, isolation_level=None)
+    source.backup(target)
+    source.close()
+    for (name,) in target.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'").fetchall():
+        target.execute(f"DROP TRIGGER {name}")
+    before = target.total_changes
+    target.executescript(script)
+    assert target.total_changes > before
+    target.close()
+    return copy
+
+
 ONE = "event = (SELECT event FROM event WHERE kind = 'alarm' AND json_extract('{' || body || '}', '$.change') = '%s' AND" \
       " json_extract('{' || body || '}', '$.rule') LIKE '%s' ORDER BY event LIMIT 1)"
 RAISED, CLEARED = ONE % ("raised", "sbp-%"), ONE % ("cleared", "%")
@@ -135,16 +149,7 @@ RAISED, CLEARED = ONE % ("raised", "sbp-%"), ONE % ("cleared", "%")
 def test_what_does_not_follow_from_the_readings_is_a_finding(night, tmp_path, what, script, told):
     """Whoever changed it, or whatever went wrong in the daemon at the time: the log's alarms are not those of its readings."""
     log, session, _ = night
-    source, copy = sqlite3.connect(f"file:{log}?mode=ro", uri=True), sqlite3.connect(tmp_path / "log.db", isolation_level=None)
-    source.backup(copy)
-    source.close()
-    for (name,) in copy.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'").fetchall():
-        copy.execute(f"DROP TRIGGER {name}")
-    before = copy.total_changes
-    copy.executescript(script)
-    assert copy.total_changes > before
-    copy.close()
-    p = replay("--log", tmp_path / "log.db", "--session", session, "--diff", "--json")
+    p = replay("--log", edited(log, tmp_path / "log.db", script), "--session", session, "--diff", "--json")
     found = [json.loads(line) for line in p.stdout.splitlines()]
     assert p.returncode == 1 and told <= {f["difference"] for f in found}, (what, p.stdout)
 
@@ -267,6 +272,18 @@ def test_a_set_that_changed_since_is_no_difference_of_the_engine(tmp_path_factor
     p = replay(*log, "--limit-file", now)
     assert p.returncode == 1 and "limits of the time were our-clinic" in p.stderr and not p.stdout, p.stdout + p.stderr
     p = replay(*log)
+    assert p.returncode == 0 and "the same" in p.stdout and "as the log keeps their text" in p.stderr, p.stdout + p.stderr
+    # A log of before, or one whose text somebody lost or changed.
+    without = edited(d.log, tmp_path_factory.mktemp("without") / "log.db", "DELETE FROM limit_set; DELETE FROM limit_text")
+    p = replay("--log", without, *log[2:])
     assert p.returncode == 1 and "'our-clinic'" in p.stderr and "--limit-file" in p.stderr
-    p = replay(*log[:-1])
+    p = replay("--log", without, *log[2:-1])
     assert p.returncode == 0 and "not at hand" in p.stderr
+    p = replay("--log", without, *log[2:], "--limit-file", then)
+    assert p.returncode == 0 and "the same" in p.stdout
+    for script in ("UPDATE limit_text SET text = replace(text, '100', '90') WHERE name LIKE '%limits.yaml'",
+                   "UPDATE limit_text SET text = replace(text, 'high: 220', 'high: 230') WHERE name NOT LIKE '%limits.yaml'",
+                   "DELETE FROM limit_text WHERE name LIKE '%limits.yaml'"):
+        changed = edited(d.log, tmp_path_factory.mktemp("changed") / "log.db", script)
+        p = replay("--log", changed, *log[2:])
+        assert p.returncode == 1 and "audit verify" in p.stderr and not p.stdout, (script, p.stdout + p.stderr)

@@ -41,8 +41,8 @@ static void a_file_is_what_it_is(void **state)
 		{ "", VS_SCHEMA_EMPTY, "nothing in it yet" },
 		{ "CREATE TABLE t(x)", VS_SCHEMA_FOREIGN, "somebody's table" },
 		{ "PRAGMA user_version = 1; CREATE TABLE t(x)", VS_SCHEMA_FOREIGN, "a version, but not our number" },
-		{ "PRAGMA application_id = 1987341427; PRAGMA user_version = 3; CREATE TABLE t(x)", VS_SCHEMA_OK, "ours" },
-		{ "PRAGMA application_id = 1987341427; PRAGMA user_version = 2; CREATE TABLE t(x)", VS_SCHEMA_OLD, "of an earlier one" },
+		{ "PRAGMA application_id = 1987341427; PRAGMA user_version = 4; CREATE TABLE t(x)", VS_SCHEMA_OK, "ours" },
+		{ "PRAGMA application_id = 1987341427; PRAGMA user_version = 3; CREATE TABLE t(x)", VS_SCHEMA_OLD, "of an earlier one" },
 		{ "PRAGMA application_id = 1987341427; PRAGMA user_version = 99; CREATE TABLE t(x)", VS_SCHEMA_NEWER,
 		  "of a program that is not written yet" },
 		{ "PRAGMA application_id = 1987341427; CREATE TABLE t(x)", VS_SCHEMA_FOREIGN, "our number without a version" },
@@ -71,6 +71,10 @@ static void fill(sqlite3 *db)
 		"INSERT INTO shape_metric VALUES(32, 'spo2', '%', 1, '[]', '[]');"
 		"INSERT INTO run VALUES(1, 1, 's-1', 1, 2500, 700);"
 		"INSERT INTO reading VALUES(8192, 1, 10, 97, NULL, NULL, NULL, NULL)");
+	if (vs_schema_version(db) >= 4)
+		run(db, "INSERT INTO limit_text VALUES(1, 'aa', 'own.yaml', 'sets: []');"
+			"INSERT INTO limit_set VALUES(1, 2000, 'own', 'aa', 'aa', '[\"aa\"]');"
+			"INSERT INTO clock VALUES(1, 1, 1, 700, 2500)");
 }
 
 static int64_t ask(sqlite3 *db, const char *sql)
