@@ -64,7 +64,7 @@ static const char *reject_reason(const struct vs_validity *v, const struct vs_cu
 static bool waived(const struct vs_engine *e, const struct vs_cuff *c, const struct vs_cuff *before)
 {
 	const struct vs_validity *v = &e->set->validity;
-	if (v->jump_waived_by[0] && vs_rule_active(e, v->jump_waived_by))
+	if (vs_rule_active(e, v->jump_waived_by)) /* "": no rule has that name */
 		return true;
 	return fabs(c->hr - before->hr) >= v->jump_waiver * before->hr;
 }

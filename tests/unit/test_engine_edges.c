@@ -290,6 +290,55 @@ static void pulse_pressures(void **state)
 	}
 }
 
+/* Four rows to reject by, as many as there can be: what is only doubtful stands behind them, and is another matter. */
+static void four_rows(void **state)
+{
+	(void)state;
+	struct room *r = bare();
+	struct vs_validity *v = &r->set.validity;
+	v->n_reject = v->n_suspect = VS_PULSE_ROWS;
+	for (unsigned i = 0; i < VS_PULSE_ROWS; i++) {
+		v->pulse_reject[i] = (struct vs_pulse_row){ .from = 100 + 10 * i, .above = NAN, .below = 110 + 10 * i, .to = NAN, .least = 15 };
+		v->pulse_suspect[i] = v->pulse_reject[i];
+		v->pulse_suspect[i].least = 30;
+	}
+	v->suspect_accept_ms = 1000000;
+	begin(r, STORY_EPOCH);
+	for (unsigned i = 0; i < VS_PULSE_ROWS; i++) {
+		static const struct {
+			double pulse;
+			enum vs_quality wanted;
+		} tries[] = { { 14, VS_Q_REJECTED }, { 15, VS_Q_SUSPECT }, { 29, VS_Q_SUSPECT }, { 30, VS_Q_VALID } };
+		for (unsigned k = 0; k < COUNT(tries); k++) {
+			begin(r, STORY_EPOCH);
+			cuff(r, 105 + 10 * i, 105 + 10 * i - tries[k].pulse, VS_NIBP_NEW);
+			assert_int_equal(r->out.quality[0], tries[k].wanted);
+		}
+	}
+	free(r);
+}
+
+/* More readings than are kept: the oldest goes, and nothing else. */
+static void more_readings_than_are_kept(void **state)
+{
+	(void)state;
+	struct room *r = chair(2);
+	struct vs_reading doubtful = { .len = 0 };
+	vs_reading_add(&doubtful, VS_NIBP_SYS, 160, 0);
+	vs_reading_add(&doubtful, VS_NIBP_DIA, 131, 0);
+	step(r, (struct vs_stimulus){ .kind = VS_ST_READING, .reading = &doubtful, .device = 1, .nibp = VS_NIBP_NEW });
+	heard(r, "nibp-unconfirmed raised");
+	for (unsigned i = 0; i < VS_CUFFS + 2; i++) {
+		r->now += 100;
+		cuff(r, 120 + i % 3, 75, VS_NIBP_NEW);
+		assert_false(r->engine.has_suspect);
+	}
+	heard(r, "nibp-unconfirmed cleared");
+	for (unsigned i = 0; i < VS_CUFFS; i++)
+		assert_true(r->engine.cuffs[i].sys == 120 + (i + 2) % 3);
+	free(r);
+}
+
 static void many_failures(void **state)
 {
 	(void)state;
@@ -550,6 +599,8 @@ int main(void)
 		cmocka_unit_test(alarms_for_gates),
 		cmocka_unit_test(what_became_of_each_number),
 		cmocka_unit_test(pulse_pressures),
+		cmocka_unit_test(four_rows),
+		cmocka_unit_test(more_readings_than_are_kept),
 		cmocka_unit_test(many_failures),
 		cmocka_unit_test(ranges),
 		cmocka_unit_test(as_far_as_a_person_may_go),

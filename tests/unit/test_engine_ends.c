@@ -128,10 +128,9 @@ static void four_steps(void **state)
 	(void)state;
 	for (unsigned k = 0; k < COUNT(types); k++) {
 		struct room *r = bare();
-		struct vs_rule *four = rule(r, kinds[k], k == 1 ? VS_NIBP_SYS : VS_SPO2, VS_WHEN_LT, 90, VS_PRIORITY_NONE);
+		struct vs_rule *four = rule(r, kinds[k], k == 1 ? VS_NIBP_SYS : VS_SPO2, VS_WHEN_GT, 90, VS_PRIORITY_NONE);
 		four->type = types[k];
-		memset(four->request, 0xff, sizeof four->request); /* what lies behind the steps */
-		four->request[0] = '\0';
+		memset(four->request + 1, 0xff, 7); /* what lies behind the steps: a priority, phases, no delay */
 		for (unsigned i = 0; i < VS_STEPS_MAX; i++) {
 			struct vs_step *s = add_step(four, to[i]);
 			s->after_ms = types[k] == VS_RULE_NIBP_FAIL ? 0 : (i + 1) * 1000;
@@ -140,7 +139,7 @@ static void four_steps(void **state)
 		if (types[k] == VS_RULE_THRESHOLD)
 			four->priority = VS_PRIORITY_LOW;
 		begin(r, STORY_EPOCH);
-		value(r, 0, VS_SPO2, 80);
+		value(r, 0, VS_SPO2, 95);
 		for (unsigned i = 0; i < VS_STEPS_MAX; i++) {
 			r->now += 1000;
 			if (types[k] == VS_RULE_NIBP_FAIL)
@@ -175,6 +174,24 @@ static void no_signal_to_lose(void **state)
 	free(r);
 }
 
+/* In the first minute of a clock no cuff has worked for a minute. */
+static void lost_soon_after_the_start(void **state)
+{
+	(void)state;
+	struct room *r = bare();
+	struct vs_rule *lost = rule(r, "lost", VS_SPO2, VS_WHEN_NONE, NAN, VS_PRIORITY_NONE);
+	lost->type = VS_RULE_SIGNAL_LOSS;
+	lost->cuff_arm_ms = 60000;
+	add_step(lost, VS_PRIORITY_LOW)->after_ms = 15000;
+	begin(r, 1000);
+	value(r, 0, VS_SPO2, 97);
+	assert_true(r->out.wake_at_ms == 16000);
+	r->now = r->out.wake_at_ms;
+	step(r, (struct vs_stimulus){ .kind = VS_ST_TIME });
+	heard(r, "lost raised");
+	free(r);
+}
+
 /* Noted, not announced: it holds without an alarm of its own. */
 static void technical_and_for_the_log(void **state)
 {
@@ -198,20 +215,46 @@ static void technical_and_for_the_log(void **state)
 	free(r);
 }
 
-/* D4: one failure is enough where the set says so. */
+/* D4: one failure is enough where the set says so, or says nothing; none is not. */
 static void the_first_failure(void **state)
 {
 	(void)state;
-	struct room *r = bare();
-	struct vs_rule *fail = rule(r, "fail", VS_NIBP_SYS, VS_WHEN_NONE, NAN, VS_PRIORITY_NONE);
-	fail->type = VS_RULE_NIBP_FAIL;
-	add_step(fail, VS_PRIORITY_LOW)->count = 1;
-	begin(r, STORY_EPOCH);
-	step(r, (struct vs_stimulus){ .kind = VS_ST_CUFF, .failed = true });
-	heard(r, "fail raised");
-	cuff(r, 120, 75, VS_NIBP_NEW);
-	heard(r, "fail cleared");
-	free(r);
+	for (unsigned count = 0; count < 2; count++) {
+		struct room *r = bare();
+		struct vs_rule *fail = rule(r, "fail", VS_NIBP_SYS, VS_WHEN_NONE, NAN, VS_PRIORITY_NONE);
+		fail->type = VS_RULE_NIBP_FAIL;
+		add_step(fail, VS_PRIORITY_LOW)->count = count;
+		begin(r, STORY_EPOCH);
+		value(r, 0, VS_RR, 14);
+		heard(r, "");
+		step(r, (struct vs_stimulus){ .kind = VS_ST_CUFF, .failed = true });
+		heard(r, "fail raised");
+		cuff(r, 120, 75, VS_NIBP_NEW);
+		heard(r, "fail cleared");
+		free(r);
+	}
+}
+
+/* Without a delay: missing as soon as it is missing, and not while it is there. */
+static void missing_at_once(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		struct room *r = bare();
+		struct vs_rule *gone = rule(r, "gone", i % 2 ? VS_METRIC_NONE : VS_SPO2, VS_WHEN_NONE, NAN, VS_PRIORITY_NONE);
+		gone->type = i % 2 ? VS_RULE_DEVICE_OFFLINE : VS_RULE_SIGNAL_LOSS;
+		gone->cuff_arm_ms = i < 2 ? 0 : 60000;
+		add_step(gone, VS_PRIORITY_LOW);
+		begin(r, STORY_EPOCH);
+		value(r, 0, VS_SPO2, 97);
+		heard(r, "");
+		r->now++;
+		step(r, (struct vs_stimulus){ .kind = VS_ST_TIME });
+		heard(r, "gone raised");
+		value(r, 0, VS_SPO2, 97);
+		heard(r, "gone cleared");
+		free(r);
+	}
 }
 
 /* Which device is missed: that of the newest reading, that of the signal. */
@@ -350,6 +393,72 @@ static void from_the_start_of_the_clock(void **state)
 	free(r);
 }
 
+static void drift_rule(struct room *r, enum vs_metric m, double fire, double departure)
+{
+	struct vs_rule *drift = rule(r, vs_metrics[m].name, m, VS_WHEN_NONE, NAN, VS_PRIORITY_LOW);
+	drift->type = VS_RULE_DRIFT;
+	drift->log_only = true;
+	drift->drift = (struct vs_drift){ .block_ms = 10000, .block_min = 6, .weight = 0, .scale_least = 2, .allowance = 0.5,
+		.fire = fire, .departure = departure };
+}
+
+/* How much is noted after the first ten seconds of such values; the baselines are 100 and 98. */
+static unsigned drift_notes(struct room *r, double hr, double spo2)
+{
+	struct vs_baseline b = { .len = 2, .at = { { VS_HR, 100 }, { VS_SPO2, 98 } } };
+	unsigned notes = 0;
+	begin(r, STORY_EPOCH);
+	step(r, (struct vs_stimulus){ .kind = VS_ST_BASELINE, .baseline = &b });
+	for (unsigned t = 0; t <= 10; t++, r->now += 1000) {
+		value(r, 0, VS_HR, hr);
+		notes += r->out.len;
+		value(r, 0, VS_SPO2, spo2);
+		notes += r->out.len;
+	}
+	return notes;
+}
+
+/* E3: fires at 8, not before it, at 15 % from the baseline, not nearer; in either direction. */
+static void drifts_at_their_limit(void **state)
+{
+	static const struct {
+		double value, fire, departure;
+		bool noted;
+		const char *why;
+	} rows[] = {
+		{ 117, 8, 0.15, true, "17 / 2 - 0.5 = 8" }, { 116, 8, 0.15, false, "16 / 2 - 0.5 = 7.5" },
+		{ 83, 8, 0.15, true, "as far below" }, { 84, 8, 0.15, false, "... and not quite" },
+		{ 115, 7, 0.15, true, "15 % of 100" }, { 115, 7, 0.16, false, "15 is less than 16" }, { 85, 7, 0.15, true, "15 % below" },
+	};
+	(void)state;
+	for (unsigned i = 0; i < COUNT(rows); i++) {
+		struct room *r = bare();
+		drift_rule(r, VS_HR, rows[i].fire, rows[i].departure);
+		unsigned notes = drift_notes(r, rows[i].value, 98);
+		if (notes != rows[i].noted)
+			print_error("%s\n", rows[i].why);
+		assert_int_equal(notes, rows[i].noted);
+		free(r);
+	}
+}
+
+/* Two of them, each with a prediction of its own, the first at the first place of the set. */
+static void two_drifts(void **state)
+{
+	static const struct {
+		double hr, spo2;
+		unsigned notes;
+	} rows[] = { { 117, 98, 1 }, { 100, 81, 1 }, { 117, 81, 2 }, { 117, 81.5, 1 }, { 116, 81, 1 }, { 100, 98, 0 } };
+	(void)state;
+	for (unsigned i = 0; i < COUNT(rows); i++) {
+		struct room *r = bare();
+		drift_rule(r, VS_HR, 8, 0.15);
+		drift_rule(r, VS_SPO2, 8, 0.15);
+		assert_int_equal(drift_notes(r, rows[i].hr, rows[i].spo2), rows[i].notes);
+		free(r);
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -358,14 +467,18 @@ int main(void)
 		cmocka_unit_test(behind_the_last_alarm),
 		cmocka_unit_test(four_steps),
 		cmocka_unit_test(no_signal_to_lose),
+		cmocka_unit_test(lost_soon_after_the_start),
 		cmocka_unit_test(technical_and_for_the_log),
 		cmocka_unit_test(the_first_failure),
+		cmocka_unit_test(missing_at_once),
 		cmocka_unit_test(whose_reading_is_overdue),
 		cmocka_unit_test(another_sensor),
 		cmocka_unit_test(neither_is_fresh),
 		cmocka_unit_test(every_number_of_a_reading),
 		cmocka_unit_test(a_minute_of_heart_rates),
 		cmocka_unit_test(from_the_start_of_the_clock),
+		cmocka_unit_test(drifts_at_their_limit),
+		cmocka_unit_test(two_drifts),
 	};
 	return cmocka_run_group_tests_name("engine ends", tests, adult_load, adult_unload);
 }
