@@ -75,11 +75,39 @@ static void short_words(void **state)
 	free(r);
 }
 
+/* What fed an alarm: three readings at most, and none that was not there. */
+static void readings_that_counted(void **state)
+{
+	(void)state;
+	for (unsigned n = 1; n <= VS_SEEN_MAX + 1; n++) {
+		struct room *r = bare();
+		rule(r, "signal", VS_SPO2, VS_WHEN_LT, 90, VS_PRIORITY_LOW)->on_delay_ms = (n - 1) * 1000;
+		rule(r, "cuff", VS_NIBP_SYS, VS_WHEN_GE, 150, VS_PRIORITY_LOW)->confirm = n;
+		r->set.validity.median_ms = 10000;
+		begin(r, STORY_EPOCH);
+		for (unsigned i = 0; i < n; i++) {
+			r->now += 1000;
+			value(r, 0, VS_SPO2, 80 + i);
+			heard(r, i + 1 < n ? "" : "signal raised");
+			if (i + 1 == n)
+				assert_int_equal(r->out.at[0].u.alarm.because.n_seen, n < VS_SEEN_MAX ? n : VS_SEEN_MAX);
+			cuff(r, 150 + i, 75, VS_NIBP_NEW);
+			heard(r, i + 1 < n ? "" : "cuff raised");
+		}
+		const struct vs_because *b = &r->out.at[r->out.len - 1].u.alarm.because;
+		assert_int_equal(b->n_seen, n < VS_SEEN_MAX ? n : VS_SEEN_MAX);
+		for (unsigned i = 0; i < b->n_seen; i++)
+			assert_true(b->seen[i] == 150 + n - 1 - i && b->seen_ms[i] == (int32_t)i * 1000);
+		free(r);
+	}
+}
+
 int main(void)
 {
-	static struct CMUnitTest tests[COUNT(texts) + 1];
+	static struct CMUnitTest tests[COUNT(texts) + 2];
 	for (unsigned i = 0; i < COUNT(texts); i++)
 		tests[i] = (struct CMUnitTest){ .name = texts[i].why, .test_func = words_of_a_rule, .initial_state = (void *)&texts[i] };
 	tests[COUNT(texts)] = (struct CMUnitTest)cmocka_unit_test(short_words);
+	tests[COUNT(texts) + 1] = (struct CMUnitTest)cmocka_unit_test(readings_that_counted);
 	return _cmocka_run_group_tests("engine texts", tests, COUNT(tests), adult_load, adult_unload);
 }
