@@ -492,6 +492,10 @@ void vs_rule_check(struct vs_yaml *y, vs_place at, const struct vs_rule *r, cons
 		vs_yaml_find(y, vs_yaml_key(y, at, "log_only"),
 			     "a rule of type %s is for the log alone; write `log_only: true`",
 			     vs_rule_type_name(r->type));
+	if (r->type == VS_RULE_DEVICE_OFFLINE && r->log_only)
+		vs_yaml_find(y, vs_yaml_key(y, at, "log_only"),
+			     "a silent device takes the place of the alarms of its signals, so it cannot be for the log alone; "
+			     "write `enabled: false` to be told of each signal instead");
 }
 
 /* ---- rules that name rules ---- */

@@ -109,8 +109,6 @@ static void behind_the_last_alarm(void **state)
 	free(r);
 }
 
-/* ---- steps ---- */
-
 static struct vs_step *add_step(struct vs_rule *r, enum vs_priority to)
 {
 	struct vs_step *s = &r->steps[r->n_steps++];
@@ -118,6 +116,50 @@ static struct vs_step *add_step(struct vs_rule *r, enum vs_priority to)
 	s->to = to;
 	return s;
 }
+
+static unsigned standing(const struct room *r)
+{
+	unsigned iterator = 0, n = 0;
+	struct vs_effect f;
+	while (vs_engine_next_alarm(&r->engine, &iterator, &f))
+		n++;
+	return n;
+}
+
+/* As many rules and devices as there can be: each alarm has its place, those of the devices behind those of the rules. */
+static void every_place(void **state)
+{
+	(void)state;
+	struct room *r = bare();
+	static char names[VS_ENGINE_DEVICES][8];
+	unsigned count[VS_PRIORITY_COUNT];
+	for (unsigned i = 0; i < VS_RULES_MAX; i++)
+		rule(r, "rule", VS_RASS, VS_WHEN_GE, i, VS_PRIORITY_LOW)->log_only = i % 2;
+	r->set.rules[VS_RULES_MAX - 1].type = VS_RULE_DEVICE_OFFLINE;
+	r->set.rules[VS_RULES_MAX - 1].log_only = false;
+	add_step(&r->set.rules[VS_RULES_MAX - 1], VS_PRIORITY_MEDIUM)->after_ms = 1000;
+	r->config.n_devices = VS_ENGINE_DEVICES;
+	for (unsigned d = 0; d < VS_ENGINE_DEVICES; d++) {
+		snprintf(names[d], sizeof names[d], "d%u", d);
+		r->config.devices[d].id = names[d];
+	}
+	begin(r, STORY_EPOCH);
+	step(r, (struct vs_stimulus){ .kind = VS_ST_SCORE, .metric = VS_RASS, .value = 62 });
+	assert_int_equal(standing(r), 32);
+	r->now += 1000;
+	step(r, (struct vs_stimulus){ .kind = VS_ST_TIME });
+	for (unsigned d = 0; d < VS_ENGINE_DEVICES; d++) {
+		vs_engine_count(&r->engine, count);
+		assert_int_equal(count[VS_PRIORITY_MEDIUM], VS_ENGINE_DEVICES - d);
+		assert_int_equal(standing(r), 32 + VS_ENGINE_DEVICES - d);
+		value(r, d, VS_RR, 14);
+	}
+	step(r, (struct vs_stimulus){ .kind = VS_ST_SCORE, .metric = VS_RASS, .value = -1 });
+	assert_int_equal(standing(r), 0);
+	free(r);
+}
+
+/* ---- steps ---- */
 
 /* Four steps, as many as there can be; behind them something that is no step. */
 static void four_steps(void **state)
@@ -465,6 +507,7 @@ int main(void)
 		cmocka_unit_test(places_of_rules),
 		cmocka_unit_test(names_behind_the_end),
 		cmocka_unit_test(behind_the_last_alarm),
+		cmocka_unit_test(every_place),
 		cmocka_unit_test(four_steps),
 		cmocka_unit_test(no_signal_to_lose),
 		cmocka_unit_test(lost_soon_after_the_start),

@@ -414,6 +414,23 @@ static void trends_of_signals(void **state)
 	moved_s = 0;
 }
 
+/* B, E2: the probe moves at 155 s, after two evaluations in a row: fourteen new medians, and then three in a row again. */
+static void a_probe_that_moves(void **state)
+{
+	(void)state;
+	for (unsigned heart = 0; heart < 2; heart++) {
+		struct words said = { .len = 0 };
+		double x[400];
+		for (unsigned t = 0; t < COUNT(x); t++)
+			x[t] = heart ? 97 + t * 5 / 60.0 : 93 - t / 60.0;
+		seed = 0;
+		moved_s = 155;
+		listen(&said, heart ? "hr-trend" : "spo2-trend", heart ? VS_PR : VS_SPO2, x, COUNT(x));
+		moved_s = 0;
+		assert_int_equal(strncmp(said.text, "310 raised ", 11), 0);
+	}
+}
+
 /* ---- E3: slow drift ---- */
 
 static void drift_by_the_table(struct words *w, double baseline, double least, const double *x, unsigned n)
@@ -691,6 +708,7 @@ int main(void)
 		cmocka_unit_test(limits_of_signals),
 		cmocka_unit_test(the_drop),
 		cmocka_unit_test(trends_of_signals),
+		cmocka_unit_test(a_probe_that_moves),
 		cmocka_unit_test(slow_drifts),
 		cmocka_unit_test(trends_of_the_cuff),
 		cmocka_unit_test(phases),

@@ -279,6 +279,8 @@ static const struct {
 	      "allowance: 0.5, fire: "
 	      "8, departure: \"15%\" } }\n",
 	  4, "write `log_only: true`", "a drift that alarms" },
+	{ SET "{ id: x, type: device-offline, log_only: true, steps: [ { to: low, after: 10s } ] }\n", 4,
+	  "cannot be for the log alone", "a silent device that hides its signals, too" },
 
 	/* the rest of a set */
 	{ "sets:\n  - name: a\n    validity: { median: 5 }\n", 3, "`median` is \"5\"", "5 what?" },
