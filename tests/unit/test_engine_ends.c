@@ -198,6 +198,30 @@ static void four_steps(void **state)
 	}
 }
 
+/* D0.7 among rules of one priority: the limit that lies further out is announced, of two equal ones the first. */
+static void the_highest_tier(void **state)
+{
+	static const struct {
+		enum vs_when when;
+		double limits[2], value;
+		const char *said;
+	} rows[] = {
+		{ VS_WHEN_GE, { 150, 160 }, 165, "b raised; a superseded" }, { VS_WHEN_GE, { 160, 150 }, 165, "a raised; b superseded" },
+		{ VS_WHEN_LT, { 90, 80 }, 75, "b raised; a superseded" }, { VS_WHEN_LT, { 80, 90 }, 75, "a raised; b superseded" },
+		{ VS_WHEN_GE, { 150, 150 }, 165, "a raised; b superseded" }, { VS_WHEN_LT, { 80, 80 }, 75, "a raised; b superseded" },
+	};
+	(void)state;
+	for (unsigned i = 0; i < COUNT(rows); i++) {
+		struct room *r = bare();
+		rule(r, "a", VS_NIBP_SYS, rows[i].when, rows[i].limits[0], VS_PRIORITY_MEDIUM);
+		rule(r, "b", VS_NIBP_SYS, rows[i].when, rows[i].limits[1], VS_PRIORITY_MEDIUM);
+		begin(r, STORY_EPOCH);
+		cuff(r, rows[i].value, 40, VS_NIBP_NEW);
+		heard(r, rows[i].said);
+		free(r);
+	}
+}
+
 /* ---- rules that watch what is not there ---- */
 
 static void no_signal_to_lose(void **state)
@@ -341,6 +365,22 @@ static void another_sensor(void **state)
 		value(r, 0, VS_PR, 130);
 		value(r, 0, VS_SPO2, 85);
 		heard(r, t == 15 ? "oxygen raised" : t == 20 ? "heart raised" : "");
+	}
+	free(r);
+}
+
+/* D0.2: what is over is over: the next violation waits as long as the first, also where it follows at once. */
+static void a_delay_begins_anew(void **state)
+{
+	(void)state;
+	struct room *r = bare();
+	rule(r, "heart", VS_HR, VS_WHEN_GT, 120, VS_PRIORITY_LOW)->on_delay_ms = 15000;
+	r->set.validity.freeze_ms = 10000;
+	r->set.validity.median_ms = 1000;
+	begin(r, STORY_EPOCH);
+	for (unsigned t = 0; t <= 33; t++, r->now += 1000) {
+		value(r, 0, VS_HR, t == 17 ? 100 : 130);
+		heard(r, t == 15 ? "heart raised" : t == 17 ? "heart cleared" : t == 33 ? "heart raised" : "");
 	}
 	free(r);
 }
@@ -509,6 +549,7 @@ int main(void)
 		cmocka_unit_test(behind_the_last_alarm),
 		cmocka_unit_test(every_place),
 		cmocka_unit_test(four_steps),
+		cmocka_unit_test(the_highest_tier),
 		cmocka_unit_test(no_signal_to_lose),
 		cmocka_unit_test(lost_soon_after_the_start),
 		cmocka_unit_test(technical_and_for_the_log),
@@ -516,6 +557,7 @@ int main(void)
 		cmocka_unit_test(missing_at_once),
 		cmocka_unit_test(whose_reading_is_overdue),
 		cmocka_unit_test(another_sensor),
+		cmocka_unit_test(a_delay_begins_anew),
 		cmocka_unit_test(neither_is_fresh),
 		cmocka_unit_test(every_number_of_a_reading),
 		cmocka_unit_test(a_minute_of_heart_rates),
