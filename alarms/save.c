@@ -479,10 +479,10 @@ unsigned vs_engine_left_behind(const struct vs_engine *e, const uint8_t *buf, si
 		standing(&p, &a);
 		for (unsigned k = 0; k < standing_now; k++)
 			stands |= e->rules[places[k]].alarm.number == a.number;
-		if (p.failed || stands || !a.number || a.rule >= n.n_rules)
+		if (p.failed || stands || a.rule >= n.n_rules)
 			continue;
 		ret[found].number = a.number;
-		ret[found].priority = a.priority < VS_PRIORITY_COUNT ? a.priority : VS_PRIORITY_HIGH;
+		ret[found].priority = a.priority;
 		ret[found].onset_wall_ms = a.onset_wall_ms;
 		snprintf(ret[found].rule, sizeof ret[found].rule, "%s", n.rule[a.rule]);
 		found++;

@@ -198,6 +198,33 @@ static void four_steps(void **state)
 	}
 }
 
+/* A step for values so bad: one sample that is less bad is no reason to speak of less, the next alarm begins anew. */
+static void a_step_for_a_value(void **state)
+{
+	static const struct {
+		double value;
+		enum vs_priority priority;
+		const char *said;
+	} rows[] = {
+		{ 84, VS_PRIORITY_MEDIUM, "oxygen raised" }, { 86, VS_PRIORITY_MEDIUM, "" }, { 95, VS_PRIORITY_NONE, "oxygen cleared" },
+		{ 88, VS_PRIORITY_LOW, "oxygen raised" }, { 85, VS_PRIORITY_LOW, "" }, { 84, VS_PRIORITY_MEDIUM, "oxygen escalated" },
+	};
+	(void)state;
+	struct room *r = bare();
+	struct vs_rule *low = rule(r, "oxygen", VS_SPO2, VS_WHEN_LT, 90, VS_PRIORITY_LOW);
+	add_step(low, VS_PRIORITY_MEDIUM)->at = 85;
+	begin(r, STORY_EPOCH);
+	for (unsigned i = 0; i < COUNT(rows); i++, r->now += 1000) {
+		unsigned count[VS_PRIORITY_COUNT];
+		value(r, 0, VS_SPO2, rows[i].value);
+		heard(r, rows[i].said);
+		vs_engine_count(&r->engine, count);
+		assert_int_equal(count[VS_PRIORITY_LOW], rows[i].priority == VS_PRIORITY_LOW);
+		assert_int_equal(count[VS_PRIORITY_MEDIUM], rows[i].priority == VS_PRIORITY_MEDIUM);
+	}
+	free(r);
+}
+
 /* D0.7 among rules of one priority: the limit that lies further out is announced, of two equal ones the first. */
 static void the_highest_tier(void **state)
 {
@@ -549,6 +576,7 @@ int main(void)
 		cmocka_unit_test(behind_the_last_alarm),
 		cmocka_unit_test(every_place),
 		cmocka_unit_test(four_steps),
+		cmocka_unit_test(a_step_for_a_value),
 		cmocka_unit_test(the_highest_tier),
 		cmocka_unit_test(no_signal_to_lose),
 		cmocka_unit_test(lost_soon_after_the_start),

@@ -5,6 +5,7 @@
 #include <cmocka.h>
 #include <errno.h>
 
+#include "alarms/session.h"
 #include "tests/unit/adult.h"
 #include "tests/unit/story.h"
 
@@ -175,6 +176,10 @@ static void names(void **state)
 	assert_null(vs_fault_name(VS_FAULT_COUNT));
 	assert_string_equal(vs_fault_name(VS_FAULT_LINK), "link");
 	assert_null(vs_phase_name(VS_PHASE_COUNT));
+	assert_int_equal(vs_phase_by_name("none", 4), VS_PHASE_NONE);
+	assert_int_equal(vs_phase_by_name("Aborted", 7), VS_PHASE_ABORTED);
+	assert_int_equal(vs_phase_by_name("nonesuch", 8), VS_PHASE_COUNT);
+	assert_null(vs_move_name(VS_MOVE_COUNT));
 	assert_null(vs_life_name(VS_LIFE_COUNT));
 	assert_null(vs_change_name(VS_CHANGE_COUNT));
 	assert_string_equal(vs_change_name(VS_CHANGE_CLEARED), "cleared");
