@@ -546,8 +546,6 @@ static uint64_t standing_due(const struct vs_engine *e, const struct vs_standing
 		for (unsigned i = 0; i < r->n_steps; i++)
 			if (r->steps[i].after_ms)
 				due = vs_sooner(due, later_than(e->now_ms, a->raised_ms + r->steps[i].after_ms));
-	if (a->life == VS_LIFE_PAUSED || a->life == VS_LIFE_LATCHED_PAUSED)
-		due = vs_sooner(due, later_than(e->now_ms, e->paused_ms));
 	if (a->life == VS_LIFE_QUIET)
 		due = vs_sooner(due, later_than(e->now_ms, e->phase_ms + r->quiet_ms));
 	if (unanswered(a) && !a->called && n->unacknowledged_ms[a->priority])

@@ -289,6 +289,7 @@ static void devices_change_places(void **state)
 	r->config.devices[1].id = "monitor";
 	come_back(r, len);
 	assert_true(r->engine.cuffs[0].device == 1 && r->engine.cuffs[1].device == 0);
+	assert_true(r->engine.track[VS_CH_HR].device == 1 && r->engine.track[VS_CH_SPO2].device == 0);
 	unsigned iterator = 0;
 	struct vs_effect f;
 	assert_true(vs_engine_next_alarm(&r->engine, &iterator, &f));
@@ -501,6 +502,25 @@ static void counts_in_the_bytes(void **state)
 		bytes[p.rule_names] = (uint8_t)letters;
 		assert_int_equal(taken(r, n), letters < VS_RULE_ID_CAP);
 	}
+	free(r);
+}
+
+/* A condition whose alarm is not among the bytes is found again, at the first place of the set, too. */
+static void a_condition_without_its_alarm(void **state)
+{
+	(void)state;
+	struct room *r = open_room(1, 5000000);
+	phase(r, VS_PHASE_INFUSION);
+	cuff(r, 0, 182, 85, VS_NIBP_NEW);
+	heard(r, "sbp-hi-crit raised; sbp-up superseded");
+	save(r);
+	const struct places p = walk(bytes);
+	assert_int_equal(bytes[p.alarms], 2);
+	bytes[p.alarms] = 0;
+	come_back(r, p.alarms + 1);
+	wait(r, 1000);
+	cuff(r, 0, 182, 85, VS_NIBP_NEW);
+	heard(r, "sbp-hi-crit raised; sbp-hi superseded; sbp-up superseded"); /* the second reading confirms sbp-hi */
 	free(r);
 }
 
@@ -777,6 +797,7 @@ int main(void)
 		cmocka_unit_test(what_is_left_behind),
 		cmocka_unit_test(fields_of_an_alarm),
 		cmocka_unit_test(counts_in_the_bytes),
+		cmocka_unit_test(a_condition_without_its_alarm),
 		cmocka_unit_test(what_rests_is_not_kept),
 		cmocka_unit_test(bytes_that_are_none),
 		cmocka_unit_test(the_same_again),
