@@ -5,8 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "daemon/clock.h"
+#include "record/schema.h"
 
 #define RUN_MS 8388608 /* t of a reading fits into three bytes: a run spans less than 2 h 20 min */
 #define RUN_EARLY_MS 60000
@@ -129,7 +131,8 @@ struct vs_scribe {
 	int64_t sealed[VS_SEAL_TABLES]; /* last row under seal, of all but readings */
 	int64_t first_run;
 	uint8_t tail[VS_HASH];
-	struct vs_scribe_head head;
+	int64_t last[VS_SEAL_TABLES];   /* number of the last row of a table; 0: it has none */
+	struct vs_scribe_head head, committed;
 	struct vs_row_text row;
 	uint64_t added;
 	int64_t last_event;
@@ -230,7 +233,7 @@ static int add_row(struct vs_scribe *s, enum statement which, const char *table,
 		return SQLITE_OK;
 	}
 	*first = 0;
-	*ret_id = sqlite3_last_insert_rowid(s->db);
+	*ret_id = s->last[table_of(table)] = sqlite3_last_insert_rowid(s->db);
 	return count_row(s, table, *ret_id);
 }
 
@@ -1102,6 +1105,185 @@ int vs_scribe_go_on(struct vs_scribe *s, sqlite3 *past, const char *name)
 	return rc == SQLITE_OK ? read_first(s) : rc;
 }
 
+/* ---- One file is lost, the next goes on ---- */
+
+/* A number that nobody can have given: rows have numbers from 1 in each table, and fewer were written than this. */
+#define UNKNOWN_ROWS 1000000000
+
+/* Rows of the file that was lost, all or none.  *ret: they came over; else they cannot be read. */
+static int try_rows(struct vs_scribe *s, sqlite3 *past, const char *into, const char *what, bool *ret)
+{
+	int64_t unsealed = s->head.unsealed;
+	*ret = false;
+	if (!past)
+		return SQLITE_OK;
+	int rc = sqlite3_exec(s->db, "SAVEPOINT carried", NULL, NULL, NULL);
+	if (rc != SQLITE_OK)
+		return rc;
+	rc = copy_rows(s, past, into, what, NULL);
+	*ret = rc == SQLITE_OK;
+	if (!*ret) {
+		if (sqlite3_errcode(past) == SQLITE_OK || sqlite3_errcode(past) == SQLITE_ROW || sqlite3_errcode(past) == SQLITE_DONE)
+			return rc; /* it is the new file that fails */
+		s->head.unsealed = unsealed;
+		rc = sqlite3_exec(s->db, "ROLLBACK TO carried", NULL, NULL, NULL);
+	}
+	return rc == SQLITE_OK ? sqlite3_exec(s->db, "RELEASE carried", NULL, NULL, NULL) : rc;
+}
+
+/* A number from the lost file, or what else is known. */
+static int64_t ask_lost(sqlite3 *past, const char *what, int64_t otherwise)
+{
+	sqlite3_stmt *st = NULL;
+	int64_t v = otherwise;
+	if (past && sqlite3_prepare_v2(past, what, -1, &st, NULL) == SQLITE_OK && number(st, &v) != SQLITE_ROW)
+		v = otherwise;
+	sqlite3_finalize(st);
+	return v;
+}
+
+/* Its last seal: of memory, else of the file itself. */
+static bool last_seal(sqlite3 *past, const struct vs_scribe_lost *lost, struct vs_scribe_head *ret)
+{
+	sqlite3_stmt *st = NULL;
+	*ret = lost->end.head;
+	if (ret->seal > 0)
+		return true;
+	ret->given_up = (uint64_t)ask_lost(past, "SELECT given_up FROM head", 0);
+	if (past && sqlite3_prepare_v2(past, "SELECT seal, rows, hash FROM seal ORDER BY seal DESC LIMIT 1", -1, &st, NULL) == SQLITE_OK &&
+	    sqlite3_step(st) == SQLITE_ROW && sqlite3_column_bytes(st, 2) == VS_HASH) {
+		ret->seal = sqlite3_column_int64(st, 0);
+		ret->rows = sqlite3_column_int64(st, 1);
+		memcpy(ret->hash, sqlite3_column_blob(st, 2), VS_HASH);
+	}
+	sqlite3_finalize(st);
+	return ret->seal > 0;
+}
+
+static int link_lost(struct vs_scribe *s, sqlite3 *past, const struct vs_scribe_lost *lost, const struct vs_scribe_head *end)
+{
+	sqlite3_stmt *st = NULL;
+	int64_t epoch = (int64_t)lost->epoch;
+	int rc = sqlite3_prepare_v2(s->db, "INSERT INTO link(name, from_ms, until_ms, first_epoch, last_epoch, seal, rows, hash) VALUES(?1,"
+					   " coalesce((SELECT until_ms FROM link ORDER BY link DESC LIMIT 1), ?2), ?3, ?4, ?5, ?6, ?7, ?8)", -1,
+				    &st, NULL);
+	if (rc != SQLITE_OK)
+		return rc;
+	bind_text(st, 1, lost->name);
+	sqlite3_bind_int64(st, 2, ask_lost(past, "SELECT min(started_ms) FROM epoch", lost->at_ms));
+	sqlite3_bind_int64(st, 3, lost->at_ms);
+	sqlite3_bind_int64(st, 4, ask_lost(past, "SELECT min(epoch) FROM epoch", epoch));
+	sqlite3_bind_int64(st, 5, ask_lost(past, "SELECT max(epoch) FROM epoch", epoch));
+	sqlite3_bind_int64(st, 6, end->seal);
+	sqlite3_bind_int64(st, 7, end->rows);
+	sqlite3_bind_blob(st, 8, end->hash, VS_HASH, SQLITE_STATIC);
+	rc = run(st);
+	sqlite3_finalize(st);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_prepare_v2(s->db, "INSERT INTO broken SELECT max(link), ?1, ?2 FROM link", -1, &st, NULL);
+	if (rc != SQLITE_OK)
+		return rc;
+	sqlite3_bind_int64(st, 1, lost->at_ms);
+	bind_text(st, 2, lost->reason);
+	rc = run(st);
+	sqlite3_finalize(st);
+	s->head.unsealed += 2;
+	return rc;
+}
+
+/* Numbers go on behind whatever is known to have been given. */
+static int carry_numbers(struct vs_scribe *s, sqlite3 *past, const struct vs_scribe_lost *lost, int64_t rows)
+{
+	static const char *const numbered[] = { "origin", "event", "shape", "run", "gap", "finding" };
+	sqlite3_stmt *st = NULL;
+	int rc = sqlite3_prepare_v2(s->db, "INSERT INTO carried(what, number) VALUES(?1, ?2)", -1, &st, NULL);
+	for (size_t i = 0; rc == SQLITE_OK && i < sizeof numbered / sizeof *numbered; i++) {
+		unsigned t = table_of(numbered[i]);
+		char what[3][160];
+		int64_t last = lost->end.last[t];
+		bool told = last > 0;
+		snprintf(what[0], sizeof what[0], "SELECT coalesce(max(%s), 0) FROM %s", vs_seal_tables[t].key, numbered[i]);
+		snprintf(what[1], sizeof what[1], "SELECT coalesce(max(last), 0) FROM seal_part WHERE part = '%s'", numbered[i]);
+		snprintf(what[2], sizeof what[2], "SELECT coalesce(max(number), 0) FROM carried WHERE what = '%s'", numbered[i]);
+		for (size_t k = 0; k < 3; k++) {
+			int64_t v = ask_lost(past, what[k], -1);
+			told = told || (v >= 0 && k == 0);
+			last = v > last ? v : last;
+		}
+		if (!told) /* its newest rows cannot be seen */
+			last = (last > rows ? last : rows) + UNKNOWN_ROWS;
+		if (last <= 0)
+			continue;
+		bind_text(st, 1, numbered[i]);
+		sqlite3_bind_int64(st, 2, last);
+		rc = run(st);
+		s->head.unsealed++;
+	}
+	sqlite3_finalize(st);
+	return rc;
+}
+
+/* Nobody knows any more what is on hold: everything is, until people have said it anew. */
+static int hold_everything(struct vs_scribe *s, const struct vs_scribe_lost *lost)
+{
+	sqlite3_stmt *st = NULL;
+	int rc = sqlite3_prepare_v2(s->db, "INSERT OR IGNORE INTO hold(id, at_ms, from_ms, until_ms, reason, operator, uid) VALUES('h-' || ?1 || '-' || ?2, ?2, 0,"
+					   " 253402300799999, 'the file that says what is on hold was lost: place the holds anew, then release this"
+					   " one', 'vitalsd', ?3)", -1, &st, NULL);
+	if (rc != SQLITE_OK)
+		return rc;
+	sqlite3_bind_int64(st, 1, (int64_t)lost->epoch);
+	sqlite3_bind_int64(st, 2, lost->at_ms);
+	sqlite3_bind_int64(st, 3, (int64_t)getuid());
+	rc = run(st);
+	sqlite3_finalize(st);
+	s->head.unsealed++;
+	return rc;
+}
+
+static int carry_tables(struct vs_scribe *s, sqlite3 *past, const struct vs_scribe_lost *lost, char told[300])
+{
+	static const struct {
+		const char *table, *trouble;
+	} tables[] = { { "link", "which files there are before it" }, { "epoch", NULL }, { "hold", "what is on hold" },
+		       { "hold_end", "what is on hold" }, { "removal", "which files were removed by policy" },
+		       { "removal_end", "which files were removed by policy" }, { "broken", "which files were lost before" } };
+	const char *last = NULL;
+	bool there, holds = true;
+	int rc = SQLITE_OK, version = past ? vs_schema_version(past) : 0;
+	for (size_t i = 0; rc == SQLITE_OK && i < sizeof tables / sizeof *tables; i++) {
+		char what[96];
+		const struct vs_seal_table *t = &vs_seal_tables[table_of(tables[i].table)];
+		if (version && version < t->since)
+			continue; /* it had none */
+		snprintf(what, sizeof what, "SELECT * FROM %s ORDER BY %s%s", tables[i].table, t->key, tables[i].trouble ? "" : " DESC LIMIT 1");
+		rc = try_rows(s, past, tables[i].table, what, &there);
+		holds = holds && (there || strncmp(tables[i].table, "hold", 4) != 0);
+		if (there || !tables[i].trouble || tables[i].trouble == last)
+			continue;
+		last = tables[i].trouble;
+		size_t n = strlen(told);
+		snprintf(told + n, 300 - n, "%s%s", n ? ", " : "; it could not be read there ", last);
+	}
+	return rc == SQLITE_OK && !holds ? hold_everything(s, lost) : rc;
+}
+
+int vs_scribe_go_on_from_lost(struct vs_scribe *s, sqlite3 *past, const struct vs_scribe_lost *lost, char told[300])
+{
+	struct vs_scribe_head end;
+	told[0] = '\0';
+	bool known = last_seal(past, lost, &end);
+	int rc = carry_tables(s, past, lost, told);
+	if (rc == SQLITE_OK && known)
+		rc = link_lost(s, past, lost, &end);
+	if (rc == SQLITE_OK)
+		rc = carry_numbers(s, past, lost, end.rows);
+	int64_t files = rc == SQLITE_OK ? ask_lost(s->db, "SELECT count(*) FROM link", 0) : 0;
+	if (rc == SQLITE_OK && files)
+		rc = take_over_head(s, end.given_up);
+	return rc == SQLITE_OK ? read_first(s) : rc;
+}
+
 /* ---- Transactions ---- */
 
 int vs_scribe_begin(struct vs_scribe *s)
@@ -1143,7 +1325,11 @@ int vs_scribe_commit(struct vs_scribe *s)
 	int rc = write_states(s);
 	if (rc == SQLITE_OK)
 		rc = write_head(s);
-	return rc == SQLITE_OK ? sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL) : rc;
+	if (rc == SQLITE_OK)
+		rc = sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL);
+	if (rc == SQLITE_OK)
+		s->committed = s->head;
+	return rc;
 }
 
 /* ---- Beginning ---- */
@@ -1301,8 +1487,11 @@ int vs_scribe_create(sqlite3 *db, const struct vs_key *key, struct vs_scribe **r
 		rc = read_clock(s);
 	if (rc == SQLITE_OK)
 		rc = find_open_runs(s);
+	s->committed = s->head;
 	if (rc == SQLITE_OK)
 		rc = seal_what_was_left(s, key);
+	for (unsigned t = 0; t < VS_SEAL_READING; t++)
+		s->last[t] = s->sealed[t] > 0 ? s->sealed[t] : s->first[t] > 0 ? s->first[t] - 1 : 0;
 	if (rc != SQLITE_OK) {
 		vs_scribe_destroy(s);
 		return rc;
@@ -1311,10 +1500,9 @@ int vs_scribe_create(sqlite3 *db, const struct vs_key *key, struct vs_scribe **r
 	return SQLITE_OK;
 }
 
-void vs_scribe_destroy(struct vs_scribe *s)
+sqlite3 *vs_scribe_leave(struct vs_scribe *s)
 {
-	if (!s)
-		return;
+	sqlite3 *db = s->db;
 	for (int i = 0; i < STATEMENTS; i++)
 		sqlite3_finalize(s->st[i]);
 	for (unsigned t = 0; t < VS_SEAL_TABLES; t++)
@@ -1328,10 +1516,22 @@ void vs_scribe_destroy(struct vs_scribe *s)
 		}
 	free(s->open);
 	vs_row_finish(&s->row);
-	if (!sqlite3_get_autocommit(s->db))
-		sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
-	sqlite3_close(s->db);
+	if (!sqlite3_get_autocommit(db))
+		sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
 	free(s);
+	return db;
+}
+
+void vs_scribe_destroy(struct vs_scribe *s)
+{
+	if (s)
+		sqlite3_close(vs_scribe_leave(s));
+}
+
+void vs_scribe_end(const struct vs_scribe *s, struct vs_scribe_end *ret)
+{
+	ret->head = s->committed;
+	memcpy(ret->last, s->last, sizeof ret->last);
 }
 
 const struct vs_scribe_head *vs_scribe_head(const struct vs_scribe *s)

@@ -16,6 +16,15 @@
 
 struct vs_scribe;
 
+/* The newest seal. */
+struct vs_scribe_head {
+	int64_t seal, at_ms, rows, unsealed; /* rows under seal, and not yet */
+	uint64_t given_up;                   /* of the ring, as recorded */
+	uint8_t hash[VS_HASH];
+	uint8_t signature[VS_KEY_SIGNATURE];
+	bool is_signed;
+};
+
 /* db: a log of the newest schema; the scribe owns it from here on, also when this fails.  Seals what was left unsealed, after checking it
  * against its checksum; a mismatch becomes a row of `finding`.  key: as of vs_scribe_seal, not kept. */
 int vs_scribe_create(sqlite3 *db, const struct vs_key *key, struct vs_scribe **ret);
@@ -44,6 +53,25 @@ int vs_scribe_removal_end(struct vs_scribe *s, int64_t removal, int64_t at_ms, c
 /* In a new, empty file: goes on from the closed one that `past` has open and that is kept as `name`.  Numbers, the chain of
  * seals, the running epoch, holds, removals and the chairs' states go on.  Between begin and commit; the caller seals in between. */
 int vs_scribe_go_on(struct vs_scribe *s, sqlite3 *past, const char *name);
+/* What is known of a file that was damaged, moved or deleted while it was written. */
+struct vs_scribe_end {
+	struct vs_scribe_head head;    /* as it was committed last; seal 0: not known */
+	int64_t last[VS_SEAL_TABLES];  /* the last number of each table; 0: not known */
+};
+void vs_scribe_end(const struct vs_scribe *s, struct vs_scribe_end *ret);
+struct vs_scribe_lost {
+	const char *name, *reason;     /* under which name it is kept, or was lost; what happened to it */
+	int64_t at_ms;
+	uint64_t epoch;                /* the running one; 0: before the first */
+	struct vs_scribe_end end;      /* what memory knows */
+};
+/* In a new, empty file: goes on from one that was lost, as far as `past` (NULL: it cannot be opened) and memory tell: the files
+ * before it, the chain of seals behind its last one that is known, numbers that nobody else has, holds and removals.  Where holds
+ * cannot be read everything is put on hold.  What could not be carried over is written into `told` (""): it belongs into a
+ * finding.  The chairs' states are not its business. */
+int vs_scribe_go_on_from_lost(struct vs_scribe *s, sqlite3 *past, const struct vs_scribe_lost *lost, char told[300]);
+/* Ends a scribe without closing its connection, which is returned: to read a file that has no name any more. */
+sqlite3 *vs_scribe_leave(struct vs_scribe *s);
 /* Seals every row that is not sealed.  Signs if there is a key (else NULL) and it is asked for; the first seal of each day (UTC)
  * is signed unasked, so that `audit verify` knows which signatures there must be.  Without any row to seal: nothing is done unless
  * a signature is asked for. */
@@ -55,14 +83,6 @@ void vs_scribe_states(const struct vs_scribe *s, void (*take)(void *arg, const c
 /* Keeps a chair's state for commit, unless this scribe was given a newer one. */
 int vs_scribe_carry(struct vs_scribe *s, const char *chair, const void *bytes, size_t len, int64_t at_ms);
 
-/* The newest seal. */
-struct vs_scribe_head {
-	int64_t seal, at_ms, rows, unsealed; /* rows under seal, and not yet */
-	uint64_t given_up;                   /* of the ring, as recorded */
-	uint8_t hash[VS_HASH];
-	uint8_t signature[VS_KEY_SIGNATURE];
-	bool is_signed;
-};
 const struct vs_scribe_head *vs_scribe_head(const struct vs_scribe *s);
 /* Its connection, to ask it questions. */
 sqlite3 *vs_scribe_db(const struct vs_scribe *s);

@@ -1,5 +1,6 @@
 #include "daemon/store.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -66,10 +67,14 @@ struct vs_store {
 	uint64_t added;           /* by scribes that are gone */
 	int64_t signed_day;       /* day (since 1970) of the last signed seal */
 	bool ring_damaged;
-	char notice[400];         /* why this file is a new one: becomes a finding in it */
+	char notice[800];         /* why this file is a new one: becomes a finding in it */
 	bool carry;               /* the file is new: the states go on in it */
 	char newest_session[64], past_session[64]; /* of this run; of the runs before, as of open */
-	char past_head[96];       /* the last seal of the file that was used before */
+	struct vs_scribe_end end; /* of the file that was used before */
+	bool lost;                /* that file was damaged or has no name any more, and a new one is not there yet: */
+	sqlite3 *lost_db;         /* open still, though nothing leads to it; NULL: it is kept */
+	char lost_name[VS_FILE_NAME_CAP], lost_why[256];
+	int64_t lost_ms;
 	uint64_t looked_ms;       /* when the file's place was checked last */
 	bool rotate_yearly;
 	uint64_t rotate_bytes, rotate_looked_ms;
@@ -224,21 +229,19 @@ static void move_along(const char *from, const char *to)
 			vs_say(VS_SAY_ERROR, "%s cannot be moved to %s: %s", a, b, strerror(errno));
 }
 
-/* Makes the new file, complete with its first seal, under another name. */
-static int make_next(struct vs_store *s, const char *path, const char *name)
+/* Makes the new file, complete with its first seal, under another name: from the closed one that is kept as `name`, or from one that
+ * was lost (else NULL). */
+static int make_next(struct vs_store *s, const char *path, sqlite3 *past, const char *name, const struct vs_scribe_lost *lost)
 {
 	static const char *const parts[] = { "", "-wal", "-shm" };
-	char part[4096];
-	sqlite3 *db = NULL, *past = NULL;
+	char part[4096], told[300] = "";
+	sqlite3 *db = NULL;
 	struct vs_scribe *scribe = NULL;
 	for (size_t i = 0; i < 3; i++) /* of an attempt that was cut off */
 		if ((size_t)snprintf(part, sizeof part, "%s%s", path, parts[i]) < sizeof part)
 			unlink(part);
 	int rc = create_file(path) < 0 ? SQLITE_CANTOPEN : open_file(path, false, &db);
-	if (rc == SQLITE_OK)
-		rc = sqlite3_open_v2(s->path, &past, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
 	if (rc != SQLITE_OK) {
-		sqlite3_close(past);
 		sqlite3_close(db);
 		return rc;
 	}
@@ -246,13 +249,14 @@ static int make_next(struct vs_store *s, const char *path, const char *name)
 	if (rc == SQLITE_OK)
 		rc = vs_scribe_begin(scribe);
 	if (rc == SQLITE_OK)
-		rc = vs_scribe_go_on(scribe, past, name);
+		rc = lost ? vs_scribe_go_on_from_lost(scribe, past, lost, told) : vs_scribe_go_on(scribe, past, name);
 	if (rc == SQLITE_OK)
 		rc = vs_scribe_seal(scribe, vs_wall_ms(), key_of(s), true);
 	if (rc == SQLITE_OK)
 		rc = vs_scribe_commit(scribe);
 	vs_scribe_destroy(scribe);
-	sqlite3_close(past);
+	if (rc == SQLITE_OK && told[0])
+		snprintf(s->notice + strlen(s->notice), sizeof s->notice - strlen(s->notice), "%s", told);
 	return rc;
 }
 
@@ -286,7 +290,11 @@ static int go_on(struct vs_store *s, const char *name, char why[160])
 		snprintf(why, 160, "the file that is complete cannot be kept as %.60s: %s", name, strerror(there ? EEXIST : errno));
 		return SQLITE_CANTOPEN;
 	}
-	int rc = make_next(s, next, name);
+	sqlite3 *past = NULL;
+	int rc = sqlite3_open_v2(s->path, &past, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+	if (rc == SQLITE_OK)
+		rc = make_next(s, next, past, name, NULL);
+	sqlite3_close(past);
 	if (rc != SQLITE_OK) {
 		snprintf(why, 160, "%s", rc == SQLITE_FULL ? "the disk is full" : sqlite3_errstr(rc));
 		return rc;
@@ -298,6 +306,53 @@ static int go_on(struct vs_store *s, const char *name, char why[160])
 	}
 	sync_folder(s->path);
 	vs_say(VS_SAY_NOTICE, "%s: the log goes on in a new file; what came before is kept as %s", s->path, kept);
+	return SQLITE_OK;
+}
+
+static void unlink_part(const char *path, const char *part)
+{
+	char name[4100];
+	if ((size_t)snprintf(name, sizeof name, "%s%s", path, part) < sizeof name)
+		unlink(name);
+}
+
+/* The file before was lost: a new one takes its place, which goes on from what is known of it.  Each step can be cut off and is done
+ * again from the beginning. */
+static int replace_lost(struct vs_store *s, char why[160])
+{
+	char next[4096], kept[4096];
+	const struct vs_scribe_lost lost = { .name = s->lost_name, .reason = s->lost_why, .at_ms = s->lost_ms, .epoch = s->epoch,
+					     .end = s->end };
+	sqlite3 *past = NULL;
+	snprintf(why, 160, "the new file cannot be put in its place");
+	if ((size_t)snprintf(next, sizeof next, "%s.next", s->path) >= sizeof next)
+		return SQLITE_CANTOPEN;
+	bool named = vs_log_path_beside(s->path, s->lost_name, kept, sizeof kept);
+	if (!s->lost_db && named && sqlite3_open_v2(kept, &past, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
+		sqlite3_close(past);
+		past = NULL;
+	}
+	int rc = make_next(s, next, s->lost_db ? s->lost_db : past, NULL, &lost);
+	sqlite3_close(past);
+	if (s->lost_db && named)
+		move_along(s->path, kept); /* for whom has the file */
+	if (past || s->lost_db)
+		unlink_part(kept, "-shm"); /* an index of the WAL that any reader makes anew */
+	if (rc != SQLITE_OK) {
+		snprintf(why, 160, "%s", rc == SQLITE_FULL ? "the disk is full" : sqlite3_errstr(rc));
+		return rc;
+	}
+	/* A WAL would be taken for the new file's; that of the old one has another name by now. */
+	unlink_part(s->path, "-wal");
+	unlink_part(s->path, "-shm");
+	if (rename(next, s->path) < 0) {
+		snprintf(why, 160, "%s", strerror(errno));
+		return SQLITE_CANTOPEN;
+	}
+	sync_folder(s->path);
+	sqlite3_close(s->lost_db);
+	s->lost_db = NULL;
+	s->lost = false;
 	return SQLITE_OK;
 }
 
@@ -319,7 +374,10 @@ static int open_log(struct vs_store *s, bool check, char why[160])
 {
 	sqlite3 *db = NULL;
 	char closed[VS_FILE_NAME_CAP] = "";
-	int r = create_file(s->path);
+	int r = 0, lost = s->lost ? replace_lost(s, why) : SQLITE_OK;
+	if (lost != SQLITE_OK)
+		return lost;
+	r = create_file(s->path);
 	if (r < 0) {
 		snprintf(why, 160, "%s", strerror(-r));
 		return why_not_open(SQLITE_CANTOPEN, -r);
@@ -440,15 +498,6 @@ static void read_numbers(struct vs_store *s, sqlite3 *db)
 	sqlite3_finalize(st);
 }
 
-static void read_head(struct vs_store *s, sqlite3 *db)
-{
-	sqlite3_stmt *st = NULL;
-	if (sqlite3_prepare_v2(db, "SELECT seal || ', ' || lower(hex(hash)) FROM seal ORDER BY seal DESC LIMIT 1", -1, &st, NULL) ==
-		    SQLITE_OK && sqlite3_step(st) == SQLITE_ROW)
-		snprintf(s->past_head, sizeof s->past_head, "%s", (const char *)sqlite3_column_text(st, 0));
-	sqlite3_finalize(st);
-}
-
 /* The file is lost to us: its states, as far as they can be read, and the newer ones in memory go on in the next. */
 static void begin_anew(struct vs_store *s, bool readable)
 {
@@ -474,45 +523,104 @@ static int carry_on(struct vs_store *s)
 	return rc;
 }
 
-static void close_log(struct vs_store *s)
+/* Lets go of the file; *ret, where it is wanted, gets the connection. */
+static void leave_log(struct vs_store *s, sqlite3 **ret)
 {
-	if (s->scribe) {
-		char hash[VS_HASH_HEX];
-		vs_hex(vs_scribe_head(s->scribe)->hash, VS_HASH, hash);
-		snprintf(s->past_head, sizeof s->past_head, "%lld, %s", (long long)vs_scribe_head(s->scribe)->seal, hash);
-		s->added += vs_scribe_added(s->scribe);
-		vs_scribe_states(s->scribe, remember_state, s);
-	}
-	vs_scribe_destroy(s->scribe);
+	if (!s->scribe)
+		return;
+	vs_scribe_end(s->scribe, &s->end);
+	s->added += vs_scribe_added(s->scribe);
+	vs_scribe_states(s->scribe, remember_state, s);
+	if (ret)
+		*ret = vs_scribe_leave(s->scribe);
+	else
+		vs_scribe_destroy(s->scribe);
 	s->scribe = NULL;
 }
 
-/* A damaged file is kept for those who can read it, and a new one takes its place. */
-static void set_aside(struct vs_store *s)
+static void close_log(struct vs_store *s)
 {
-	static const char *const parts[] = { "", "-wal" };
-	char stamp[VS_TIME_TEXT_CAP], suffix[64];
-	close_log(s);
-	begin_anew(s, true);
-	vs_time_text(vs_wall_ms(), stamp);
+	leave_log(s, NULL);
+}
+
+/* The new file is to go on from one that is known by this name from now on, and says why. */
+static void begin_from(struct vs_store *s, const char *suffix, const char *happened)
+{
+	char stamp[VS_TIME_TEXT_CAP], hash[VS_HASH_HEX], seal[128] = "";
+	const char *slash = strrchr(s->path, '/');
+	s->lost_ms = vs_wall_ms();
+	vs_time_text(s->lost_ms, stamp);
 	stamp[19] = '\0'; /* to the second; colons are no good in file names */
 	for (char *p = stamp; (p = strchr(p, ':'));)
 		*p = '-';
-	for (size_t i = 0; i < 2; i++) {
-		snprintf(suffix, sizeof suffix, ".damaged-%s%s", stamp, parts[i]);
-		char *from = beside(s, parts[i]), *to = beside(s, suffix);
-		if (from && to && rename(from, to) < 0 && errno != ENOENT)
-			vs_say(VS_SAY_ERROR, "%s: the damaged log cannot be set aside: %s", from, strerror(errno));
-		free(from);
-		free(to);
+	snprintf(s->lost_name, sizeof s->lost_name, "%.200s.%s-%s", slash ? slash + 1 : s->path, suffix, stamp);
+	vs_hex(s->end.head.hash, VS_HASH, hash);
+	if (s->end.head.seal)
+		snprintf(seal, sizeof seal, "; its last seal was %lld, %s", (long long)s->end.head.seal, hash);
+	snprintf(s->lost_why, sizeof s->lost_why, "it was %s on %.10s%s", happened, stamp, seal);
+	snprintf(s->notice, sizeof s->notice, "the log before this one was %s%s", happened, seal);
+	s->lost = true;
+}
+
+/* A second name, as long as both are wanted; where the file system has none such, another name. */
+static int name_also(const char *from, const char *to)
+{
+	return link(from, to) == 0 || errno == EEXIST || rename(from, to) == 0 ? 0 : -errno;
+}
+
+/* The name under which a start that was cut off kept the same file already. */
+static bool kept_already(struct vs_store *s)
+{
+	char folder[4096], path[4096];
+	const char *slash = strrchr(s->path, '/'), *base = slash ? slash + 1 : s->path;
+	struct stat now, kept;
+	snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - s->path) + 1 : 1, slash ? s->path : ".");
+	DIR *d = stat(s->path, &now) == 0 ? opendir(folder) : NULL;
+	bool found = false;
+	for (struct dirent *e; d && !found && (e = readdir(d));) {
+		size_t n = strlen(base), len = strlen(e->d_name);
+		if (strncmp(e->d_name, base, n) != 0 || strncmp(e->d_name + n, ".damaged-", 9) != 0 || len >= sizeof s->lost_name ||
+		    (len > 4 && (strcmp(e->d_name + len - 4, "-wal") == 0 || strcmp(e->d_name + len - 4, "-shm") == 0)))
+			continue;
+		found = vs_log_path_beside(s->path, e->d_name, path, sizeof path) && stat(path, &kept) == 0 && kept.st_ino == now.st_ino &&
+			kept.st_dev == now.st_dev;
+		if (found)
+			snprintf(s->lost_name, sizeof s->lost_name, "%.*s", (int)sizeof s->lost_name - 1, e->d_name);
 	}
-	char *shm = beside(s, "-shm");
-	if (shm)
-		unlink(shm);
-	free(shm);
-	snprintf(s->notice, sizeof s->notice, "the log before this one was damaged; it is kept as %.200s.damaged-%.20s%s%s", s->path,
-		 stamp, s->past_head[0] ? "; its last seal was " : "", s->past_head);
-	vs_say(VS_SAY_ERROR, "%s; recording goes on in a new file. Keep both, and check the disk", s->notice);
+	if (d)
+		closedir(d);
+	return found;
+}
+
+/* A damaged file is kept for those who can read it, its WAL with it, and a new one takes its place (replace_lost). */
+static void set_aside(struct vs_store *s)
+{
+	char kept[4096], wal[4096], kept_wal[4096];
+	close_log(s);
+	begin_anew(s, true);
+	begin_from(s, "damaged", "damaged");
+	kept_already(s);
+	snprintf(s->notice + strlen(s->notice), sizeof s->notice - strlen(s->notice), "; it is kept as %s", s->lost_name);
+	int r = vs_log_path_beside(s->path, s->lost_name, kept, sizeof kept) ? name_also(s->path, kept) : -ENAMETOOLONG;
+	if (r < 0)
+		vs_say(VS_SAY_ERROR, "%s: the damaged log cannot be kept as %s: %s", s->path, s->lost_name, strerror(-r));
+	if ((size_t)snprintf(wal, sizeof wal, "%s-wal", s->path) < sizeof wal &&
+	    (size_t)snprintf(kept_wal, sizeof kept_wal, "%s-wal", kept) < sizeof kept_wal && access(wal, F_OK) == 0)
+		name_also(wal, kept_wal);
+	vs_say(VS_SAY_ERROR, "%s: %s; recording goes on in a new file. Keep both, and check the disk", s->path, s->notice);
+}
+
+/* It has no name any more: somebody moved or deleted it.  What can be read of it is taken along, as long as it is open. */
+static void lose(struct vs_store *s)
+{
+	bool gone = access(s->path, F_OK) < 0 && errno == ENOENT;
+	vs_say(VS_SAY_ERROR, "%s: the log was moved or deleted while vitalsd uses it; a new one is begun", s->path);
+	leave_log(s, gone ? &s->lost_db : NULL);
+	begin_anew(s, false);
+	if (gone)
+		begin_from(s, "lost", "moved or deleted while it was in use");
+	else
+		snprintf(s->notice, sizeof s->notice, "the log before this one was moved or deleted while it was in use, and another put in its place");
 }
 
 /* ---- What the last run left ---- */
@@ -546,7 +654,6 @@ static int read_past(struct vs_store *s, uint64_t *ret_epoch)
 		note_failure(db, &rc);
 		read_numbers(s, db);
 		note_failure(db, &rc);
-		read_head(s, db);
 	} else {
 		rc = why_not_open(rc, db ? sqlite3_system_errno(db) : ENOMEM);
 	}
@@ -1131,13 +1238,8 @@ static bool attempt(struct vs_store *s, unsigned *ret_n)
 	char why[160] = "";
 	int rc = SQLITE_OK;
 	*ret_n = 0;
-	if (s->scribe && !in_place(s)) {
-		vs_say(VS_SAY_ERROR, "%s: the log was moved or deleted while vitalsd uses it; a new one is begun", s->path);
-		close_log(s);
-		begin_anew(s, false);
-		snprintf(s->notice, sizeof s->notice, "the log before this one was moved or deleted while it was in use; its last seal was %s",
-			 s->past_head);
-	}
+	if (s->scribe && !in_place(s))
+		lose(s);
 	if (!s->scribe)
 		rc = open_log(s, false, why);
 	if (rc == SQLITE_OK) {
@@ -1303,6 +1405,7 @@ static int copy_options(struct vs_store *s, const struct vs_store_options *o)
 static void release(struct vs_store *s)
 {
 	close_log(s);
+	sqlite3_close(s->lost_db);
 	for (struct state *st; (st = s->states);) {
 		s->states = st->next;
 		free(st);

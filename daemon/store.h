@@ -15,8 +15,9 @@
  * A file that is removed by policy (daemon/retention.h) is removed here: the record of it is sealed, signed and on the disk first, and
  * what a crash leaves undone is done by the next start.
  *
- * When the file turns out to be damaged it is set aside as PATH.damaged-TIME and a new one is begun, in which a finding names the
- * old one and its last seal.  The chairs' states and the numbers of alarms and sessions go on in it. */
+ * When the file turns out to be damaged it is set aside as PATH.damaged-TIME, and a new one goes on behind its last seal that is
+ * known, with the files before it, numbers, holds, and the chairs' states; a finding names the old one.  So when it was moved or
+ * deleted while it was written. */
 #pragma once
 #include "config/limits.h"
 #include "core/event.h"

@@ -259,7 +259,7 @@ def test_a_page_that_is_damaged_while_it_runs(tmp_path, tables):
     assert wait_for(lambda: rows_in(log, "event WHERE kind = 'request'") == 2, 30)
     last_seal = sql(log, "SELECT seal || ', ' || lower(hex(hash)) FROM seal ORDER BY seal DESC LIMIT 1")
     spoil_pages(log, *tables.split())
-    assert wait_for(lambda: list(tmp_path.glob("vitals.db.damaged-*")), 20), w.process.poll()
+    assert wait_for(lambda: any(p.stat().st_ino != log.stat().st_ino for p in tmp_path.glob("vitals.db.damaged-*[0-9]")), 20), w.process.poll()
     assert wait_for(lambda: rows_in(log, "reading") > 50, 20)
     published = w.kill()
     kept, = [p for p in tmp_path.glob("vitals.db.damaged-*") if not p.name.endswith("-wal")]
@@ -279,8 +279,16 @@ def test_a_page_that_is_damaged_while_it_runs(tmp_path, tables):
     assert w.found[7] == states["chair-1"], "the chair's state, as it was last"
     verdict = verify(log)
     assert verdict["ok"]
-    told, = [n["what"] for n in verdict["notes"] if "damaged" in n["what"]]
-    assert str(kept) in told and (last_seal in told or int(told.split("seal was ")[1].split(",")[0]) > int(last_seal.split(",")[0]))
+    told, = [n["what"] for n in verdict["notes"] if "damaged" in n["what"] and n["place"].startswith("vitals.db: finding")]
+    assert kept.name in told and (last_seal in told or int(told.split("seal was ")[1].split(",")[0]) > int(last_seal.split(",")[0]))
+    # The chain goes on behind the damaged file's last seal, and no number is given twice.
+    noted, = [n for n in verdict["notes"] if n["place"].startswith(kept.name)]
+    assert "it was damaged on" in noted["what"]
+    seal, hash_ = (sql(log, f"SELECT {c} FROM link WHERE name = '{kept.name}'") for c in ("seal", "lower(hex(hash))"))
+    assert sql(kept, f"SELECT lower(hex(hash)) FROM seal WHERE seal = {seal}") == hash_
+    assert sql(log, "SELECT min(seal) FROM seal") == str(int(seal) + 1)
+    for table in ("event", "run", "origin"):
+        assert int(sql(log, f"SELECT number FROM carried WHERE what = '{table}'")) >= int(sql(kept, f"SELECT max({table}) FROM {table}")), table
     unseen = [k for k in map(key_of, published) if k not in rows]
     if tables != "reading":
         assert unseen and set(unseen) <= set(recorded(kept)), "what is not in the new file is in the damaged one"

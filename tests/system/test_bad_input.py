@@ -406,7 +406,7 @@ def test_kill_9_under_load_again_and_again(daemon, monitor):
     dice = random.Random(9)
     s = None
     for n in range(kills):
-        d.start()
+        d.start(120)  # a long run goes on beside other work
         s = s or d.subscribe()
         cuff(monitor, 184 if n % 2 else 150, 2 * n + 200)
         time.sleep(dice.uniform(0, 0.9))
