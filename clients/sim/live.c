@@ -22,7 +22,7 @@ struct place {
 	struct vs_sim_chair chair;
 	struct vs_second now;
 	struct vs_monitor_side side;
-	char tcp[80], rtu[256], nonin[256]; /* where the devices are; empty: not there */
+	char tcp[80], lan[80], rtu[256], nonin[256], mib[256]; /* where the devices are; empty: not there */
 };
 
 struct run {
@@ -118,7 +118,8 @@ static void tell_ready(struct run *r)
 		const struct place *p = &r->places[i];
 		const struct {
 			const char *key, *value;
-		} ends[] = { { "modbus_tcp", p->tcp }, { "rtu", p->rtu }, { "nonin", p->nonin } };
+		} ends[] = { { "modbus_tcp", p->tcp }, { "rtu", p->rtu }, { "nonin", p->nonin }, { "intellivue", p->mib },
+			     { "intellivue_lan", p->lan } };
 		vs_json_open(&j, '{');
 		vs_json_key(&j, "chair"), vs_json_string(&j, p->asked->id);
 		vs_json_key(&j, "scenario"), vs_json_string(&j, vs_scenario_name(p->asked->setup.patient.scenario));
@@ -176,25 +177,30 @@ static int open_devices(struct run *r, struct place *p)
 	const struct vs_sim_place *a = p->asked;
 	int e = 0;
 	p->side.unit = a->unit;
+	p->side.now = &p->now;
 	p->side.registers = vs_registers_create(a->unit);
 	if (!p->side.registers)
 		return complain(p, "registers", "", -ENOMEM);
-	if (a->tcp) {
-		e = vs_ports_listen(&r->ports, &p->side, a->tcp, a->number ? a->number - 1 : 0, p->tcp);
+	const struct {
+		const char *path;
+		enum vs_port_kind kind;
+		char *to;
+		size_t cap;
+	} lines[] = { { a->rtu, VS_PORT_RTU, p->rtu, sizeof p->rtu },
+		      { a->nonin, VS_PORT_NONIN, p->nonin, sizeof p->nonin },
+		      { a->mib, VS_PORT_MIB, p->mib, sizeof p->mib } };
+	unsigned more = a->number ? a->number - 1 : 0;
+	if (a->tcp && (e = vs_ports_listen(&r->ports, &p->side, a->tcp, more, p->tcp)) < 0)
+		return complain(p, "cannot listen on", a->tcp, e);
+	if (a->lan && (e = vs_ports_lan(&r->ports, &p->side, a->lan, more, p->lan)) < 0)
+		return complain(p, "cannot listen on", a->lan, e);
+	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+		if (!lines[i].path)
+			continue;
+		numbered(lines[i].to, lines[i].cap, lines[i].path, a->number);
+		e = vs_ports_line(&r->ports, &p->side, lines[i].kind, lines[i].to);
 		if (e < 0)
-			return complain(p, "cannot listen on", a->tcp, e);
-	}
-	if (a->rtu) {
-		numbered(p->rtu, sizeof p->rtu, a->rtu, a->number);
-		e = vs_ports_line(&r->ports, &p->side, VS_PORT_RTU, p->rtu);
-		if (e < 0)
-			return complain(p, "cannot make the line", p->rtu, e);
-	}
-	if (a->nonin) {
-		numbered(p->nonin, sizeof p->nonin, a->nonin, a->number);
-		e = vs_ports_line(&r->ports, &p->side, VS_PORT_NONIN, p->nonin);
-		if (e < 0)
-			return complain(p, "cannot make the line", p->nonin, e);
+			return complain(p, "cannot make the line", lines[i].to, e);
 	}
 	return 0;
 }
@@ -306,6 +312,7 @@ static void send_frames(struct run *r, int64_t wall_ms)
 		return;
 	int64_t before = r->nonin_ms * VS_NONIN_FRAMES_A_SECOND / 1000, now = wall_ms * VS_NONIN_FRAMES_A_SECOND / 1000;
 	r->nonin_ms = wall_ms;
+	vs_ports_time(&r->ports);
 	for (unsigned i = 0; i < r->o->n_places; i++)
 		if (r->places[i].nonin[0])
 			vs_ports_nonin(&r->ports, &r->places[i].side, &r->places[i].now.display, (long)(now - before));

@@ -45,6 +45,8 @@ enum choice {
 	OPT_TCP,
 	OPT_RTU,
 	OPT_NONIN,
+	OPT_INTELLIVUE,
+	OPT_INTELLIVUE_LAN,
 	OPT_UNIT,
 	OPT_FAULT,
 	OPT_FAULT_AT,
@@ -88,6 +90,9 @@ static const struct {
 	{ OPT_RTU, "rtu", "PATH",
 	  "Modbus RTU on a pseudo terminal, linked to PATH; chairs may share one, told apart by --unit" },
 	{ OPT_NONIN, "nonin", "PATH", "Nonin data format 2 on a pseudo terminal, linked to PATH" },
+	{ OPT_INTELLIVUE, "intellivue", "PATH",
+	  "Philips IntelliVue data export (MIB port) on a pseudo terminal, linked to PATH; a host associates and polls" },
+	{ OPT_INTELLIVUE_LAN, "intellivue-lan", "HOST:PORT", "the same in datagrams; port 0: any free one" },
 	{ OPT_UNIT, "unit", "N", "Modbus unit, 1-247; default 1" },
 	{ OPT_FAULT, "fault", "KIND",
 	  "the Modbus side misbehaves: silent half-open reset drip wrong-unit busy garbage" },
@@ -304,6 +309,12 @@ static bool place_option(struct vs_sim_place *p, int option, const char *text)
 	case OPT_RTU:
 		p->rtu = text;
 		return *text;
+	case OPT_INTELLIVUE:
+		p->mib = text;
+		return *text;
+	case OPT_INTELLIVUE_LAN:
+		p->lan = text;
+		return strrchr(text, ':') != NULL;
 	default:
 		p->nonin = text;
 		return *text;
@@ -386,7 +397,8 @@ static int finish(struct vs_sim_options *o, const struct vs_sim_place *common, u
 	bool devices = false;
 	for (unsigned i = 0; i < o->n_places; i++) {
 		settle(&o->places[i].setup.patient);
-		devices |= o->places[i].tcp || o->places[i].rtu || o->places[i].nonin;
+		devices |= o->places[i].tcp || o->places[i].rtu || o->places[i].nonin ||
+			   o->places[i].mib || o->places[i].lan;
 		for (unsigned k = 0; k < i; k++)
 			if (strcmp(o->places[i].id, o->places[k].id) == 0)
 				return usage("chair '%s' twice", o->places[i].id);
@@ -395,7 +407,7 @@ static int finish(struct vs_sim_options *o, const struct vs_sim_place *common, u
 					     o->places[i].unit, o->places[i].rtu);
 	}
 	if (!devices && !o->emit && !o->play)
-		return usage("no device: give --modbus-tcp, --rtu or --nonin, or --emit csv, or --play FILE");
+		return usage("no device: give --modbus-tcp, --rtu, --nonin, --intellivue or --intellivue-lan, or --emit csv, or --play FILE");
 	return 0;
 }
 

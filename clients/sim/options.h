@@ -22,7 +22,7 @@ enum vs_fault vs_fault_by_name(const char *name); /* VS_FAULT_COUNT: no such */
 struct vs_sim_place { /* one chair as asked for */
 	char id[VS_SIM_ID_CAP];
 	struct vs_chair_setup setup;
-	const char *tcp, *nonin, *rtu; /* HOST:PORT, paths; NULL: not wanted */
+	const char *tcp, *nonin, *rtu, *mib, *lan; /* HOST:PORT, paths; NULL: not wanted */
 	unsigned number;               /* of several that share the words above: counts from 1; 0: alone */
 	unsigned char unit;
 	bool skips;   /* start_s counts */

@@ -40,7 +40,7 @@ static struct vs_port *add(struct vs_ports *ps, struct vs_monitor_side *side, en
 static void drop(struct vs_ports *ps, size_t i)
 {
 	struct vs_port *p = ps->at[i];
-	if (p->kind == VS_PORT_RTU || p->kind == VS_PORT_NONIN)
+	if (p->kind == VS_PORT_RTU || p->kind == VS_PORT_NONIN || p->kind == VS_PORT_MIB)
 		vs_pty_close(&p->pty);
 	else
 		close(p->fd);
@@ -58,11 +58,11 @@ void vs_ports_close(struct vs_ports *ps)
 
 static int bound(const struct addrinfo *a)
 {
-	int one = 1, fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int one = 1, fd = socket(a->ai_family, a->ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-	if (bind(fd, a->ai_addr, a->ai_addrlen) < 0 || listen(fd, 128) < 0) {
+	if (bind(fd, a->ai_addr, a->ai_addrlen) < 0 || (a->ai_socktype == SOCK_STREAM && listen(fd, 128) < 0)) {
 		int r = -errno;
 		close(fd);
 		return r;
@@ -100,10 +100,12 @@ static bool split(const char *where, unsigned more, char host[64], char port[16]
 	return true;
 }
 
-int vs_ports_listen(struct vs_ports *ps, struct vs_monitor_side *side, const char *where, unsigned more, char *endpoint)
+static int open_socket(struct vs_ports *ps, struct vs_monitor_side *side, enum vs_port_kind kind, const char *where, unsigned more,
+		       char *endpoint)
 {
 	char host[64], port[16];
-	struct addrinfo hints = { .ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM }, *list;
+	struct addrinfo hints = { .ai_flags = AI_PASSIVE | AI_NUMERICSERV,
+				  .ai_socktype = kind == VS_PORT_LAN ? SOCK_DGRAM : SOCK_STREAM }, *list;
 	if (!split(where, more, host, port))
 		return -EINVAL;
 	if (getaddrinfo(host, port, &hints, &list) != 0)
@@ -113,10 +115,20 @@ int vs_ports_listen(struct vs_ports *ps, struct vs_monitor_side *side, const cha
 	if (fd < 0)
 		return fd;
 	name_endpoint(fd, host, endpoint);
-	if (add(ps, side, VS_PORT_LISTENER, fd))
+	if (add(ps, side, kind, fd))
 		return 0;
 	close(fd);
 	return -ENOMEM;
+}
+
+int vs_ports_listen(struct vs_ports *ps, struct vs_monitor_side *side, const char *where, unsigned more, char *endpoint)
+{
+	return open_socket(ps, side, VS_PORT_LISTENER, where, more, endpoint);
+}
+
+int vs_ports_lan(struct vs_ports *ps, struct vs_monitor_side *side, const char *where, unsigned more, char *endpoint)
+{
+	return open_socket(ps, side, VS_PORT_LAN, where, more, endpoint);
 }
 
 static struct vs_port *line_at(const struct vs_ports *ps, const char *path)
@@ -251,12 +263,71 @@ static bool take_requests(struct vs_port *p)
 	}
 }
 
+/* ---- IntelliVue: whole messages in frames on a line, or a datagram each */
+
+static void send_messages(struct vs_port *p, const struct vs_mib_answer *a)
+{
+	uint8_t wire[VS_MIB_WIRE];
+	bool quiet = p->side->silent || p->side->fault == VS_FAULT_SILENT || p->side->fault == VS_FAULT_HALF_OPEN;
+	for (unsigned i = 0; i < a->len && !quiet; i++) {
+		p->side->requests++;
+		if (p->kind == VS_PORT_MIB)
+			queue(p, wire, vs_mib_frame(a->message[i].bytes, a->message[i].len, wire));
+		else if (sendto(p->fd, a->message[i].bytes, a->message[i].len, 0, (struct sockaddr *)&p->peer, p->peer_len) < 0)
+			return; /* a datagram that is lost is asked for again */
+	}
+}
+
+static void take_frames(struct vs_port *p, int64_t now_ms)
+{
+	uint8_t message[VS_MIB_MESSAGE];
+	struct vs_mib_answer answer;
+	size_t used, len;
+	do {
+		len = vs_mib_unframe(p->in, p->in_len, &used, message);
+		memmove(p->in, p->in + used, p->in_len - used);
+		p->in_len -= used;
+		if (!len)
+			continue;
+		vs_intellivue_take(&p->mib, message, len, p->side->now, now_ms, &answer);
+		send_messages(p, &answer);
+	} while (used && p->in_len);
+}
+
+static void take_datagram(struct vs_port *p, int64_t now_ms)
+{
+	uint8_t message[VS_MIB_MESSAGE];
+	struct vs_mib_answer answer;
+	p->peer_len = sizeof p->peer;
+	ssize_t n = recvfrom(p->fd, message, sizeof message, 0, (struct sockaddr *)&p->peer, &p->peer_len);
+	if (n <= 0)
+		return;
+	vs_intellivue_take(&p->mib, message, (size_t)n, p->side->now, now_ms, &answer);
+	send_messages(p, &answer);
+}
+
+void vs_ports_time(struct vs_ports *ps)
+{
+	struct vs_mib_answer answer;
+	for (size_t i = 0; i < ps->len; i++) {
+		struct vs_port *p = ps->at[i];
+		if (p->kind != VS_PORT_MIB && p->kind != VS_PORT_LAN)
+			continue;
+		vs_intellivue_time(&p->mib, p->side->now, vs_sim_clock_ms(), &answer);
+		send_messages(p, &answer);
+	}
+}
+
 /* False: the port is to be closed. */
 static bool receive(struct vs_port *p, int64_t now_ms)
 {
+	if (p->kind == VS_PORT_LAN) {
+		take_datagram(p, now_ms);
+		return true;
+	}
 	if (p->kind == VS_PORT_RTU && now_ms - p->heard_ms > RTU_SILENCE_MS)
 		p->in_len = 0;
-	if (p->kind == VS_PORT_RTU && p->in_len == sizeof p->in)
+	if (p->kind != VS_PORT_CONNECTION && p->in_len == sizeof p->in)
 		p->in_len = 0; /* noise without a request in it */
 	ssize_t n = read(p->fd, p->in + p->in_len, sizeof p->in - p->in_len);
 	if (n < 0)
@@ -267,7 +338,10 @@ static bool receive(struct vs_port *p, int64_t now_ms)
 	if (p->kind == VS_PORT_NONIN)
 		return true; /* an oximeter that only talks */
 	p->in_len += (size_t)n;
-	return take_requests(p);
+	if (p->kind != VS_PORT_MIB)
+		return take_requests(p);
+	take_frames(p, now_ms);
+	return true;
 }
 
 static short wanted(const struct vs_port *p)

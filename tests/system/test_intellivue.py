@@ -5,12 +5,14 @@ import os
 import re
 import select
 import socket
+import subprocess
 import threading
 import tty
 
 import pytest
 
 from house import ROOT, Daemon, wait_for
+from test_sim import Sim
 
 VECTORS = {v["name"]: bytes.fromhex(v["bytes_hex"]) for v in
            json.loads((ROOT / "plugins/philips-intellivue/captures/philips-intellivue-lan.json").read_text())}
@@ -195,3 +197,42 @@ def test_a_monitor_that_is_with_another_host(daemon, monitor):
     assert monitor.polls == polls
     monitor.refuses = False
     wait_for(lambda: monitor.state == "together", 10)
+
+
+# ---- the monitor of vitals-sim: a second one, written apart from this file's
+
+@pytest.fixture(params=["intellivue", "intellivue-lan"])
+def simulated(request, tmp_path):
+    lan = request.param == "intellivue-lan"
+    sim = Sim("--scenario", "normal", "--start", "2min", "--speed", "5", "--commands", f"--{request.param}",
+              "127.0.0.1:0" if lan else tmp_path / "mib", stdin=subprocess.PIPE)
+    where = sim.chairs[0][request.param.replace("-", "_")]
+    link = {"udp": {"host": "127.0.0.1", "port": int(where.rsplit(":", 1)[1])}} if lan else {
+        "serial": {"path": where, "parity": "none"}}
+    d = Daemon(tmp_path / "d", [{"id": "c", "limits": "ketamine-adult", "devices": [
+        {"id": "monitor", "plugin": "philips-" + request.param, **link}]}])
+    d.start()
+    yield sim, d
+    d.stop()
+    sim.stop()
+
+
+def shown(d):
+    values = d.ask({"op": "snapshot", "chair": "c"})["chairs"][0]["values"]
+    return {m: v["value"] for m, v in values.items() if "value" in v}
+
+
+def test_a_simulated_patient_behind_it(simulated):
+    """Its numbers come, its cuff results are those that it measured, and the association of a killed daemon is no obstacle."""
+    sim, d = simulated
+    wait_for(lambda: {"hr", "pr", "spo2", "rr", "temp"} <= shown(d).keys(), 15)
+    now = shown(d)
+    assert 40 < now["hr"] < 140 and abs(now["hr"] - now["pr"]) < 60 and 85 <= now["spo2"] <= 100 and 35 < now["temp"] < 39, now
+    sim.process.stdin.write(b"cuff\n")
+    sim.process.stdin.flush()
+    measured = wait_for(lambda: sim.events("cuff"), 20)
+    sys, dia = map(int, measured[-1]["detail"].split(",")[0].split("/"))
+    assert wait_for(lambda: (shown(d).get("nibp_sys"), shown(d).get("nibp_dia")) == (sys, dia), 10), (shown(d), measured)
+    d.kill()
+    d.start()
+    assert wait_for(lambda: "spo2" in shown(d), 20)
