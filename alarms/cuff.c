@@ -307,8 +307,8 @@ static enum vs_quality take_pulse(struct vs_turn *t, const struct vs_cuff *c)
 	return VS_Q_VALID;
 }
 
-/* What became of one measurement. */
-static enum vs_quality take(struct vs_turn *t, struct vs_cuff *c)
+/* What became of one measurement.  doubted: the monitor calls it questionable, or its line is noisy. */
+static enum vs_quality take(struct vs_turn *t, struct vs_cuff *c, bool doubted)
 {
 	struct vs_engine *e = t->e;
 	if (isnan(c->sys) && isnan(c->dia) && isnan(c->map))
@@ -328,6 +328,10 @@ static enum vs_quality take(struct vs_turn *t, struct vs_cuff *c)
 		}
 	}
 	why = suspect_reason(e, c);
+	if (!why && doubted && e->set->validity.suspect_accept_ms) {
+		why = "the monitor or its line doubts it";
+		c->jump_only = true; /* nothing in the reading itself speaks against it */
+	}
 	if (why) {
 		suspect(t, c, why);
 		return VS_Q_SUSPECT;
@@ -363,6 +367,7 @@ void vs_cuff_reading(struct vs_turn *t, const struct vs_stimulus *s)
 	struct vs_cuff c = { .at_ms = t->at, .sys = NAN, .dia = NAN, .map = NAN, .pr = NAN, .hr = vs_heart_rate(e),
 		.device = (uint8_t)s->device };
 	unsigned n = 0;
+	bool doubted = false;
 	uint8_t *quality = t->out->quality;
 	for (unsigned i = 0; i < s->reading->len; i++) {
 		const struct vs_obs *o = &s->reading->obs[i];
@@ -375,6 +380,7 @@ void vs_cuff_reading(struct vs_turn *t, const struct vs_stimulus *s)
 			continue;
 		}
 		*to = o->value;
+		doubted |= o->flags & VS_FLAG(QUESTIONABLE);
 		n++;
 	}
 	if (!n)
@@ -386,7 +392,7 @@ void vs_cuff_reading(struct vs_turn *t, const struct vs_stimulus *s)
 		if (e->inflating_ms)
 			e->deflated_ms = t->at;
 		e->inflating_ms = 0;
-		q = take(t, &c);
+		q = take(t, &c, doubted);
 	}
 	for (unsigned i = 0; i < s->reading->len; i++)
 		if (quality[i] == VS_Q_VALID && slot_of(&c, s->reading->obs[i].metric))

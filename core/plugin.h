@@ -17,7 +17,7 @@
 
 /* Compared before a foreign plugin is used.  The numbers of metrics and flags are part of it: a shared object that was
  * built against another vocabulary would name the wrong ones. */
-#define VS_PLUGIN_ABI_VERSION 2
+#define VS_PLUGIN_ABI_VERSION 3
 #define VS_PLUGIN_ABI                                                                                                  \
 	((uint32_t)VS_PLUGIN_ABI_VERSION << 16 | (uint32_t)VS_METRIC_COUNT << 8 | (uint32_t)VS_FLAG_COUNT)
 
@@ -91,6 +91,8 @@ struct vs_plugin {
 	struct vs_line line;   /* no speed: not on a line */
 	uint16_t udp_port;     /* > 0: a device of the network that sends a datagram a message; its usual port */
 	bool checked;        /* every number comes in a frame with a checksum */
+	bool strong;         /* ... of 16 bits or more: noise does not get through (plugins/gate.h) */
+	bool spot;           /* it speaks when somebody has measured: a reading comes once */
 	bool identifies;     /* its bytes can name a patient: nothing may show or keep them; decode drops the name */
 	uint32_t silence_ms; /* without a frame for so long the device is silent */
 	uint32_t poll_ms;    /* how often transmit(VS_TX_POLL) is called; 0: never */

@@ -52,6 +52,7 @@ struct vs_stream {
 	uint64_t heard_ms;  /* last good frame, or when waiting for one began */
 	uint64_t bytes;     /* bytes since then */
 	uint64_t read_ms;   /* boottime of the bytes that are being decoded */
+	bool told_noisy;    /* that the line is noisy was said */
 };
 
 struct vs_device {

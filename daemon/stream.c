@@ -55,6 +55,18 @@ static void on_unit(void *ctx, const struct vs_feed *feed, uint64_t unit, const 
 	vs_device_deliver(d, r, d->stream.read_ms);
 }
 
+/* What there is to say of a device that is heard: its line may be noisy, or clean again. */
+static void tell_online(struct vs_device *d)
+{
+	struct vs_stream *s = &d->stream;
+	char text[200] = "";
+	bool changed = s->told_noisy != s->feed->gate.noisy;
+	s->told_noisy = s->feed->gate.noisy;
+	if (s->told_noisy)
+		vs_gate_words(&s->feed->gate, text, sizeof text);
+	vs_device_tell(d, VS_DEVICE_ONLINE, text, changed);
+}
+
 static void on_frame(void *ctx, struct vs_feed *feed)
 {
 	struct vs_device *d = ctx;
@@ -63,7 +75,7 @@ static void on_frame(void *ctx, struct vs_feed *feed)
 	d->stream.bytes = 0;
 	vs_link_good(d->stream.link);
 	transmit(d, VS_TX_REPLY);
-	vs_device_tell(d, VS_DEVICE_ONLINE, "", false);
+	tell_online(d);
 }
 
 static void on_bytes(void *ctx, const uint8_t *bytes, size_t len)

@@ -9,6 +9,7 @@ int vs_feed_init(struct vs_feed *f, const struct vs_plugin *p, void *state, cons
 		memset(state, 0, p->state_size);
 	f->plugin = p;
 	f->state = state;
+	vs_gate_init(&f->gate, p);
 	return p->init ? p->init(state, settings) : 0;
 }
 
@@ -22,6 +23,7 @@ static void drop(struct vs_feed *f, size_t n)
 {
 	f->dropped += n;
 	consume(f, n);
+	vs_gate_lost(&f->gate);
 	if (f->plugin->broken)
 		f->plugin->broken(f->state);
 }
@@ -43,8 +45,11 @@ static void take(struct vs_feed *f, size_t len, vs_feed_fn *fn, vs_feed_frame_fn
 	}
 	consume(f, len);
 	f->frames++;
-	if (d == VS_UNIT)
+	vs_gate_frame(&f->gate, len);
+	if (d == VS_UNIT) {
+		vs_gate_reading(&f->gate, &r);
 		fn(ctx, f, f->units++, &r);
+	}
 	if (frame_fn)
 		frame_fn(ctx, f);
 }
@@ -98,6 +103,7 @@ void vs_feed_reset(struct vs_feed *f)
 	f->dropped += vs_feed_waiting(f);
 	f->offset += vs_feed_waiting(f);
 	f->head = f->tail = 0;
+	vs_gate_reset(&f->gate);
 	if (f->plugin->broken)
 		f->plugin->broken(f->state);
 }

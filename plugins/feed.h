@@ -1,13 +1,15 @@
 /* The stream decoder between a line and a plugin: buffers, finds frames, resynchronises.
  *
  * However the bytes are cut into reads, the readings are the same.  After a false start it goes on one byte later,
- * never after the claimed length: what follows a corrupted frame is not lost.
+ * never after the claimed length: what follows a corrupted frame is not lost.  Readings leave it through the gate of
+ * plugins/gate.h: from a noisy line a number has to come twice.
  *
  *	bytes consumed (offset)        frame        not looked at yet
  *	-----------------------|------------------|------------------>
  *	                                          ^ offset while the callbacks run */
 #pragma once
 #include "core/plugin.h"
+#include "plugins/gate.h"
 
 struct vs_feed {
 	const struct vs_plugin *plugin;
@@ -19,6 +21,7 @@ struct vs_feed {
 	uint64_t rejected;    /* frames with a bad checksum or impossible content */
 	const uint8_t *frame; /* the frame, while a callback runs */
 	size_t frame_len;
+	struct vs_gate gate; /* whether the line is noisy, and what waits for a second witness then */
 	size_t head, tail; /* what waits is buf[head..tail) */
 	uint8_t buf[2 * VS_FRAME_MAX];
 };

@@ -254,6 +254,11 @@ static void count(const struct decode *d, const struct vs_feed *f)
 		d->plugin->name, f->offset, f->frames, f->units, f->dropped, f->rejected);
 	if (f->offset && !f->frames)
 		fputs("; nothing was understood: another plugin, or other line settings?", stderr);
+	if (f->gate.times)
+		fprintf(stderr,
+			"; the line is noisy: of numbers that nothing confirmed, %" PRIu64 " were held back and %" PRIu64
+			" marked (both `questionable`)",
+			f->gate.held, f->gate.marked);
 	fputc('\n', stderr);
 }
 

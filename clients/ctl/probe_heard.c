@@ -179,6 +179,7 @@ void ctl_hearing_close(struct ctl_hearing *h, const struct vs_line *asked, const
 		l->e.units = l->feed.units;
 		l->e.dropped = l->feed.dropped;
 		l->e.rejected = l->feed.rejected;
+		l->e.noisy = l->feed.gate.times > 0;
 		if (l->e.frames)
 			join(c, &l->e);
 	}
@@ -261,6 +262,7 @@ static void show_json(const struct ctl_evidence *e, const char *path)
 	vs_json_key(&j, "dropped"), vs_json_uint(&j, e->dropped);
 	vs_json_key(&j, "rejected"), vs_json_uint(&j, e->rejected);
 	vs_json_key(&j, "checked"), vs_json_bool(&j, e->plugin->checked);
+	vs_json_key(&j, "noisy"), vs_json_bool(&j, e->noisy);
 	json_values(&j, e);
 	vs_json_key(&j, "fragment"), vs_json_string(&j, paste);
 	vs_json_close(&j, '}');
@@ -295,6 +297,8 @@ static void show_text(size_t number, const struct ctl_evidence *e)
 	       e->plugin->checked ? "" : " (without a checksum)", (unsigned long long)e->units,
 	       (unsigned long long)e->rejected, (unsigned long long)e->dropped);
 	show_values(e);
+	if (e->noisy)
+		puts("   damaged again and again: another speed or parity, or check cable and grounding");
 	for (const struct vs_plugin_option *o = e->plugin->options; o && o->name; o++)
 		if (o->values && (!e->settings[0].name || strcmp(o->name, e->settings[0].name) != 0)) {
 			printf("   option %s:", o->name);

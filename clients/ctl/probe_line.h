@@ -17,6 +17,7 @@ struct ctl_evidence {
 	struct vs_line line;                  /* as the line took it: a pseudo terminal knows no parity */
 	bool own;                             /* it is the setting of the plugin */
 	uint64_t bytes, frames, units, dropped, rejected;
+	bool noisy; /* frames were damaged again and again: numbers that came only once are not among the values */
 	uint64_t first, end, longest; /* start of the first good frame, end of the last, length of the longest */
 	struct {
 		uint64_t seen; /* observations with a value; without one it was only said to be missing */

@@ -127,6 +127,7 @@ const struct vs_plugin vs_plugin_and_tm2657 = {
 	.maturity = VS_DOCUMENTED,
 	.identifies = true,
 	.line = { 2400, 'N', 8, 1 },
+	.spot = true,
 	.silence_ms = 3600 * 1000, /* a record comes when somebody has measured */
 	.metrics = 1u << VS_NIBP_SYS | 1u << VS_NIBP_DIA | 1u << VS_NIBP_MAP | 1u << VS_NIBP_PR,
 	.options = options,

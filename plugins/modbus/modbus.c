@@ -282,6 +282,7 @@ const struct vs_plugin vs_plugin_modbus = {
 	.devices = "monitors and sensors with Modbus registers; profile dfrobot-sen0344 ships",
 	.tested = "vectors made from the documents; libmodbus and pymodbus as peers",
 	.maturity = VS_DOCUMENTED,
+	.strong = true, /* CRC-16, or that of TCP */
 	.line = { 19200, 'E', 8, 1 },
 	.silence_ms = 3000,
 	.metrics = ((UINT32_C(1) << VS_METRIC_COUNT) - 1) &

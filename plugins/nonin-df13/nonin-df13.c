@@ -108,6 +108,7 @@ const struct vs_plugin vs_plugin_nonin_df13 = {
 	.tested = "vectors made from the specification",
 	.maturity = VS_DOCUMENTED,
 	.checked = true,
+	.spot = true,
 	.line = { 9600, 'N', 8, 1 },
 	.silence_ms = 3600 * 1000, /* a spot check comes when somebody measures */
 	.metrics = 1u << VS_SPO2 | 1u << VS_PR,

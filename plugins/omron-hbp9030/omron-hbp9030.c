@@ -139,7 +139,7 @@ static enum vs_decoded bp_decode(void *state, const uint8_t *frame, size_t len, 
 
 #define COMMON                                                                                                         \
 	.abi = VS_PLUGIN_ABI, .line = { 9600, 'N', 8, 1 }, .maturity = VS_DOCUMENTED, .identifies = true,              \
-	.silence_ms = 3600 * 1000 /* a line comes when somebody has measured */
+	.spot = true, .silence_ms = 3600 * 1000 /* a line comes when somebody has measured */
 
 const struct vs_plugin vs_plugin_omron_hbp9030_fmt5 = {
 	COMMON,

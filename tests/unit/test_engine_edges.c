@@ -201,6 +201,38 @@ static void readings_for_gates(void **state)
 	free(r);
 }
 
+/* A result that came over a noisy line, or that the monitor itself calls questionable, raises nothing by itself; the next one confirms
+ * it, or nobody contradicts it. */
+static void a_doubted_result_is_asked_for_again(void **state)
+{
+	static const struct {
+		double first, second;
+		uint64_t flags;
+		enum vs_quality quality;
+		const char *then, *why;
+	} rows[] = {
+		{ 185, 0, 0, VS_Q_VALID, "sbp-hi-crit raised; sbp-up superseded", "not doubted" },
+		{ 185, 183, VS_FLAG(QUESTIONABLE), VS_Q_SUSPECT, "nibp-unconfirmed raised; nibp-unconfirmed cleared; sbp-hi-crit raised; sbp-up superseded; sbp-hi superseded",
+		  "confirmed" },
+		{ 185, 122, VS_FLAG(QUESTIONABLE), VS_Q_SUSPECT, "nibp-unconfirmed raised; nibp-unconfirmed cleared", "contradicted" },
+		{ 120, 0, VS_FLAG(IRREGULAR), VS_Q_VALID, "", "a flag that is no doubt" },
+	};
+	(void)state;
+	for (unsigned i = 0; i < COUNT(rows); i++) {
+		struct room *r = chair(1);
+		struct vs_reading reading = { .len = 0 };
+		vs_reading_add(&reading, VS_NIBP_SYS, rows[i].first, rows[i].flags);
+		vs_reading_add(&reading, VS_NIBP_DIA, 78, rows[i].flags);
+		step(r, (struct vs_stimulus){ .kind = VS_ST_READING, .reading = &reading, .nibp = VS_NIBP_NEW });
+		assert_int_equal(r->out.quality[0], rows[i].quality);
+		r->now += 5000;
+		if (rows[i].second > 0)
+			cuff(r, rows[i].second, 78, VS_NIBP_NEW);
+		heard(r, rows[i].then);
+		free(r);
+	}
+}
+
 static void alarms_for_gates(void **state)
 {
 	(void)state;
@@ -607,6 +639,7 @@ int main(void)
 		cmocka_unit_test(as_far_as_a_person_may_go),
 		cmocka_unit_test(baselines_of_rates),
 		cmocka_unit_test(numbers_of_a_baseline),
+		cmocka_unit_test(a_doubted_result_is_asked_for_again),
 		cmocka_unit_test(refusals),
 		cmocka_unit_test(long_names),
 		cmocka_unit_test(limits_of_a_patient),

@@ -1,0 +1,56 @@
+/* The second witness: between a decoder and whoever uses its readings.
+ *
+ * A check of 8 bits lets one damaged frame in some hundreds pass, a line without any check every changed digit; no look
+ * at one frame can do better.  But noise shows itself: for each wrong number that passes, many frames are lost.  So
+ * while a line is clean every number passes at once, and while it is noisy a number has to be said twice:
+ *
+ *	bytes lost after good frames         one damage, however many are lost; frames that fill fewer than APART bytes may
+ *	                                     be garbage that looks like them, and part no damage from another
+ *	CLOSE damages within WINDOW bytes    noisy: a number passes where one of the last VS_GATE_MEMORY readings of its
+ *	                                     metric was the same, or two where it is a leap from the one that passed last;
+ *	                                     otherwise it becomes "no value", `questionable`
+ *	WINDOW good bytes without damage     clean again
+ *
+ * Never held: what is missing, words, flags; the values of a protocol with a check of 16 bits or more.  Never dropped: what
+ * comes only once, a result of the cuff or of a spot check, stands and is marked `questionable`.  A value that moves on
+ * with every frame (a falling saturation) is held for PATIENCE frames, then it passes, marked, while it goes on in
+ * small steps.
+ *
+ * Pure; the state is the caller's.  Figures for every protocol: docs/devices.md, section Noise. */
+#pragma once
+#include "core/plugin.h"
+
+#define VS_GATE_MEMORY 4  /* readings of a metric that can bear witness */
+#define VS_GATE_DAMAGES 6 /* most damages that are remembered */
+
+struct vs_gate {
+	unsigned close; /* damages that make a line noisy; 0: nothing is ever held */
+	bool spot;      /* what it measures comes once */
+	bool lost;      /* bytes were lost since the last good frame */
+	bool noisy;
+	uint64_t run;   /* good bytes since the last loss, or since the line was opened */
+	unsigned damages; /* remembered */
+	struct {
+		uint64_t bytes, frames;
+	} damage[VS_GATE_DAMAGES];     /* what was good before each, newest first */
+	uint64_t bytes, frames;        /* good so far */
+	uint64_t times;                /* the line became noisy */
+	uint64_t held, marked;         /* numbers */
+	struct {
+		uint8_t len, held;             /* held: in a row, up to PATIENCE */
+		double said[VS_GATE_MEMORY];   /* newest first, as they came */
+		double passed;                 /* the last one that passed unmarked */
+	} metric[VS_METRIC_COUNT];
+};
+
+void vs_gate_init(struct vs_gate *g, const struct vs_plugin *p);
+/* A good frame of so many bytes; before vs_gate_reading where it completes one. */
+void vs_gate_frame(struct vs_gate *g, size_t len);
+/* Bytes that belong to no frame, or a frame that was rejected. */
+void vs_gate_lost(struct vs_gate *g);
+/* Judges the numbers of a reading, in place. */
+void vs_gate_reading(struct vs_gate *g, struct vs_reading *r);
+/* The line was closed or went silent: what was said before bears no witness any more. */
+void vs_gate_reset(struct vs_gate *g);
+/* What to tell an engineer while the line is noisy.  Returns what snprintf does. */
+int vs_gate_words(const struct vs_gate *g, char *buf, size_t cap);
