@@ -1,6 +1,4 @@
-/* A recording is text: a first line `vitals-recording 1 ...` (anything may follow), then a line `T_MS HEX` for the
- * bytes that came T_MS milliseconds after the start; lines that begin with # are remarks. */
-#include <ctype.h>
+/* Plays a recording through a pseudo terminal, at its own pace. */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -12,8 +10,8 @@
 #include "clients/sim/live.h"
 #include "clients/sim/ports.h"
 #include "clients/sim/pty.h"
+#include "clients/sim/recording.h"
 
-#define HEADER "vitals-recording 1"
 #define LINGER_MS 2000 /* for a reader to take the last bytes */
 #define SETTLE_MS 100  /* the kernel moves bytes to the other end in its own time; only then do they count as unread */
 
@@ -23,32 +21,6 @@ static void on_signal(int sig)
 {
 	(void)sig;
 	asked_to_end = 1;
-}
-
-static int nibble(int c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = tolower(c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* Hex digits in pairs, blanks anywhere between pairs, into the same memory.  Returns bytes; negative: not hex. */
-static long unhex(char *text)
-{
-	long n = 0;
-	for (char *p = text; *p && *p != '\n' && *p != '\r';) {
-		if (*p == ' ' || *p == '\t') {
-			p++;
-			continue;
-		}
-		int high = nibble(p[0]), low = high < 0 ? -1 : nibble(p[1]);
-		if (low < 0)
-			return -1;
-		text[n++] = (char)(high << 4 | low);
-		p += 2;
-	}
-	return n;
 }
 
 static void wait_until(int64_t ms)
@@ -85,19 +57,16 @@ static int play(FILE *f, const struct vs_pty *p, const struct vs_sim_options *o)
 	int r = 0;
 	int64_t from_ms = vs_sim_clock_ms();
 	while (r == 0 && !asked_to_end && getline(&line, &cap, f) > 0) {
-		char *rest;
-		if (++number == 1 && strncmp(line, HEADER, strlen(HEADER)) != 0)
-			r = bad(o->play, 1, "not a recording: the first line should be '" HEADER "'");
-		if (r < 0 || number == 1 || *line == '#' || *line == '\n')
+		struct vs_piece piece;
+		const char *why;
+		r = vs_recording_line(line, ++number, &piece, &why);
+		if (r < 0)
+			bad(o->play, number, why);
+		if (r <= 0)
 			continue;
-		double at_ms = strtod(line, &rest);
-		long n = rest == line ? -1 : unhex(rest);
-		if (n < 0 || !(at_ms >= 0)) {
-			r = bad(o->play, number, "should be milliseconds, a blank and bytes in hex");
-			continue;
-		}
-		wait_until(from_ms + (int64_t)(at_ms / o->speed));
-		send_all(p, rest, (size_t)n);
+		r = 0;
+		wait_until(from_ms + (int64_t)(piece.at_ms / o->speed));
+		send_all(p, piece.bytes, piece.len);
 	}
 	if (r == 0 && number == 0)
 		r = bad(o->play, 1, "the recording is empty");

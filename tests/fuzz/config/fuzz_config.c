@@ -1,5 +1,5 @@
 /* Fuzz target: YAML of any kind.  The first byte says what it is taken for: L limit sets, P presets, C a configuration; any other:
- * only the walk along one of the formats, which is many times faster, because what ships need not be read with it.
+ * only the walk along one of the formats.  VS_FUZZ_PLUGIN (limits, presets, config, formats) says it for all inputs.
  *
  * Whatever comes: a whole configuration and no finding, or findings and nothing else; findings lie within the file and
  * say something; and what was accepted keeps the promises that the rest of the program relies on. */
@@ -142,17 +142,32 @@ static void try_walk(const cyaml_schema_value_t *format, const uint8_t *data, si
 	vs_yaml_destroy(y);
 }
 
+/* What an input is taken for. */
+static uint8_t kind_of(uint8_t first)
+{
+	static const struct {
+		const char *name;
+		uint8_t kind;
+	} names[] = { { "limits", 'L' }, { "presets", 'P' }, { "config", 'C' } };
+	const char *only = getenv("VS_FUZZ_PLUGIN");
+	for (unsigned i = 0; only && i < sizeof names / sizeof *names; i++)
+		if (!strcmp(only, names[i].name))
+			return names[i].kind;
+	return only ? first % 3 : first;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const cyaml_schema_value_t *const formats[] = { &vs_config_format, &vs_profile_format,
 							       &vs_limit_format };
-	if (size && *data == 'L')
+	uint8_t kind = size ? kind_of(*data) : 0;
+	if (kind == 'L')
 		try_limits(data + 1, size - 1);
-	else if (size && *data == 'P')
+	else if (kind == 'P')
 		try_presets(data + 1, size - 1);
-	else if (size && *data == 'C')
+	else if (kind == 'C')
 		try_config(data + 1, size - 1);
 	else if (size)
-		try_walk(formats[*data % 3], data + 1, size - 1);
+		try_walk(formats[kind % 3], data + 1, size - 1);
 	return 0;
 }
