@@ -12,6 +12,7 @@
 
 #include "config/presets.h"
 #include "daemon/chair.h"
+#include "daemon/retention.h"
 #include "daemon/say.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -86,6 +87,35 @@ void vs_courses_recall(const struct vs_courses *c, struct vs_session_command *op
 void vs_courses_note(struct vs_courses *c, const struct vs_session *s)
 {
 	(void)c, (void)s;
+}
+
+void vs_retention_hold(struct vs_retention *r, const struct vs_hold_order *o, char id[64])
+{
+	(void)r;
+	MUST(!!o->session + !!o->patient + (o->from_ms || o->until_ms) <= 1 && *o->reason && *o->operator);
+	snprintf(id, 64, "h-1");
+}
+
+void vs_retention_release(struct vs_retention *r, const char *id, const char *reason, const char *operator, unsigned uid)
+{
+	(void)r, (void)uid;
+	MUST(*id && *reason && *operator);
+}
+
+const char *vs_retention_apply(struct vs_retention *r, const struct vs_retention_order *o)
+{
+	(void)r;
+	MUST(o->n_files >= 1 && *o->reason && *o->operator);
+	for (unsigned i = 0; i < o->n_files; i++)
+		MUST(o->files[i]);
+	return o->n_files > 1 ? "busy" : NULL;
+}
+
+const char *vs_retention_said(const struct vs_retention *r, bool *ret_busy)
+{
+	(void)r;
+	*ret_busy = false;
+	return "nothing";
 }
 
 int vs_annunciator_open(uv_loop_t *loop, const char *chair, const struct vs_annunciator_config *config, struct vs_annunciator **ret)
