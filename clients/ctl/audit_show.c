@@ -158,6 +158,8 @@ int vs_audit_show(int argc, char **argv)
 	int r = vs_log_options(&o, argc, argv, "html limits limit-file csv");
 	if (r == VS_EXIT_DONE && o.n_words != 1)
 		return vs_ctl_usage("audit show: name one session; 'vitalsctl audit sessions' lists them");
+	if (r == VS_EXIT_DONE && o.html && (o.csv || o.json))
+		return vs_ctl_usage("audit show: --html or --%s, not both", o.csv ? "csv" : "json");
 	if (r == VS_EXIT_DONE)
 		r = vs_log_open_given(&o, &l);
 	if (r != VS_EXIT_DONE)

@@ -213,6 +213,9 @@ def test_the_course_of_a_session_as_csv(log):
     assert [r["kind"] for r in rows] == ["alarm" if "change" in b else "entry" if "entry" in b else "session" for s, _, b in STORY if s == "s-1"]
     assert rows[1]["recorded_at"] == "2026-11-21T22:31:40.000Z" and rows[1]["detail"] == "infusion" and rows[1]["operator"] == "anna"
     assert rows[3]["detail"].startswith("a-000901 acknowledged") and rows[3]["operator"] == "ben"
+    for form in ("--html x --csv", "--html x --json", "--json --csv"):
+        assert "not both" in ctl("audit", "show", "s-1", *form.split(), "--log", log, status=2)
+    assert "no session 's-9'" in ctl("audit", "show", "s-9", "--csv", "--log", log, status=1)
 
 
 @pytest.mark.parametrize("words, status", [((), 2), (("s-1",), 2), (("s-1", "s-2", "--patient", "P-1"), 2), (("s-1", "s-9"), 1),
