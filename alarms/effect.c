@@ -283,13 +283,29 @@ static void why_rule(const struct vs_engine *e, unsigned i, uint64_t at_ms, stru
 	vs_json_close(j, '}');
 }
 
+/* Whoever paused the audio, as the alarms know it that are silent because of it; NULL where there is none. */
+static const char *paused_by(const struct vs_engine *e)
+{
+	uint8_t places[VS_ENGINE_ALARMS];
+	unsigned n = vs_standing_places(e, places);
+	for (unsigned i = 0; i < n; i++) {
+		const struct vs_standing *a = &e->rules[places[i]].alarm;
+		if ((a->life == VS_LIFE_PAUSED || a->life == VS_LIFE_LATCHED_PAUSED) && a->by[0])
+			return a->by;
+	}
+	return NULL;
+}
+
 void vs_engine_why(const struct vs_engine *e, uint64_t at_ms, int64_t wall_ms, struct vs_json *j)
 {
 	text_member(j, "set", e->set->name);
 	text_member(j, "set_version", e->set->version);
 	text_member(j, "phase", vs_phase_name(e->phase));
-	if (e->paused_ms > at_ms)
+	if (e->paused_ms > at_ms) {
 		vs_json_key(j, "audio_paused_until"), vs_json_time(j, wall_ms + (int64_t)(e->paused_ms - at_ms));
+		if (paused_by(e))
+			text_member(j, "audio_paused_by", paused_by(e));
+	}
 	if (e->has_suspect) {
 		vs_json_key(j, "suspect");
 		vs_json_open(j, '{');

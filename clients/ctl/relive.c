@@ -716,30 +716,62 @@ static uint32_t quiet_ms(const struct device *from)
 	return middle > 1500 ? middle : 0;
 }
 
-int vs_relive_run(const struct vs_relive *r, const struct vs_limit_set *const *sets, unsigned n, const struct vs_session_data *data,
-	vs_relive_tell *tell, void *ctx)
+static struct run *begin(const struct vs_relive *r, const struct vs_limit_set *const *sets, unsigned n, const struct vs_session_data *data)
 {
 	struct run *run = calloc(1, sizeof *run);
 	const struct step *first = r->n_steps ? &r->steps[0] : NULL;
 	if (!run)
-		return -ENOMEM;
+		return NULL;
 	run->r = r;
 	run->data = data;
-	run->tell = tell;
-	run->ctx = ctx;
 	run->next_alarm = 1;
 	run->sets = sets;
 	run->n_sets = n;
 	run->config = configure(run, first ? first->limits : 0, first ? first->devices : NULL);
 	vs_watch_init(&run->watch, run->config, data, first ? (uint64_t)first->at_ms : 0);
-	for (size_t i = 0; i < r->n_steps; i++)
+	return run;
+}
+
+static void run_until(struct run *run, int64_t to_ms)
+{
+	const struct vs_relive *r = run->r;
+	for (size_t i = 0; i < r->n_steps && r->steps[i].at_ms <= to_ms; i++)
 		do_step(run, &r->steps[i]);
-	if (r->n_steps && r->to_ms > run->now_ms) {
+	if (r->n_steps && to_ms > run->now_ms) {
 		struct vs_stimulus time = { .kind = VS_ST_TIME };
-		run->wall_ms += r->to_ms - run->now_ms;
-		run->now_ms = r->to_ms;
+		run->wall_ms += to_ms - run->now_ms;
+		run->now_ms = to_ms;
 		send(run, &time);
 	}
+}
+
+int vs_relive_run(const struct vs_relive *r, const struct vs_limit_set *const *sets, unsigned n, const struct vs_session_data *data,
+	vs_relive_tell *tell, void *ctx)
+{
+	struct run *run = begin(r, sets, n, data);
+	if (!run)
+		return -ENOMEM;
+	run->tell = tell;
+	run->ctx = ctx;
+	run_until(run, r->n_steps && r->steps[r->n_steps - 1].at_ms > r->to_ms ? r->steps[r->n_steps - 1].at_ms : r->to_ms);
+	free(run);
+	return 0;
+}
+
+static void tell_nobody(void *ctx, enum vs_kind kind, int64_t at_ms, const char *body, size_t len)
+{
+	(void)ctx, (void)kind, (void)at_ms, (void)body, (void)len;
+}
+
+int vs_relive_why(const struct vs_relive *r, const struct vs_limit_set *const *sets, unsigned n, const struct vs_session_data *data,
+	int64_t at_ms, struct vs_json *j)
+{
+	struct run *run = begin(r, sets, n, data);
+	if (!run)
+		return -ENOMEM;
+	run->tell = tell_nobody;
+	run_until(run, at_ms);
+	vs_engine_why(&run->watch.engine, (uint64_t)run->now_ms, run->wall_ms, j);
 	free(run);
 	return 0;
 }

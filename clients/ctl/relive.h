@@ -51,6 +51,10 @@ typedef void vs_relive_tell(void *ctx, enum vs_kind kind, int64_t at_ms, const c
 int vs_relive_run(const struct vs_relive *r, const struct vs_limit_set *const *sets, unsigned n, const struct vs_session_data *data,
 	vs_relive_tell *tell, void *ctx);
 
+/* What each rule looked at and what held it back at this time of the session: the members of vs_engine_why.  0 or -ENOMEM. */
+int vs_relive_why(const struct vs_relive *r, const struct vs_limit_set *const *sets, unsigned n, const struct vs_session_data *data,
+	int64_t at_ms, struct vs_json *j);
+
 /* Where two courses of alarms differ: in rule, device, change, value, limit, or in time by more than this.  The log's
  * clock reads in ms, and the daemon looks at it up to a few ms after an input came. */
 #define VS_RELIVE_SAME_MS 250
