@@ -2,6 +2,7 @@
 """The tree speaks of the product: nothing half done is marked and no path of one machine stands in it."""
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
@@ -12,10 +13,13 @@ TEXT = {".c", ".h", ".def", ".py", ".sql", ".md", ".yaml", ".build", ".txt", ".s
 
 
 def files():
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
-    if listed.returncode == 0:
-        return [ROOT / f for f in listed.stdout.split("\n") if f]
-    return [p for p in ROOT.rglob("*") if p.is_file() and "build" not in p.relative_to(ROOT).parts[0]]
+    """What is under version control; in a tree without it, and on a machine without git, all but what was built."""
+    if shutil.which("git"):
+        listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+        if listed.returncode == 0:
+            return [ROOT / f for f in listed.stdout.split("\n") if f]
+    built = {p.name for p in ROOT.iterdir() if (p / "meson-private").exists() or p.name.startswith("build") or p.name == ".git"}
+    return [p for p in ROOT.rglob("*") if p.is_file() and p.relative_to(ROOT).parts[0] not in built]
 
 
 def main():
