@@ -140,6 +140,16 @@ static bool parse_quantity(char *text, struct quantity *q)
 	return true;
 }
 
+/* units: "a|b". */
+static bool is_one_of(const char *unit, const char *units)
+{
+	size_t len = strlen(unit);
+	for (const char *u = units; u; u = strchr(u, '|') ? strchr(u, '|') + 1 : NULL)
+		if (strncasecmp(u, unit, len) == 0 && (u[len] == '|' || u[len] == '\0'))
+			return true;
+	return false;
+}
+
 /* What a key may hold. */
 enum many { ONE, RANGE, STAIRS };
 
@@ -150,14 +160,7 @@ static bool take(struct loader *l, char *text, vs_place preset, const char *key,
 	if (!text)
 		return false;
 	bool fine = parse_quantity(text, q) && (many == STAIRS ? !q->range : many == RANGE ? q->n == 1 || q->range : q->n == 1);
-	size_t len = strlen(q->unit);
-	const char *u = units;
-	while (fine && !(strncasecmp(u, q->unit, len) == 0 && (u[len] == '|' || u[len] == '\0'))) {
-		u = strchr(u, '|');
-		fine = u != NULL;
-		u += fine;
-	}
-	if (fine)
+	if (fine && is_one_of(q->unit, units))
 		return true;
 	vs_yaml_find(l->y, vs_yaml_key(l->y, preset, key), "`%s` is \"%s\"; it must be %s with the unit %s, like `%s: %s%s`", key,
 		     text, many == ONE ? "a number" : many == RANGE ? "a number, or `LOW to HIGH`," :
