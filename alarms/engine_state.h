@@ -12,7 +12,6 @@ enum vs_channel { VS_CH_HR, VS_CH_PR, VS_CH_SPO2, VS_CH_RR, VS_CH_TEMP, VS_CH_PI
 #define VS_BLOCKS 18       /* medians for trends */
 #define VS_HISTORY 181     /* seconds of heart rate for the drop rule */
 #define VS_CUFFS 16        /* accepted cuff readings */
-#define VS_DRIFTS 2
 
 /* One signal of the chair. */
 struct vs_track {

@@ -13,6 +13,7 @@
 #define VS_RULES_MAX 64
 #define VS_STEPS_MAX 4
 #define VS_REFS_MAX 4
+#define VS_DRIFTS 2 /* rules of type drift in a set */
 #define VS_RULE_ID_CAP 33 /* [a-z0-9][a-z0-9-]{0,31} */
 #define VS_RULE_TEXT_CAP 120
 #define VS_SET_NAME_CAP 64

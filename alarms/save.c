@@ -468,18 +468,19 @@ unsigned vs_engine_left_behind(const struct vs_engine *e, const uint8_t *buf, si
 	struct names n = { 0 };
 	struct pack p = { .from = buf, .cap = len };
 	uint8_t alarms = 0, places[VS_ENGINE_ALARMS];
-	unsigned found = 0, standing_now = vs_standing_places(e, places);
+	const unsigned standing_now = vs_standing_places(e, places);
+	unsigned found = 0;
 	vs_engine_copy(&scratch, e);
 	if (read_saved(&p, &scratch, &n, 0) < 0)
 		return 0;
 	u8(&p, &alarms);
 	for (unsigned i = 0; i < alarms && !p.failed && found < cap; i++) {
 		struct vs_standing a = { 0 };
-		bool stands = false;
+		unsigned k = standing_now;
 		standing(&p, &a);
-		for (unsigned k = 0; k < standing_now; k++)
-			stands |= e->rules[places[k]].alarm.number == a.number;
-		if (p.failed || stands || a.rule >= n.n_rules)
+		while (k && e->rules[places[k - 1]].alarm.number != a.number)
+			k--;
+		if (p.failed || k || a.rule >= n.n_rules)
 			continue;
 		ret[found].number = a.number;
 		ret[found].priority = a.priority;

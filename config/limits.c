@@ -235,6 +235,16 @@ static bool good_id(struct entry *e, unsigned i, vs_place at)
 	return true;
 }
 
+/* Each drift keeps a prediction of its own, and an engine has room for so many. */
+static void check_drifts(struct entry *e, const struct vs_rule *r, vs_place at)
+{
+	unsigned before = 0;
+	for (const struct vs_rule *other = e->set->rules; other < r; other++)
+		before += other->type == VS_RULE_DRIFT;
+	if (r->type == VS_RULE_DRIFT && before >= VS_DRIFTS)
+		vs_yaml_find(e->file->y, at, "one drift too many; a set has at most %d rules of that type", VS_DRIFTS);
+}
+
 static void read_rules(struct loader *l, struct entry *e)
 {
 	struct vs_yaml *y = e->file->y;
@@ -249,8 +259,10 @@ static void read_rules(struct loader *l, struct entry *e)
 	}
 	for (unsigned i = 0; i < e->raw->rules_count; i++) {
 		const struct vs_rule *r = e->raw->rules[i].id ? vs_rule_find(e->set, e->raw->rules[i].id) : NULL;
-		if (r)
-			vs_rule_check_names(y, vs_yaml_item(y, list, i), r, e->set);
+		if (!r)
+			continue;
+		vs_rule_check_names(y, vs_yaml_item(y, list, i), r, e->set);
+		check_drifts(e, r, vs_yaml_item(y, list, i));
 	}
 }
 

@@ -104,6 +104,26 @@ static void delays_of_signals(void **state)
 	}
 }
 
+/* A drop that nobody saw begin is not waited for, soon after the clock began either. */
+static void no_drop_is_due(void **state)
+{
+	static const uint64_t starts[] = { STORY_EPOCH, 1000 };
+	(void)state;
+	for (unsigned i = 0; i < COUNT(starts); i++) {
+		struct room *r = bare();
+		char wakes[128];
+		struct vs_rule *drop = rule(r, "drop", VS_HR, VS_WHEN_FALLING, NAN, VS_PRIORITY_LOW);
+		drop->type = VS_RULE_DROP;
+		drop->on_delay_ms = 10000;
+		drop->drop = (struct vs_drop){ 0.75, 60, 0.85, 180000, 60000 };
+		begin(r, starts[i]);
+		value(r, 0, VS_HR, 70);
+		wait_and_listen(&r->engine, &r->out, starts[i], wakes);
+		assert_string_equal(wakes, "-");
+		free(r);
+	}
+}
+
 /* A device that may be silent for an hour by its nature: from then on. */
 static void quiet_by_nature(void **state)
 {
@@ -119,10 +139,11 @@ static void quiet_by_nature(void **state)
 
 int main(void)
 {
-	static struct CMUnitTest tests[COUNT(dues) + 2];
+	static struct CMUnitTest tests[COUNT(dues) + 3];
 	for (unsigned i = 0; i < COUNT(dues); i++)
 		tests[i] = (struct CMUnitTest){ .name = dues[i].why, .test_func = as_the_tables_say, .initial_state = (void *)&dues[i] };
 	tests[COUNT(dues)] = (struct CMUnitTest)cmocka_unit_test(delays_of_signals);
 	tests[COUNT(dues) + 1] = (struct CMUnitTest)cmocka_unit_test(quiet_by_nature);
+	tests[COUNT(dues) + 2] = (struct CMUnitTest)cmocka_unit_test(no_drop_is_due);
 	return _cmocka_run_group_tests("engine due", tests, COUNT(tests), adult_load, adult_unload);
 }

@@ -580,6 +580,19 @@ static void long_names(void **state)
 	}
 }
 
+/* What a rule is where nothing is said (alarms/rules.h, the head of the set that ships). */
+static void a_rule_with_nothing_given(void **state)
+{
+	const struct vs_rule r = vs_rule_blank();
+	(void)state;
+	assert_true(r.type == VS_RULE_THRESHOLD && r.enabled && r.promote && !r.log_only && r.confirm == 1 && r.phases == VS_PHASES_USUAL);
+	assert_true(r.metric == VS_METRIC_NONE && r.limit.kind == VS_LIMIT_NONE && r.latch == VS_LATCH_NO && r.trend.consecutive == 1);
+	assert_true(!r.on_delay_ms && !r.off_delay_ms && !r.quiet_ms && !r.n_steps && isnan(r.hysteresis) && isnan(r.clear));
+	for (unsigned i = 0; i < VS_STEPS_MAX; i++)
+		assert_true(r.steps[i].to == VS_PRIORITY_NONE && r.steps[i].phases == VS_PHASES_ALL && !r.steps[i].after_ms &&
+			!r.steps[i].count && r.steps[i].intervals == 0 && isnan(r.steps[i].at));
+}
+
 /* Limits with no baseline, between their bounds, and never beyond the outer ones. */
 static void limits_of_a_patient(void **state)
 {
@@ -642,6 +655,7 @@ int main(void)
 		cmocka_unit_test(a_doubted_result_is_asked_for_again),
 		cmocka_unit_test(refusals),
 		cmocka_unit_test(long_names),
+		cmocka_unit_test(a_rule_with_nothing_given),
 		cmocka_unit_test(limits_of_a_patient),
 	};
 	return cmocka_run_group_tests_name("engine edges", tests, adult_load, adult_unload);

@@ -134,7 +134,9 @@ static void every_place(void **state)
 	static char names[VS_ENGINE_DEVICES][8];
 	unsigned count[VS_PRIORITY_COUNT];
 	for (unsigned i = 0; i < VS_RULES_MAX; i++)
-		rule(r, "rule", VS_RASS, VS_WHEN_GE, i, VS_PRIORITY_LOW)->log_only = i % 2;
+		sprintf(rule(r, "rule", VS_RASS, VS_WHEN_GE, i, VS_PRIORITY_LOW)->id, "rule-%u", i);
+	for (unsigned i = 1; i < VS_RULES_MAX; i += 2)
+		r->set.rules[i].log_only = true;
 	r->set.rules[VS_RULES_MAX - 1].type = VS_RULE_DEVICE_OFFLINE;
 	r->set.rules[VS_RULES_MAX - 1].log_only = false;
 	add_step(&r->set.rules[VS_RULES_MAX - 1], VS_PRIORITY_MEDIUM)->after_ms = 1000;
@@ -148,6 +150,11 @@ static void every_place(void **state)
 	assert_int_equal(standing(r), 32);
 	r->now += 1000;
 	step(r, (struct vs_stimulus){ .kind = VS_ST_TIME });
+	static uint8_t bytes[VS_ENGINE_SAVED_MAX];
+	size_t len = vs_engine_save(&r->engine, 0, bytes, sizeof bytes);
+	vs_engine_init(&r->engine, &r->config, r->now);
+	assert_int_equal(vs_engine_restore(&r->engine, bytes, len, 0), 0);
+	assert_int_equal(standing(r), 32 + VS_ENGINE_DEVICES);
 	for (unsigned d = 0; d < VS_ENGINE_DEVICES; d++) {
 		vs_engine_count(&r->engine, count);
 		assert_int_equal(count[VS_PRIORITY_MEDIUM], VS_ENGINE_DEVICES - d);
@@ -156,6 +163,20 @@ static void every_place(void **state)
 	}
 	step(r, (struct vs_stimulus){ .kind = VS_ST_SCORE, .metric = VS_RASS, .value = -1 });
 	assert_int_equal(standing(r), 0);
+	free(r);
+}
+
+/* Who did it is told: who paused, and who ended the pause. */
+static void who_paused_and_who_resumed(void **state)
+{
+	(void)state;
+	struct room *r = chair(1);
+	cuff(r, 182, 85, VS_NIBP_NEW);
+	step(r, (struct vs_stimulus){ .kind = VS_ST_PAUSE, .operator = "anna" });
+	assert_string_equal(r->out.at[0].u.alarm.by, "anna");
+	step(r, (struct vs_stimulus){ .kind = VS_ST_RESUME, .operator = "berta" });
+	assert_string_equal(r->out.at[0].u.alarm.by, "berta");
+	heard(r, "sbp-hi-crit raised; sbp-up superseded; sbp-hi-crit audio_paused; sbp-hi-crit resumed");
 	free(r);
 }
 
@@ -247,6 +268,26 @@ static void the_highest_tier(void **state)
 		heard(r, rows[i].said);
 		free(r);
 	}
+}
+
+/* ... and nothing behind them is waited for. */
+static void no_step_is_due(void **state)
+{
+	(void)state;
+	struct room *r = bare();
+	struct vs_rule *four = rule(r, "four", VS_SPO2, VS_WHEN_LT, 90, VS_PRIORITY_LOW);
+	for (unsigned i = 0; i < VS_STEPS_MAX; i++)
+		add_step(four, VS_PRIORITY_HIGH)->after_ms = (i + 1) * 1000;
+	strcpy(four->request, "nibp-repeat"); /* its letters stand where a delay would */
+	begin(r, STORY_EPOCH);
+	value(r, 0, VS_SPO2, 80);
+	for (unsigned i = 0; i < VS_STEPS_MAX; i++) {
+		assert_true(r->out.wake_at_ms == STORY_EPOCH + (i + 1) * 1000ull);
+		r->now = r->out.wake_at_ms;
+		step(r, (struct vs_stimulus){ .kind = VS_ST_TIME });
+	}
+	assert_true(r->out.wake_at_ms == UINT64_MAX);
+	free(r);
 }
 
 /* ---- rules that watch what is not there ---- */
@@ -502,6 +543,38 @@ static void from_the_start_of_the_clock(void **state)
 	free(r);
 }
 
+/* E2: as few medians as the set wants, and no rise less than it wants, from the first of them to the last. */
+static void a_trend_of_few_points(void **state)
+{
+	static const struct {
+		unsigned points, blocks;
+		double rise;
+		bool raised;
+		const char *why;
+	} rows[] = {
+		{ 2, 2, NAN, true, "two are enough" }, { 3, 2, NAN, false, "two are not three" }, { 3, 3, NAN, true, "three" },
+		{ 2, 2, 10, true, "60 per minute for 10 s are 10" }, { 2, 2, 10.5, false, "... and not more" },
+		{ 3, 3, 20, true, "... for 20 s" }, { 3, 3, 20.5, false, "... and not more" },
+	};
+	(void)state;
+	for (unsigned i = 0; i < COUNT(rows); i++) {
+		struct room *r = bare();
+		struct vs_rule *trend = rule(r, "trend", VS_HR, VS_WHEN_RISING, NAN, VS_PRIORITY_NONE);
+		trend->type = VS_RULE_TREND;
+		add_step(trend, VS_PRIORITY_LOW)->at = 100;
+		trend->trend = (struct vs_trend){ .points_max = 18, .points_min = rows[i].points, .block_ms = 10000, .block_min = 1,
+			.slope = 60, .slope_clear = 1, .slope_cap = NAN, .concordance = NAN, .rise = rows[i].rise,
+			.level = vs_limit_plain(50), .consecutive = 1, .suspend_ms = 30000 };
+		begin(r, STORY_EPOCH);
+		for (unsigned b = 0; b <= rows[i].blocks; b++, r->now += 10000)
+			value(r, 0, VS_HR, 100 + 10 * b);
+		if ((strcmp(r->said, "trend raised") == 0) != rows[i].raised)
+			print_error("%s\n", rows[i].why);
+		heard(r, rows[i].raised ? "trend raised" : "");
+		free(r);
+	}
+}
+
 static void drift_rule(struct room *r, enum vs_metric m, double fire, double departure)
 {
 	struct vs_rule *drift = rule(r, vs_metrics[m].name, m, VS_WHEN_NONE, NAN, VS_PRIORITY_LOW);
@@ -565,6 +638,13 @@ static void two_drifts(void **state)
 		drift_rule(r, VS_SPO2, 8, 0.15);
 		assert_int_equal(drift_notes(r, rows[i].hr, rows[i].spo2), rows[i].notes);
 		free(r);
+		r = bare();
+		drift_rule(r, VS_HR, 8, 0.15);
+		drift_rule(r, VS_SPO2, 8, 0.15);
+		drift_rule(r, VS_HR, 1, 0.01); /* a third has no room (a set with it is refused): nothing follows */
+		assert_int_equal(drift_notes(r, rows[i].hr, rows[i].spo2), rows[i].notes);
+		assert_int_equal(standing(r), 0);
+		free(r);
 	}
 }
 
@@ -575,7 +655,9 @@ int main(void)
 		cmocka_unit_test(names_behind_the_end),
 		cmocka_unit_test(behind_the_last_alarm),
 		cmocka_unit_test(every_place),
+		cmocka_unit_test(who_paused_and_who_resumed),
 		cmocka_unit_test(four_steps),
+		cmocka_unit_test(no_step_is_due),
 		cmocka_unit_test(a_step_for_a_value),
 		cmocka_unit_test(the_highest_tier),
 		cmocka_unit_test(no_signal_to_lose),
@@ -590,6 +672,7 @@ int main(void)
 		cmocka_unit_test(every_number_of_a_reading),
 		cmocka_unit_test(a_minute_of_heart_rates),
 		cmocka_unit_test(from_the_start_of_the_clock),
+		cmocka_unit_test(a_trend_of_few_points),
 		cmocka_unit_test(drifts_at_their_limit),
 		cmocka_unit_test(two_drifts),
 	};

@@ -68,6 +68,25 @@ static void tell(void **state)
 	free(r);
 }
 
+/* What was missed is still missed, wherever its rule stands in the set. */
+static void missed_before(void **state)
+{
+	static const struct saved hr = { .at_s = 50, .away_s = 10 };
+	(void)state;
+	for (unsigned last = 0; last < 2; last++) {
+		struct story_run *r = calloc(1, sizeof *r);
+		struct vs_limit_set set = *adult;
+		unsigned from = (unsigned)(vs_rule_find(adult, "hr-signal") - adult->rules), to = last ? adult->n_rules - 1 : 0;
+		set.rules[from] = adult->rules[to];
+		set.rules[to] = adult->rules[from];
+		told = &hr;
+		r->look = restart;
+		story_play(r, &set, "infusion", B, "hr=70 0-20; silent 51-60; end 70");
+		assert_string_equal(r->said, "34 hr-signal raised low; 49 hr-signal escalated medium");
+		free(r);
+	}
+}
+
 /* ---- an engine of one's own ---- */
 
 struct room {
@@ -180,8 +199,11 @@ static void over_a_reboot(void **state)
 		{ 5000000, 5030000, 25000, 25000, "five seconds apart, the other way" },
 		{ 5000000, 100000, 30000, 20000, "a reboot: the monotonic clock began anew" },
 		{ 5000000, 100000, 0, 50000, "a reboot, and the wall clock stood still" },
+		{ 5000000, 100000, 1, 49999, "... or went on by a millisecond" },
 		{ 5000000, 100000, UINT64_MAX - 9999, 50000, "a reboot, and the wall clock was set back by 10 s" },
 		{ 5000000, 1000, 30000, 59001, "nothing is older than the new clock" },
+		{ 5000000, 40000, 30000, 20001, "... or as old: its first instant is 1 ms, for 0 is never" },
+		{ 5000000, 40001, 30000, 20000, "a millisecond younger" },
 		{ 5000000, 4999999, 30000, 20000, "a reboot: a millisecond less is less" },
 		{ 5000000, 5000000, 0, 50000, "at once" },
 		{ 5000000, 5000000, 3000, 50000, "at once, and the wall clock was set on a little" },
@@ -212,11 +234,15 @@ static void over_a_reboot(void **state)
 	}
 }
 
-/* A cuff reading that lies before the beginning of the clock has no age: it counts no more. */
+/* A cuff reading that lies before the beginning of the clock, or at it, has no age: it counts no more. */
 static void readings_without_an_age(void **state)
 {
+	static const struct {
+		uint64_t now_ms; /* 11 s after the first of two readings, 6 s after the other */
+		unsigned n;
+	} rows[] = { { 20000, 2 }, { 11002, 2 }, { 11001, 1 }, { 11000, 1 }, { 7000, 1 }, { 6002, 1 }, { 6001, 0 }, { 6000, 0 }, { 100, 0 } };
 	(void)state;
-	for (unsigned late = 0; late < 2; late++) {
+	for (unsigned i = 0; i < COUNT(rows); i++) {
 		struct room *r = open_room(1, 5000000);
 		phase(r, VS_PHASE_INFUSION);
 		cuff(r, 0, 120, 75, VS_NIBP_NEW);
@@ -225,10 +251,10 @@ static void readings_without_an_age(void **state)
 		wait(r, 5000);
 		size_t len = save(r);
 		r->wall += 1000;
-		r->now = late ? 20000 : 7000; /* 11 s and 6 s ago: before the clock began, and 1 s after */
+		r->now = rows[i].now_ms;
 		come_back(r, len);
-		assert_int_equal(r->engine.n_cuffs, late ? 2 : 1);
-		assert_true(r->engine.cuffs[0].sys == (late ? 120 : 121));
+		assert_int_equal(r->engine.n_cuffs, rows[i].n);
+		assert_true(!rows[i].n || r->engine.cuffs[rows[i].n - 1].sys == 121);
 		free(r);
 	}
 }
@@ -524,6 +550,41 @@ static void a_condition_without_its_alarm(void **state)
 	free(r);
 }
 
+/* A clock that no monotonic clock shows, before or now: refused. */
+static void clocks_beyond_any(void **state)
+{
+	static const struct {
+		uint64_t then_ms, now_ms;
+		bool good;
+	} rows[] = {
+		{ 5000000, 5000000, true }, { INT64_MAX, 5000000, true }, { UINT64_C(1) << 63, 5000000, false }, { UINT64_MAX, 5000000, false },
+		{ 5000000, INT64_MAX, true }, { 5000000, UINT64_C(1) << 63, false }, { 5000000, UINT64_MAX - 1, false },
+	};
+	(void)state;
+	for (unsigned i = 0; i < COUNT(rows); i++) {
+		struct room *r = open_room(1, 5000000);
+		size_t len = save(r);
+		for (unsigned k = 0; k < 8; k++)
+			bytes[4 + k] = (uint8_t)(rows[i].then_ms >> (8 * k));
+		r->now = rows[i].now_ms;
+		assert_int_equal(taken(r, len), rows[i].good);
+		free(r);
+	}
+	static const struct {
+		uint64_t phase_ms;
+		bool good;
+	} times[] = { { INT64_MAX, true }, { UINT64_C(1) << 63, false }, { UINT64_MAX - 1, false } };
+	struct room *r = open_room(1, 5000000);
+	size_t len = save(r);
+	const struct places p = walk(bytes);
+	for (unsigned i = 0; i < COUNT(times); i++) {
+		for (unsigned k = 0; k < 8; k++)
+			bytes[p.phase + 1 + k] = (uint8_t)(times[i].phase_ms >> (8 * k));
+		assert_int_equal(taken(r, len), times[i].good);
+	}
+	free(r);
+}
+
 /* Rules that rest take no room. */
 static void what_rests_is_not_kept(void **state)
 {
@@ -788,6 +849,7 @@ static void values_of_the_device_before(void **state)
 int main(void)
 {
 	static const struct CMUnitTest others[] = {
+		cmocka_unit_test(missed_before),
 		cmocka_unit_test(over_a_reboot),
 		cmocka_unit_test(readings_without_an_age),
 		cmocka_unit_test(a_doubt_without_an_age),
@@ -798,6 +860,7 @@ int main(void)
 		cmocka_unit_test(fields_of_an_alarm),
 		cmocka_unit_test(counts_in_the_bytes),
 		cmocka_unit_test(a_condition_without_its_alarm),
+		cmocka_unit_test(clocks_beyond_any),
 		cmocka_unit_test(what_rests_is_not_kept),
 		cmocka_unit_test(bytes_that_are_none),
 		cmocka_unit_test(the_same_again),

@@ -186,6 +186,11 @@ static void names(void **state)
 	assert_string_equal(vs_when_direction(VS_WHEN_COUNT), "none");
 	assert_string_equal(vs_when_direction(VS_WHEN_FALLING), "falling");
 	assert_int_equal(vs_priority_by_name("low", 3), VS_PRIORITY_LOW);
+	assert_int_equal(vs_priority_by_name("none", 4), VS_PRIORITY_NONE);
+	assert_int_equal(vs_rule_type_by_name("threshold", 9), VS_RULE_THRESHOLD);
+	assert_int_equal(vs_rule_type_by_name("thresholds", 10), VS_RULE_TYPE_COUNT);
+	assert_int_equal(vs_fault_by_name("log", 3), VS_FAULT_LOG);
+	assert_int_equal(vs_fault_by_name("logs", 4), VS_FAULT_COUNT);
 	assert_int_equal(vs_priority_by_name("lower", 5), VS_PRIORITY_COUNT);
 	assert_int_equal(vs_when_by_name("<", 1), VS_WHEN_LT);
 	assert_int_equal(vs_when_by_name("<=", 1), VS_WHEN_LT);

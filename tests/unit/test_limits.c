@@ -8,6 +8,9 @@
 #define SET "sets:\n  - name: mine\n    rules:\n      - "
 #define OURS "sets:\n  - name: mine\n    extends: ketamine-adult\n    rules:\n      - "
 #define SPO2 "id: x, metric: spo2, when: below, priority: high"
+#define DRIFT(id)                                                                                                              \
+	"{ id: " id ", type: drift, metric: hr, log_only: true, drift: { block: 10s, block_min: 6, weight: 0.02, "             \
+	"scale_least: 2, allowance: 0.5, fire: 8, departure: \"15%\" } }\n"
 #define SBP "id: x, metric: nibp_sys, when: above, priority: high"
 
 static struct vs_limit_sets *load(const char *text)
@@ -279,6 +282,8 @@ static const struct {
 	      "allowance: 0.5, fire: "
 	      "8, departure: \"15%\" } }\n",
 	  4, "write `log_only: true`", "a drift that alarms" },
+	{ SET DRIFT("x") "      - " DRIFT("y") "      - " DRIFT("z"), 6, "one drift too many; a set has at most 2 rules of that type",
+	  "a third drift would be judged by nobody" },
 	{ SET "{ id: x, type: device-offline, log_only: true, steps: [ { to: low, after: 10s } ] }\n", 4,
 	  "cannot be for the log alone", "a silent device that hides its signals, too" },
 
