@@ -517,6 +517,13 @@ static void refusals(void **state)
 	assert_true(vs_engine_audio_paused_until(&r->engine, r->now, 5000) == 125000);
 	assert_true(vs_engine_audio_paused_until(&r->engine, r->now + 119999, 5000) == 5001);
 	assert_true(vs_engine_audio_paused_until(&r->engine, r->now + 120000, 5000) == 0);
+	for (unsigned over = 0; over < 2; over++) {
+		static char why[32768];
+		struct vs_json j = vs_json_into(why, sizeof why);
+		vs_json_open(&j, '{');
+		vs_engine_why(&r->engine, r->now + 119999 + over, 5000, &j);
+		assert_int_equal(strstr(why, "audio_paused_until") == NULL, over);
+	}
 	step(r, (struct vs_stimulus){ .kind = VS_ST_RESUME });
 	step(r, (struct vs_stimulus){ .kind = VS_ST_ACK, .alarm = 7 });
 	heard(r, "no alarm a-000007 stands at this chair");
@@ -580,6 +587,32 @@ static void long_names(void **state)
 	}
 }
 
+/* D1: a baseline below 60 has the other limit, 60 has not; a trend's level is no limit of the outer bounds. */
+static void which_limit_it_is(void **state)
+{
+	static const struct {
+		enum vs_rule_type type;
+		double limit, baseline, wanted;
+	} rows[] = {
+		{ VS_RULE_THRESHOLD, 50, 60, 50 }, { VS_RULE_THRESHOLD, 50, 59.5, 40 }, { VS_RULE_THRESHOLD, 50, NAN, 50 },
+		{ VS_RULE_THRESHOLD, 20, 80, 30 }, { VS_RULE_THRESHOLD, 30, 80, 30 }, { VS_RULE_TREND, 20, 80, 20 },
+	};
+	struct vs_outer_bounds bounds;
+	(void)state;
+	for (unsigned m = 0; m < VS_METRIC_COUNT; m++)
+		bounds.at[m].high = 180, bounds.at[m].low = 30;
+	for (unsigned i = 0; i < COUNT(rows); i++) {
+		struct vs_rule r = vs_rule_blank();
+		r.type = rows[i].type;
+		r.metric = VS_HR;
+		r.when = VS_WHEN_LT;
+		r.limit = vs_limit_plain(rows[i].limit);
+		r.low_baseline = 60;
+		r.low_limit = vs_limit_plain(40);
+		assert_true(vs_rule_limit(&r, rows[i].baseline, &bounds) == rows[i].wanted);
+	}
+}
+
 /* What a rule is where nothing is said (alarms/rules.h, the head of the set that ships). */
 static void a_rule_with_nothing_given(void **state)
 {
@@ -591,6 +624,21 @@ static void a_rule_with_nothing_given(void **state)
 	for (unsigned i = 0; i < VS_STEPS_MAX; i++)
 		assert_true(r.steps[i].to == VS_PRIORITY_NONE && r.steps[i].phases == VS_PHASES_ALL && !r.steps[i].after_ms &&
 			!r.steps[i].count && r.steps[i].intervals == 0 && isnan(r.steps[i].at));
+}
+
+/* ... and what a set is: every sample by itself, no bounds, no rules; its name as long as there is room. */
+static void a_set_with_nothing_given(void **state)
+{
+	static struct vs_limit_set set;
+	(void)state;
+	memset(&set, 0x5a, sizeof set);
+	vs_limit_set_blank(&set, "0123456789012345678901234567890123456789012345678901234567890123456789");
+	assert_string_equal(set.name, "012345678901234567890123456789012345678901234567890123456789012");
+	assert_true(!set.version[0] && !set.n_rules && set.validity.median_ms == 1 && set.validity.median_min == 1);
+	assert_true(!set.validity.tolerance_ms && !set.validity.stale_ms && !set.validity.promote_ms && !set.announcing.pause_ms);
+	for (unsigned m = 0; m < VS_METRIC_COUNT; m++)
+		assert_true(isnan(set.validity.range[m].low) && isnan(set.validity.range[m].high) && isnan(set.bounds.at[m].low) &&
+			isnan(set.bounds.at[m].high));
 }
 
 /* Limits with no baseline, between their bounds, and never beyond the outer ones. */
@@ -655,7 +703,9 @@ int main(void)
 		cmocka_unit_test(a_doubted_result_is_asked_for_again),
 		cmocka_unit_test(refusals),
 		cmocka_unit_test(long_names),
+		cmocka_unit_test(which_limit_it_is),
 		cmocka_unit_test(a_rule_with_nothing_given),
+		cmocka_unit_test(a_set_with_nothing_given),
 		cmocka_unit_test(limits_of_a_patient),
 	};
 	return cmocka_run_group_tests_name("engine edges", tests, adult_load, adult_unload);

@@ -72,6 +72,11 @@ static void short_words(void **state)
 	assert_null(strstr(body(&r->out.at[0]), "\"by\""));
 	step(r, (struct vs_stimulus){ .kind = VS_ST_ACK, .operator = "a" });
 	assert_non_null(strstr(body(&r->out.at[0]), "\"by\":\"a\""));
+	char why[1024];
+	struct vs_json j = vs_json_into(why, sizeof why);
+	vs_json_open(&j, '{');
+	vs_engine_why(&r->engine, r->now, 0, &j);
+	assert_non_null(strstr(why, "\"life\":\"acknowledged\",\"by\":\"a\"}"));
 	free(r);
 }
 
