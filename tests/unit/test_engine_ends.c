@@ -172,8 +172,16 @@ static void who_paused_and_who_resumed(void **state)
 	(void)state;
 	struct room *r = chair(1);
 	cuff(r, 182, 85, VS_NIBP_NEW);
+	unsigned iterator = 0;
+	struct vs_effect f;
+	memset(&f, 0x5a, sizeof f);
+	assert_true(vs_engine_next_alarm(&r->engine, &iterator, &f));
+	assert_true(f.u.alarm.paused_until_wall_ms == 0 && !f.u.alarm.by[0] && f.at_ms == r->now && f.wall_ms == (int64_t)r->now);
 	step(r, (struct vs_stimulus){ .kind = VS_ST_PAUSE, .operator = "anna" });
 	assert_string_equal(r->out.at[0].u.alarm.by, "anna");
+	iterator = 0;
+	assert_true(vs_engine_next_alarm(&r->engine, &iterator, &f));
+	assert_true(f.u.alarm.paused_until_wall_ms == (int64_t)r->now + 120000);
 	step(r, (struct vs_stimulus){ .kind = VS_ST_RESUME, .operator = "berta" });
 	assert_string_equal(r->out.at[0].u.alarm.by, "berta");
 	heard(r, "sbp-hi-crit raised; sbp-up superseded; sbp-hi-crit audio_paused; sbp-hi-crit resumed");

@@ -793,6 +793,46 @@ static void a_rule_that_is_switched_off(void **state)
 	free(r);
 }
 
+/* The same configuration again, while everything that can stand stands: not a word. */
+static void the_same_configuration(void **state)
+{
+	(void)state;
+	struct room *r = open_room(2, 5000000);
+	phase(r, VS_PHASE_INFUSION);
+	value(r, 1, VS_SPO2, 97);
+	cuff(r, 0, 182, 85, VS_NIBP_NEW);
+	step(r, (struct vs_stimulus){ .kind = VS_ST_FAULT, .fault = VS_FAULT_LOG, .on = true });
+	wait(r, 12000);
+	step(r, (struct vs_stimulus){ .kind = VS_ST_TIME });
+	heard(r, "sbp-hi-crit raised; sbp-up superseded; log-fail raised; device-offline raised; device-offline raised");
+	struct vs_engine_config same = r->config;
+	reconfigure(r, &same);
+	heard(r, "");
+	assert_int_equal(r->out.len, 0);
+	free(r);
+}
+
+/* Each signal follows its device to its new place in the list, or has none any more. */
+static void signals_follow_their_devices(void **state)
+{
+	static const char *const lists[][2] = { { "monitor", "oximeter" }, { "oximeter", "monitor" }, { "another", "monitor" }, { "oximeter", "another" } };
+	static const unsigned hr[] = { 0, 1, 1, VS_DEVICE_NONE }, spo2[] = { 1, 0, VS_DEVICE_NONE, 0 };
+	(void)state;
+	for (unsigned i = 0; i < COUNT(lists); i++) {
+		struct room *r = open_room(2, 5000000);
+		value(r, 0, VS_HR, 70);
+		value(r, 1, VS_SPO2, 97);
+		struct vs_engine_config other = r->config;
+		other.devices[0].id = lists[i][0];
+		other.devices[1].id = lists[i][1];
+		reconfigure(r, &other);
+		assert_int_equal(r->engine.track[VS_CH_HR].device, hr[i]);
+		assert_int_equal(r->engine.track[VS_CH_SPO2].device, spo2[i]);
+		assert_int_equal(r->engine.track[VS_CH_RR].device, VS_DEVICE_NONE);
+		free(r);
+	}
+}
+
 static void other_devices(void **state)
 {
 	(void)state;
@@ -872,6 +912,8 @@ int main(void)
 		cmocka_unit_test(room_for_what_is_configured),
 		cmocka_unit_test(another_set),
 		cmocka_unit_test(a_rule_that_is_switched_off),
+		cmocka_unit_test(the_same_configuration),
+		cmocka_unit_test(signals_follow_their_devices),
 		cmocka_unit_test(other_devices),
 	};
 	static struct CMUnitTest tests[COUNT(stories) + COUNT(others)];
