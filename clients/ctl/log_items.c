@@ -24,11 +24,14 @@ int vs_log_session(struct vs_log *l, const char *session, char chair[64])
  * first, as the engine saw them before what followed from them.  Numbers of one topic stay in their order.
  * READING_BOOT, EVENT_BOOT: the clock that nobody sets; 0: not known. */
 #define ITEMS_SQL(READING_BOOT, EVENT_BOOT) \
-	"WITH span(a, b) AS (SELECT min(s.started_ms, (SELECT min(at_ms) FROM event WHERE session = :session)," \
+	"WITH span(a, b) AS MATERIALIZED (SELECT min(s.started_ms, (SELECT min(at_ms) FROM event WHERE session = :session)," \
+	" coalesce((SELECT min(n.start_ms) FROM run n WHERE n.session = :session), s.started_ms)," \
 	" CASE WHEN :before > 0 THEN coalesce((SELECT max(min(f.onset_ms), s.started_ms - 86400000) FROM alarm f WHERE f.alarm IN" \
 	" (SELECT alarm FROM event WHERE session = :session AND kind = 'alarm')), s.started_ms) ELSE s.started_ms END) - :before," \
-	" coalesce((SELECT max(v.ended_ms, (SELECT max(at_ms) FROM event WHERE session = :session AND kind = 'session'))" \
-	" FROM audit_session v WHERE v.session = :session), (SELECT max(at_ms) + 60000 FROM event), s.started_ms)" \
+	" max(coalesce((SELECT max(v.ended_ms, (SELECT max(at_ms) FROM event WHERE session = :session AND kind = 'session'))" \
+	" FROM audit_session v WHERE v.session = :session), (SELECT max(at_ms) + 60000 FROM event), s.started_ms)," \
+	" coalesce((SELECT max(n.start_ms + (SELECT x.t FROM reading x WHERE x.id BETWEEN n.run * 8192 AND n.run * 8192 + 8191" \
+	" ORDER BY x.id DESC LIMIT 1)) FROM run n WHERE n.session = :session), 0))" \
 	" FROM session s WHERE s.session = :session)" \
 	" SELECT * FROM (SELECT o.epoch, u.first_seq + (r.id & 8191) AS seq, u.start_ms + r.t AS at, u.session AS session, 'vitals' AS kind," \
 	" r.shape AS shape, r.v1, r.v2, r.v3, r.v4, r.more, NULL AS body, " READING_BOOT " AS boot, 0 AS after" \
@@ -37,8 +40,9 @@ int vs_log_session(struct vs_log *l, const char *session, char chair[64])
 	" WHERE o.chair = :chair AND u.start_ms BETWEEN span.a - 8388608 AND span.b + 60000" \
 	" AND r.t BETWEEN span.a - u.start_ms AND span.b - u.start_ms" \
 	" UNION ALL SELECT o.epoch, e.seq, e.at_ms, e.session, e.kind, NULL, NULL, NULL, NULL, NULL, NULL," \
-	" (SELECT v.body FROM audit_event v WHERE v.epoch = o.epoch AND v.chair = o.chair AND v.kind = e.kind AND v.seq = e.seq" \
-	" AND v.kind <> 'vitals'), " EVENT_BOOT ", 1 + e.event" \
+	" '{\"v\":1,\"site\":' || json_quote(o.site) || ',\"chair\":' || json_quote(o.chair) || ',\"kind\":\"' || e.kind ||" \
+	" '\",\"epoch\":' || o.epoch || ',\"seq\":' || e.seq || ',\"time\":\"' || strftime('%Y-%m-%dT%H:%M:%fZ', e.at_ms / 1000.0," \
+	" 'unixepoch') || '\",\"session\":' || json_quote(e.session) || CASE e.body WHEN '' THEN '' ELSE ',' || e.body END || '}', " EVENT_BOOT ", 1 + e.event" \
 	" FROM span CROSS JOIN event e CROSS JOIN origin o ON o.origin = e.origin" \
 	" WHERE o.chair = :chair AND e.at_ms BETWEEN span.a AND span.b AND e.kind <> 'seal'" \
 	") ORDER BY epoch, CASE WHEN boot > 0 THEN boot ELSE at END, after, seq"

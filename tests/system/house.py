@@ -112,6 +112,21 @@ class Daemon:
         return Subscriber(self.events, topic, self.folder)
 
 
+def derived_again(log, seconds=120):
+    """Every session of a log, judged once more: the alarms of the time follow from what the log says went in.  Returns how many
+    sessions and alarm messages there were."""
+    def ctl(*words):
+        return subprocess.run([VITALSCTL, *map(str, words)], capture_output=True, text=True, timeout=seconds)
+    p = ctl("audit", "sessions", "--log", log, "--json")
+    assert p.returncode == 0, p.stderr
+    sessions, messages = [json.loads(line) for line in p.stdout.splitlines()] if p.stdout.startswith("{") else json.loads(p.stdout), 0
+    for s in sessions:
+        p = ctl("replay", "--log", log, "--session", s["session"], "--diff", "--json", "--untraced")
+        assert p.returncode == 0, f"{s['session']}: {p.stderr}{p.stdout}"
+        messages += json.loads(p.stdout)["messages"]
+    return len(sessions), messages
+
+
 def ask(url, request, seconds=5):
     """One request to the query socket with nanocat; the answer as JSON."""
     text = request if isinstance(request, str) else json.dumps(request)

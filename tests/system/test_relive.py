@@ -4,6 +4,8 @@ The simulated patient's pressure rises sixty times as fast as a person's; people
 is killed and started again in between.
 """
 import json
+import signal
+import socket
 import sqlite3
 import subprocess
 import time
@@ -11,7 +13,8 @@ import xml.etree.ElementTree
 
 import pytest
 
-from house import Daemon, VITALSCTL
+from house import Daemon, VITALSCTL, derived_again, free_port, wait_for
+from monitors import ModbusMonitor, bp_device, oximeter_device
 from test_sim import Sim
 
 STRICTER = """
@@ -287,3 +290,67 @@ def test_a_set_that_changed_since_is_no_difference_of_the_engine(tmp_path_factor
         changed = edited(d.log, tmp_path_factory.mktemp("changed") / "log.db", script)
         p = replay("--log", changed, *log[2:])
         assert p.returncode == 1 and "audit verify" in p.stderr and not p.stdout, (script, p.stdout + p.stderr)
+
+
+ON_THE_WAY = "sets:\n  - name: our-clinic\n    extends: ketamine-adult\n    rules:\n" \
+             "      - {{ id: spo2-adv, metric: spo2, when: below, limit: {0}, priority: low, phases: [none, screening], text: low }}\n"
+
+
+def asks(d, **request):
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect(str(d.control))
+        s.sendall(json.dumps(request).encode() + b"\n")
+        answer = json.loads(s.makefile().readline())
+    assert answer["ok"], answer
+
+
+def test_what_changes_in_the_middle_is_followed(daemon, tmp_path):
+    """Other limits, limits of this patient, other devices in another order, a daemon that is killed: each at its time."""
+    monitor, dead = ModbusMonitor(free_port()), oximeter_device(free_port()) | {"id": "spare"}
+    monitor.set("input", 0, [121, 79, 93])
+    monitor.set("input", 9, [1])
+    monitor.set("holding", 0, [97, 72])
+    limits = tmp_path / "limits.yaml"
+    devices = [oximeter_device(monitor.port), bp_device(monitor.port)]
+
+    def configure(limit, *devices):
+        limits.write_text(ON_THE_WAY.format(limit))
+        d.configure([{"id": "chair-1", "limits": "our-clinic", "devices": list(devices)}], limit_files=[str(limits)])
+        if d.process:
+            d.process.send_signal(signal.SIGHUP)
+
+    limits.write_text(ON_THE_WAY.format(90))
+    d = daemon([{"id": "chair-1", "limits": "our-clinic", "devices": devices}], limit_files=[str(limits)]).start()
+    s = d.subscribe()
+    told = lambda change, n: wait_for(lambda: len(s.bodies("alarm", rule="spo2-adv", change=change)) == n)
+    try:
+        d.ctl("session", "start", "--chair", "chair-1", "--patient", "N-1", "--protocol", "P1", "--weight", "70", "--operator", "anna")
+        assert s.wait("session", phase="screening")["devices"] == [{"device": n, "poll_s": 0.2} for n in ("oximeter", "bp")]
+        time.sleep(2)
+        configure(98, *devices)
+        assert told("raised", 1)
+        change = {"op": "limit", "chair": "chair-1", "rule": "spo2-adv", "reason": "lives at 3000 m", "operator": "anna"}
+        asks(d, **change, value=95)
+        assert told("cleared", 1)
+        asks(d, **change, value=None)
+        assert told("raised", 2) and s.wait("entry", entry="limit-change", from_set=True)
+        d.kill()
+        d.start()
+        s = d.subscribe()
+        s.wait("vitals", device="oximeter")
+        configure(98, dead, *reversed(devices))
+        assert s.wait("session", text="the configuration changed: other devices, limits are still those of our-clinic")
+        monitor.set("holding", 0, [99, 72])
+        assert told("cleared", 1)
+        configure(100, *reversed(devices))
+        assert told("raised", 1)
+        time.sleep(1.5)
+        assert d.stop() == 0, d.said()
+    finally:
+        monitor.stop()
+    assert derived_again(d.log)[0] == 1
+    # The set of the beginning, for all of it: other alarms, and it is told that this need not be the engine.
+    limits.write_text(ON_THE_WAY.format(90))
+    session = d.sql("select session from session")[0]["session"]
+    p = replay("--log", d.log, "--session", session, "--diff", "--limits", "our-clinic", "--limit-file", limits)
+    assert p.returncode == 1 and "the limits of the time were our-clinic" in p.stderr, p.stdout + p.stderr

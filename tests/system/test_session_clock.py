@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from house import VITALSCTL
+from house import VITALSCTL, derived_again
 from test_session_simulated import MINUTE, Nurse, Plan, Ward
 
 BEFORE_THE_CHANGE = 1792887600  # 2026-10-25 00:20 UTC: 02:20 in Berlin; at 01:00 UTC it becomes 02:00 there
@@ -71,6 +71,8 @@ def test_the_clock_is_set_twice_and_summer_time_ends(night):
     assert not [a for a in alarms if a["rule"] in ("device-offline", "spo2-signal", "hr-signal", "nibp-overdue")], alarms
     assert w.daemon.said().count("the clock was set by") == 2
     check_report(w, row["session"])
+    sessions, messages = derived_again(w.daemon.log)
+    assert sessions == 1 and messages >= 4  # both steps, raised and over, each at its time on the clock that nobody set
 
 
 def check_report(w, session):

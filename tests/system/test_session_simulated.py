@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from house import ROOT, VITALSCTL, VITALS_SIM, Daemon, wait_for
+from house import ROOT, VITALSCTL, VITALS_SIM, Daemon, derived_again, wait_for
 from warp import Clock
 
 MINUTE, HOUR = 60, 3600
@@ -266,6 +266,8 @@ def test_every_preset_from_screening_to_the_door(ward):
     p8 = w.daemon.sql("select session from audit_event where kind = 'entry' and body like '%9.6 mg/kg%'")
     assert p8 == [{"session": None}]
     assert subprocess.run([VITALSCTL, "audit", "verify", "--log", w.daemon.log]).returncode == 0
+    sessions, messages = derived_again(w.daemon.log)
+    assert sessions == len(PLANS) and messages > 0
 
 
 def delayed(seconds, story):
