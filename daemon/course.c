@@ -6,6 +6,7 @@
 
 #include "core/timetext.h"
 #include "daemon/say.h"
+#include "record/files.h"
 
 #define FIRST_ROOM 256 /* patients; doubles */
 
@@ -110,22 +111,54 @@ static const char *text_at(sqlite3_stmt *st, int column)
 	return text ? text : "";
 }
 
-static void read_log(struct vs_courses *c)
+static int open_file(const char *path, sqlite3 **ret)
 {
-	sqlite3 *db = NULL;
+	int rc = sqlite3_open_v2(path, ret, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_busy_timeout(*ret, 5000);
+	return rc;
+}
+
+/* SQLITE_DONE, or why not. */
+static int read_file(struct vs_courses *c, sqlite3 *db)
+{
 	sqlite3_stmt *st = NULL;
-	c->status = sqlite3_open_v2(c->path, &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
-	if (c->status == SQLITE_OK)
-		sqlite3_busy_timeout(db, 5000);
-	if (c->status == SQLITE_OK)
-		c->status = sqlite3_prepare_v2(db, last_of_each, -1, &st, NULL);
-	while (c->status == SQLITE_OK && (c->status = sqlite3_step(st)) == SQLITE_ROW) {
+	int rc = sqlite3_prepare_v2(db, last_of_each, -1, &st, NULL);
+	while (rc == SQLITE_OK && (rc = sqlite3_step(st)) == SQLITE_ROW) {
 		struct visit v = { text_at(st, 0), text_at(st, 1), sqlite3_column_double(st, 2), 0 };
 		vs_time_parse(text_at(st, 3), &v.infusion_wall_ms);
 		note(&c->read, &v);
-		c->status = SQLITE_OK;
+		rc = SQLITE_OK;
 	}
 	sqlite3_finalize(st);
+	return rc;
+}
+
+/* The files before the present one, oldest first.  What is gone by now, by policy or not, nobody knows any more. */
+static void read_past(struct vs_courses *c, sqlite3 *present)
+{
+	struct vs_log_link *links = NULL;
+	size_t n = 0;
+	char path[4096];
+	if (vs_log_links(present, &links, &n) != SQLITE_OK)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		sqlite3 *db = NULL;
+		if (vs_log_path_beside(c->path, links[i].name, path, sizeof path) && open_file(path, &db) == SQLITE_OK)
+			read_file(c, db);
+		sqlite3_close(db);
+	}
+	free(links);
+}
+
+static void read_log(struct vs_courses *c)
+{
+	sqlite3 *db = NULL;
+	c->status = open_file(c->path, &db);
+	if (c->status == SQLITE_OK) {
+		read_past(c, db);
+		c->status = read_file(c, db);
+	}
 	sqlite3_close(db);
 }
 

@@ -2,7 +2,7 @@
  *
  *	log, last event of each session --> a thread of the loop's pool --> a table in memory <-- sessions of this run
  *
- * Asked on the loop, so that nothing is read there: the log is read once, by a thread of the pool, and what happens later
+ * Asked on the loop, so that nothing is read there: the log, all of its files, is read once, by a thread of the pool, and what happens later
  * is added as it happens.  The start waits a moment for that thread, which suffices for a healthy disk; on a slow one the
  * chairs are watched first, and nobody is known until the log has been read. */
 #pragma once

@@ -143,6 +143,17 @@ def test_nothing_is_removed_that_was_tampered_with(kept, years):
     assert names(d) == ["vitals-2015.db", "vitals-2016.db", "vitals-2017.db"]
 
 
+def test_a_patient_of_years_ago_is_known(kept):
+    """Last weight and course come from all files of the record, not from the present one alone."""
+    d = kept("10y")
+    d.stop()
+    d.start()
+    assert d.sql("select count(*) as n from session") == [{"n": 0}], "nothing of it is in the present file"
+    state = d.ctl_json("session", "start", "--chair", "chair-1", "--patient", "P-003", "--protocol", "P1", "--weight", "70",
+                       "--operator", "paul")["session_state"]
+    assert state["course"]["last_weight_kg"] == 72.5
+
+
 def test_a_policy_that_changes_is_recorded(kept):
     d = kept("10y")
     s = d.subscribe()

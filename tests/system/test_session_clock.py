@@ -86,3 +86,44 @@ def check_report(w, session):
     assert re.match(r"02:\d\d:\d\d CET$", phases[4][0]) and "C" not in phases[2][0], phases
     verified = subprocess.run([VITALSCTL, "audit", "verify", "--log", w.daemon.log], capture_output=True, text=True)
     assert verified.returncode == 0, verified.stdout + verified.stderr
+
+
+EVENING = 1792885800  # 2026-10-24 23:50 UTC
+
+
+@pytest.fixture
+def evening(tmp_path):
+    w = Ward(tmp_path, [Plan("P1", 40, 30, 35)], wall=EVENING)
+    yield w
+    w.clock.run_free()
+    for p in (w.daemon.process, w.sim):
+        if p.poll() is None:
+            p.kill()
+            p.wait()
+
+
+def test_the_head_is_signed_and_published_when_a_day_begins(evening):
+    """Readings and nobody there: over each midnight (UTC) one seal is signed and published, so that who keeps them has one a day."""
+    w = evening
+    s = w.daemon.subscribe("seal/")
+    for _ in range(2):
+        w.clock.run(1200)
+        w.clock.step_wall(86400 - 1200)  # ten to midnight again
+    w.clock.run(5)
+    assert w.end() == 0, w.daemon.said()
+    seals = w.daemon.sql("select strftime('%Y-%m-%d', at_ms / 1000, 'unixepoch') as day, strftime('%H:%M', at_ms / 1000, 'unixepoch') as at,"
+                         " signature is not null as signed, lower(hex(hash)) as head from seal order by seal")
+    first = {}
+    for seal in seals:
+        first.setdefault(seal["day"], seal)
+    assert [d for d in first] == ["2026-10-24", "2026-10-25", "2026-10-26"]
+    assert all(f["signed"] for f in first.values()), seals
+    midnights = [f for d, f in first.items() if d != "2026-10-24"]
+    assert [f["at"] for f in midnights] == ["00:00", "00:00"], "within the minute"
+    told = {b["head"]: b for b in s.bodies("seal")}
+    recorded = [json.loads(r["body"])["head"] for r in w.daemon.sql("select body from audit_event where kind = 'seal'")]
+    for f in midnights:
+        assert f["head"] in recorded and f["head"] in told and len(told[f["head"]]["signature"]) == 128, (f, sorted(told))
+    s.stop()
+    p = subprocess.run([VITALSCTL, "audit", "verify", "--log", w.daemon.log], capture_output=True, text=True)
+    assert p.returncode == 0, p.stdout
