@@ -3,7 +3,7 @@
 Longer runs, by the environment:
     RECORD_KILLS=2000    kills under load (60)
     RECORD_EVERY=1       each n-th call is the one at which the writer is killed or the disk fails (23: every 23rd)
-    RECORD_CUTS=2000     power cuts (40)
+    RECORD_CUTS=2000     power cuts (40); all: before and behind every flush, five ways each, and behind every other call
 RECORD_FIGURES=FILE takes one line a test of what came out.
 """
 import datetime
@@ -21,7 +21,7 @@ from record import BUILD, Writer, asan, key_of, recorded, rows_in, sql, verify, 
 
 KILLS = int(os.environ.get("RECORD_KILLS", "60"))
 EVERY = int(os.environ.get("RECORD_EVERY", "23"))
-CUTS = int(os.environ.get("RECORD_CUTS", "40"))
+CUTS = os.environ.get("RECORD_CUTS", "40")
 SHIM = BUILD / "tests/tools/faulty-disk.so"
 RING = ("--ring", 64 << 10)
 
@@ -200,7 +200,9 @@ def test_power_loss_costs_nothing_that_was_committed(tmp_path, traced):
     dice = random.Random(1)
     points = [(i, share) for f in flushes for i in (f - 1, f) for share in (0, 1, 0.2, 0.5, 0.8)] + \
              [(dice.randrange(len(calls)), dice.random()) for _ in range(len(flushes))]
-    chosen = collect(points, CUTS, dice)
+    if CUTS == "all":
+        points = sorted(set(points[:len(flushes) * 10]) | {(i, round(dice.random(), 3)) for i in range(len(calls))})
+    chosen = collect(points, len(points) if CUTS == "all" else int(CUTS), dice)
     dropped = 0
     for i, d, acknowledged in power_cuts(traced):
         for share in chosen.get(i, ()):
