@@ -1194,7 +1194,7 @@ static int link_lost(struct vs_scribe *s, sqlite3 *past, const struct vs_scribe_
 /* Numbers go on behind whatever is known to have been given. */
 static int carry_numbers(struct vs_scribe *s, sqlite3 *past, const struct vs_scribe_lost *lost, int64_t rows)
 {
-	static const char *const numbered[] = { "origin", "event", "shape", "run", "gap", "finding" };
+	static const char *const numbered[] = { "origin", "event", "shape", "run", "gap", "finding", "clock" };
 	sqlite3_stmt *st = NULL;
 	int rc = sqlite3_prepare_v2(s->db, "INSERT INTO carried(what, number) VALUES(?1, ?2)", -1, &st, NULL);
 	for (size_t i = 0; rc == SQLITE_OK && i < sizeof numbered / sizeof *numbered; i++) {
@@ -1247,7 +1247,8 @@ static int carry_tables(struct vs_scribe *s, sqlite3 *past, const struct vs_scri
 		const char *table, *trouble;
 	} tables[] = { { "link", "which files there are before it" }, { "epoch", NULL }, { "hold", "what is on hold" },
 		       { "hold_end", "what is on hold" }, { "removal", "which files were removed by policy" },
-		       { "removal_end", "which files were removed by policy" }, { "broken", "which files were lost before" } };
+		       { "removal_end", "which files were removed by policy" }, { "broken", "which files were lost before" },
+		       { "limit_text", "by which limits was judged" }, { "limit_set", "by which limits was judged" } };
 	const char *last = NULL;
 	bool there, holds = true;
 	int rc = SQLITE_OK, version = past ? vs_schema_version(past) : 0;

@@ -49,11 +49,21 @@ static int flush_folder(const char *path)
 	return r;
 }
 
-/* A whole key or none: written under another name, then renamed. */
+/* Gives the file its name, unless there is one of that name by now.  Where a file system knows no second names, it is renamed. */
+static int put_in_place(const char *temp, const char *path)
+{
+	if (link(temp, path) == 0 || errno == EEXIST) {
+		unlink(temp);
+		return 0;
+	}
+	return rename(temp, path) < 0 ? -errno : 0;
+}
+
+/* A whole key or none, and never over one that somebody else put there meanwhile: written under a name of its own. */
 static int write_seed(const char *path, const uint8_t seed[SEED])
 {
 	char text[2 * SEED + 2], temp[4096];
-	if ((size_t)snprintf(temp, sizeof temp, "%s.new", path) >= sizeof temp)
+	if ((size_t)snprintf(temp, sizeof temp, "%s.new-%d", path, (int)getpid()) >= sizeof temp)
 		return -ENAMETOOLONG;
 	vs_hex(seed, SEED, text);
 	strcat(text, "\n");
@@ -65,8 +75,8 @@ static int write_seed(const char *path, const uint8_t seed[SEED])
 	if (write(fd, text, 2 * SEED + 1) != 2 * SEED + 1 || fsync(fd) < 0)
 		r = -errno;
 	close(fd);
-	if (r == 0 && rename(temp, path) < 0)
-		r = -errno;
+	if (r == 0)
+		r = put_in_place(temp, path);
 	if (r < 0)
 		unlink(temp);
 	else
@@ -87,6 +97,8 @@ int vs_key_load(const char *log_path, bool create, struct vs_key *ret)
 	if (r == -ENOENT && create) {
 		randombytes_buf(seed, sizeof seed);
 		r = write_seed(path, seed);
+		if (r == 0)
+			r = read_seed(path, seed); /* of whoever came first */
 	}
 	if (r < 0)
 		return r;

@@ -107,10 +107,36 @@ static int copy_file(const char *from, const char *to)
 	return r;
 }
 
+#define COPIES_MAX 20
+#define WAL_HEADER 32
+
+/* The header of a WAL, which is another one whenever it begins anew; zeros: it is empty, or not there. */
+static void read_wal_header(const char *path, uint8_t header[WAL_HEADER])
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	memset(header, 0, WAL_HEADER);
+	if (fd >= 0 && read(fd, header, WAL_HEADER) != WAL_HEADER)
+		memset(header, 0, WAL_HEADER);
+	if (fd >= 0)
+		close(fd);
+}
+
+/* Copies both.  -EAGAIN: the WAL began anew in the midst of it, so that pages may be in neither copy. */
+static int copy_both(const char *path, const char *wal, const char *to_path, const char *to_wal)
+{
+	uint8_t before[WAL_HEADER], after[WAL_HEADER];
+	read_wal_header(wal, before);
+	int r = copy_file(path, to_path);
+	if (r == 0)
+		r = copy_file(wal, to_wal);
+	read_wal_header(wal, after);
+	return r == -ENOENT || (r == 0 && memcmp(before, after, WAL_HEADER) != 0) ? -EAGAIN : r;
+}
+
 /* A database with a WAL beside it, and no right to make the index that reading a WAL takes: read a copy. */
 static int copy_log(struct file *f)
 {
-	char from[4096], to[600];
+	char wal[4096], to[600], to_wal[600];
 	const char *tmp = getenv("TMPDIR");
 	snprintf(f->copy, sizeof f->copy, "%.480s/vitalsctl.XXXXXX", tmp && *tmp ? tmp : "/tmp");
 	if (!mkdtemp(f->copy)) {
@@ -118,11 +144,13 @@ static int copy_log(struct file *f)
 		return -errno;
 	}
 	snprintf(to, sizeof to, "%s/log", f->copy);
-	int r = copy_file(f->path, to);
-	if (r == 0) {
-		snprintf(from, sizeof from, "%s-wal", f->path);
-		snprintf(to, sizeof to, "%s/log-wal", f->copy);
-		r = copy_file(from, to);
+	snprintf(to_wal, sizeof to_wal, "%s/log-wal", f->copy);
+	snprintf(wal, sizeof wal, "%s-wal", f->path);
+	int r = -EAGAIN;
+	for (int i = 0; r == -EAGAIN && i < COPIES_MAX; i++) {
+		unlink(to);
+		unlink(to_wal);
+		r = copy_both(f->path, wal, to, to_wal);
 	}
 	return r;
 }

@@ -2,7 +2,7 @@
 
 What a flush (fsync, fdatasync) covered is there.  Of what was written since the last flush of its file each 512-byte sector may be
 there or not, in any order; the ring, written through memory and never flushed, may have any page as it was at any time.
-Names (created, renamed, removed) are there once their folder was flushed; of those since, so many of the first as you like.
+Names (created, renamed, given anew, removed) are there once their folder was flushed; of those since, so many of the first as you like.
 """
 import collections
 import random
@@ -75,6 +75,8 @@ class Disk:
             self.change(("C", call.path, File()))
         elif call.what == "N":
             self.change(("N", call.path, call.to))
+        elif call.what == "L":
+            self.change(("L", call.path, call.to))
         elif call.what == "U":
             self.change(("U", call.path, None))
         elif call.what == "S" and call.path == self.folder:
@@ -101,6 +103,8 @@ class Disk:
             names[path] = more
         elif what == "U":
             names.pop(path, None)
+        elif what == "L" and path in names:
+            names[more] = names[path]
         elif path in names:
             names[more] = names.pop(path)
 

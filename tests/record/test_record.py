@@ -4,6 +4,7 @@ import os
 import random
 import shutil
 import sqlite3
+import signal
 import subprocess
 import time
 
@@ -399,6 +400,39 @@ def test_reading_takes_no_right_to_write(log, tmp_path):
     w.end()
     assert not list(scratch.iterdir()), "no copy is left behind"
     assert sorted(p.name for p in place.iterdir()) == ["ended.db", "vitals.db", "vitals.db-wal"]
+
+
+def test_a_copy_in_whose_midst_the_wal_begins_anew_is_made_again(tmp_path):
+    """Who may only read gets database and WAL one after the other; a checkpoint between must not cost him pages."""
+    write(tmp_path / "log", "--readings", 2000)
+    log = tmp_path / "log/vitals.db"
+    db = sqlite3.connect(log, isolation_level=None)
+    db.executescript("CREATE TABLE big(x); INSERT INTO big VALUES(zeroblob(40000000)); DROP TABLE big; PRAGMA wal_checkpoint(TRUNCATE)")
+    w = Writer(tmp_path / "log", "--readings", 800, "--wait")
+    assert wait_for(lambda: rows_in(log, "reading") >= 2700, 30)
+    for p in [*tmp_path.parents][:3] + [tmp_path, tmp_path / "log"]:
+        os.chmod(p, 0o755)
+    tool, scratch = tmp_path / "vitalsctl", tmp_path / "scratch"
+    from record import CTL
+    shutil.copy(CTL, tool)
+    scratch.mkdir()
+    os.chmod(scratch, 0o777)
+    for name in ("vitals.db", "vitals.db-wal"):
+        os.chmod(tmp_path / "log" / name, 0o644)
+    os.chmod(tmp_path / "log/vitals.db-shm", 0o600)
+    reader = subprocess.Popen(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "env", f"TMPDIR={scratch}", tool, "audit", "verify",
+                               "--log", log, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while reader.poll() is None and not any(f.stat().st_size for f in scratch.glob("*/log")):
+        pass
+    reader.send_signal(signal.SIGSTOP)
+    db.execute("PRAGMA wal_checkpoint(RESTART)")
+    db.execute("PRAGMA user_version = %d" % db.execute("PRAGMA user_version").fetchone()[0])  # the first frame of a WAL that begins anew
+    reader.send_signal(signal.SIGCONT)
+    out, err = reader.communicate(timeout=60)
+    assert reader.returncode == 0 and json.loads(out)["ok"], out + err
+    assert not list(scratch.iterdir())
+    db.close()
+    w.end()
 
 
 def test_lists_and_filters(log):

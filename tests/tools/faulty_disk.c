@@ -3,7 +3,7 @@
  *
  *	DISK_FOLDER  only files of this folder (and the folder itself) are meant; without it nothing is done
  *	DISK_COUNT   a file of 8 bytes that holds, as a native integer, how many calls there were: writes, flushes, truncations,
- *	             reservations, renames, removals and opening for writing.  Outlives the program, however it ends
+ *	             reservations, renames, second names, removals and opening for writing.  Outlives the program, however it ends
  *	DISK_AT      from this call on (from 1) ...
  *	DISK_TIMES   ... so many calls (1) ...
  *	DISK_HOW     ... do not do what they should:
@@ -31,7 +31,7 @@
 #include <unistd.h>
 
 struct record {
-	char what[4]; /* C create, W write, T truncate, S flush, N rename, U remove, R page of the ring */
+	char what[4]; /* C create, W write, T truncate, S flush, N rename, L second name, U remove, R page of the ring */
 	uint32_t path_len;
 	int64_t wall_ns, offset, len; /* len: of the data; of T: nothing follows, offset is the new length */
 };
@@ -285,20 +285,29 @@ int unlink(const char *path)
 	return r;
 }
 
-int rename(const char *from, const char *to)
+static int name_anew(const char *what, int (*call)(const char *from, const char *to), const char *from, const char *to)
 {
 	char both[1024];
-	begin();
-	if (!in_folder(from))
-		return REAL(rename)(from, to);
 	pthread_mutex_lock(&lock);
-	int r = fate(false) == FAIL ? -1 : REAL(rename)(from, to), why = errno;
+	int r = fate(false) == FAIL ? -1 : call(from, to), why = errno;
 	int n = snprintf(both, sizeof both, "%s%c%s", from, 0, to);
 	if (r == 0 && trace >= 0)
-		note("N", both, (size_t)n, 0, NULL, 0);
+		note(what, both, (size_t)n, 0, NULL, 0);
 	pthread_mutex_unlock(&lock);
 	errno = why;
 	return r;
+}
+
+int link(const char *from, const char *to)
+{
+	begin();
+	return in_folder(from) ? name_anew("L", REAL(link), from, to) : REAL(link)(from, to);
+}
+
+int rename(const char *from, const char *to)
+{
+	begin();
+	return in_folder(from) ? name_anew("N", REAL(rename), from, to) : REAL(rename)(from, to);
 }
 
 static int open_it(const char *path, int flags, mode_t mode)

@@ -10,9 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/timetext.h"
 #include "record/key.h"
+#include "record/retention.h"
 #include "record/schema.h"
 #include "record/seal.h"
 
@@ -219,6 +222,68 @@ static void a_key_is_made_once_and_kept_from_others(void **state)
 	rmdir(folder);
 }
 
+/* Starts that race each other to make it: whoever comes second takes what is there. */
+static void a_key_is_made_by_one_alone(void **state)
+{
+	(void)state;
+	enum { STARTS = 8 };
+	for (int round = 0; round < 20; round++) {
+		char folder[] = "/tmp/vitals-key-XXXXXX", log[64], path[80];
+		struct vs_key key[STARTS], kept;
+		int go[2], made[2];
+		assert_non_null(mkdtemp(folder));
+		snprintf(log, sizeof log, "%s/vitals.db", folder);
+		snprintf(path, sizeof path, "%s.key", log);
+		assert_true(pipe(go) == 0 && pipe(made) == 0);
+		for (int i = 0; i < STARTS; i++)
+			if (fork() == 0) {
+				char c;
+				close(go[1]);
+				bool done = read(go[0], &c, 1) == 0 && vs_key_load(log, true, &kept) == 0 &&
+					    write(made[1], &kept, sizeof kept) == sizeof kept;
+				_exit(!done);
+			}
+		close(go[0]);
+		close(go[1]); /* all at once */
+		for (int i = 0; i < STARTS; i++) {
+			int status;
+			assert_true(wait(&status) > 0 && status == 0);
+			assert_int_equal(read(made[0], &key[i], sizeof key[i]), sizeof key[i]);
+		}
+		assert_int_equal(vs_key_load(log, false, &kept), 0);
+		for (int i = 0; i < STARTS; i++)
+			assert_memory_equal(key[i].public_key, kept.public_key, sizeof kept.public_key);
+		close(made[0]);
+		close(made[1]);
+		unlink(path);
+		assert_int_equal(rmdir(folder), 0); /* nothing is left beside it */
+	}
+}
+
+static void what_is_older_than_the_policy(void **state)
+{
+	(void)state;
+	static const struct {
+		struct vs_keep keep;
+		const char *now, *cutoff, *why;
+	} story[] = {
+		{ { 6, 0 }, "2026-11-22T10:20:30.456Z", "2020-11-22T10:20:30.456Z", "years of the calendar, to the millisecond" },
+		{ { 6, 0 }, "2026-01-01T00:00:00.000Z", "2020-01-01T00:00:00.000Z", "over a leap year" },
+		{ { 1, 0 }, "2028-02-29T12:00:00.000Z", "2027-02-28T12:00:00.000Z", "there is no 29 February: the day before, so that nothing goes early" },
+		{ { 4, 0 }, "2028-02-29T12:00:00.000Z", "2024-02-29T12:00:00.000Z", "and here there is" },
+		{ { 1, 0 }, "2029-03-01T00:00:00.000Z", "2028-03-01T00:00:00.000Z", "the day behind it" },
+		{ { 0, 2555 }, "2026-11-22T00:00:00.000Z", "2019-11-24T00:00:00.000Z", "days" },
+		{ { 70, 0 }, "2026-11-22T00:00:00.000Z", "1956-11-22T00:00:00.000Z", "before 1970" },
+	};
+	for (size_t i = 0; i < sizeof story / sizeof *story; i++) {
+		int64_t now, cutoff;
+		assert_true(vs_time_parse(story[i].now, &now) && vs_time_parse(story[i].cutoff, &cutoff));
+		if (vs_keep_cutoff(story[i].keep, now) != cutoff)
+			fail_msg("%s: %s", story[i].now, story[i].why);
+	}
+	assert_true(vs_keep_cutoff((struct vs_keep){ 0, 0 }, 1000) == INT64_MIN); /* nothing is ever older */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -228,6 +293,8 @@ int main(void)
 		cmocka_unit_test(rows_read_as_sqlite_quotes_them),
 		cmocka_unit_test(a_row_is_its_own_inverse_in_the_tail),
 		cmocka_unit_test(a_key_is_made_once_and_kept_from_others),
+		cmocka_unit_test(a_key_is_made_by_one_alone),
+		cmocka_unit_test(what_is_older_than_the_policy),
 	};
 	return cmocka_run_group_tests_name("logformat", tests, NULL, NULL);
 }
