@@ -34,26 +34,33 @@ static void remember_damage(struct vs_gate *g)
 
 void vs_gate_lost(struct vs_gate *g)
 {
-	if (g->run >= APART)
+	if (g->bytes - g->begun >= APART)
 		remember_damage(g);
-	g->run = 0;
+	g->begun = g->bytes;
 	g->lost = true;
+}
+
+/* The reading so far back; 0: the last one. */
+static double back(const struct vs_gate *g, enum vs_metric m, unsigned i)
+{
+	return g->metric[m].said[(g->metric[m].n - 1 - i) % VS_GATE_MEMORY];
 }
 
 static void become_noisy(struct vs_gate *g)
 {
 	g->noisy = true;
 	g->times++;
-	for (unsigned m = 0; m < VS_METRIC_COUNT; m++)
+	for (unsigned m = 0; m < VS_METRIC_COUNT; m++) {
 		g->metric[m].held = 0;
+		g->metric[m].passed = back(g, m, 0);
+	}
 }
 
 void vs_gate_frame(struct vs_gate *g, size_t len)
 {
-	if (!g->noisy && g->lost && g->close && g->damages >= g->close && g->bytes - g->damage[g->close - 1].bytes <= WINDOW)
+	if (g->lost && !g->noisy && g->close && g->damages >= g->close && g->bytes - g->damage[g->close - 1].bytes <= WINDOW)
 		become_noisy(g);
 	g->lost = false;
-	g->run += len;
 	g->bytes += len;
 	g->frames++;
 	if (g->noisy && g->bytes - g->damage[0].bytes > WINDOW) {
@@ -71,19 +78,18 @@ static bool is_near(enum vs_metric m, double a, double b)
  * same wrong number again and again. */
 static bool passes(const struct vs_gate *g, const struct vs_obs *o)
 {
-	const double *said = g->metric[o->metric].said;
-	unsigned len = g->metric[o->metric].len, same = 0;
-	for (unsigned i = 0; i < len; i++)
-		same += said[i] == o->value;
+	unsigned same = 0;
+	for (unsigned i = 0; i < VS_GATE_MEMORY && i < g->metric[o->metric].n; i++)
+		same += back(g, o->metric, i) == o->value;
 	return same >= (is_near(o->metric, o->value, g->metric[o->metric].passed) ? 1 : 2);
 }
 
 /* A number without a witness. */
 static void doubt(struct vs_gate *g, struct vs_obs *o)
 {
-	const double *said = g->metric[o->metric].said;
-	bool moves_on = g->metric[o->metric].held == PATIENCE && is_near(o->metric, o->value, said[0]) &&
-			is_near(o->metric, said[0], said[1]);
+	double last = back(g, o->metric, 0), before = back(g, o->metric, 1);
+	bool moves_on = g->metric[o->metric].held == PATIENCE && is_near(o->metric, o->value, last) &&
+			is_near(o->metric, last, before);
 	o->flags |= VS_FLAG(QUESTIONABLE);
 	if (g->spot || vs_metric_is_nibp(o->metric) || moves_on) {
 		g->marked++;
@@ -98,32 +104,33 @@ static void doubt(struct vs_gate *g, struct vs_obs *o)
 
 static void judge(struct vs_gate *g, struct vs_obs *o)
 {
-	double value = o->value, *said = g->metric[o->metric].said;
-	if (g->noisy && !passes(g, o)) {
+	if (!passes(g, o)) {
 		doubt(g, o);
-	} else {
-		g->metric[o->metric].held = 0;
-		g->metric[o->metric].passed = value;
+		return;
 	}
-	memmove(said + 1, said, (VS_GATE_MEMORY - 1) * sizeof *said);
-	said[0] = value;
-	if (g->metric[o->metric].len < VS_GATE_MEMORY)
-		g->metric[o->metric].len++;
+	g->metric[o->metric].held = 0;
+	g->metric[o->metric].passed = o->value;
 }
 
 void vs_gate_reading(struct vs_gate *g, struct vs_reading *r)
 {
-	for (unsigned i = 0; g->close && i < r->len; i++)
-		if (r->obs[i].has_value && !r->obs[i].word)
-			judge(g, &r->obs[i]);
+	for (unsigned i = 0; g->close && i < r->len; i++) {
+		struct vs_obs *o = &r->obs[i];
+		double value = o->value;
+		if (!o->has_value || o->word)
+			continue;
+		if (g->noisy)
+			judge(g, o);
+		g->metric[o->metric].said[g->metric[o->metric].n++ % VS_GATE_MEMORY] = value;
+	}
 }
 
 void vs_gate_reset(struct vs_gate *g)
 {
-	g->run = 0;
+	g->begun = g->bytes;
 	g->lost = false;
 	for (unsigned m = 0; m < VS_METRIC_COUNT; m++)
-		g->metric[m].len = g->metric[m].held = 0;
+		g->metric[m].n = g->metric[m].held = 0;
 }
 
 int vs_gate_words(const struct vs_gate *g, char *buf, size_t cap)

@@ -28,7 +28,7 @@ struct vs_gate {
 	bool spot;      /* what it measures comes once */
 	bool lost;      /* bytes were lost since the last good frame */
 	bool noisy;
-	uint64_t run;   /* good bytes since the last loss, or since the line was opened */
+	uint64_t begun; /* good bytes when the last ones were lost, or the line was opened */
 	unsigned damages; /* remembered */
 	struct {
 		uint64_t bytes, frames;
@@ -37,9 +37,10 @@ struct vs_gate {
 	uint64_t times;                /* the line became noisy */
 	uint64_t held, marked;         /* numbers */
 	struct {
-		uint8_t len, held;             /* held: in a row, up to PATIENCE */
-		double said[VS_GATE_MEMORY];   /* newest first, as they came */
-		double passed;                 /* the last one that passed unmarked */
+		uint32_t n;                    /* numbers since the line was opened */
+		uint32_t held;                 /* noisy: in a row, up to PATIENCE */
+		double passed;                 /* noisy: the last one that passed unmarked */
+		double said[VS_GATE_MEMORY];   /* as they came, round and round */
 	} metric[VS_METRIC_COUNT];
 };
 
