@@ -83,7 +83,7 @@ struct vs_engine {
 	uint64_t asked_ms;         /* when this interval was asked for */
 	uint64_t inflating_ms;     /* the cuff works since; 0: not */
 	uint64_t deflated_ms;      /* it worked until */
-	uint64_t trend_cuff_ms;    /* new trend window since */
+	uint64_t trend_cuff_ms, trend_probe_ms; /* new trend window since */
 	uint64_t infusion_ms;      /* the infusion began; 0: not */
 	uint8_t fails;             /* cuff attempts in a row */
 	bool cuff_seen, has_ecg;

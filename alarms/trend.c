@@ -185,6 +185,7 @@ void vs_trend_reset(struct vs_engine *e, bool probe, bool cuff, uint64_t at)
 		e->trend_cuff_ms = at;
 	if (!probe)
 		return;
+	e->trend_probe_ms = at;
 	for (unsigned ch = VS_CH_PR; ch <= VS_CH_SPO2; ch++)
 		for (unsigned i = 0; i < VS_BLOCKS; i++)
 			e->track[ch].blocks[i] = NAN;
@@ -280,13 +281,16 @@ static void judge_blocks(struct vs_turn *t, enum vs_channel ch)
 	}
 }
 
-static double block_median(const struct vs_track *tr, uint64_t block)
+/* since_ms: what was measured before is of another window. */
+static double block_median(const struct vs_track *tr, uint64_t block, uint64_t since_ms)
 {
 	double v[VS_SAMPLES];
 	unsigned n = 0;
-	uint32_t from = (uint32_t)(block * tr->block_ms);
+	uint64_t from = block * tr->block_ms, until = from + tr->block_ms;
+	if (since_ms > from)
+		from = since_ms < until ? since_ms : until;
 	for (unsigned i = 0; i < tr->len; i++)
-		if (tr->at[i] - from < tr->block_ms)
+		if (tr->at[i] - (uint32_t)from < (uint32_t)(until - from))
 			v[n++] = tr->value[i];
 	return n >= tr->block_min && n ? vs_median(v, n) : NAN;
 }
@@ -304,7 +308,8 @@ void vs_block_finish(struct vs_turn *t, enum vs_channel ch)
 		for (unsigned i = 0; i < VS_BLOCKS; i++)
 			tr->blocks[i] = NAN;
 	} else {
-		tr->blocks[tr->block % VS_BLOCKS] = block_median(tr, tr->block);
+		bool probe = ch == VS_CH_PR || ch == VS_CH_SPO2;
+		tr->blocks[tr->block % VS_BLOCKS] = block_median(tr, tr->block, probe ? t->e->trend_probe_ms : 0);
 		for (uint64_t b = tr->block + 1; b < now; b++)
 			tr->blocks[b % VS_BLOCKS] = NAN;
 	}
