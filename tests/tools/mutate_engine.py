@@ -333,33 +333,45 @@ __attribute__((constructor)) static void choose(void)
             self.link(objects, folder / f"test_{t}.to", folder / t, *flags)
         return folder
 
+    def programs(self, kind):
+        return lambda t: self.work / kind / t
+
     def build_one(self, m, folder, kind, *flags):
-        """The programs with this one mutant compiled in; None: it does not compile."""
+        """What one mutant compiled in changes; a function that links a test's program.  None: it does not compile."""
         original = (self.src / "alarms" / m.file).read_text()
         changed = original[:m.start] + m.new + original[m.end:]
         folder.mkdir()
         base = self.work / kind
+        tree, sources = self.src, [folder / m.file]
         if m.file.endswith(".h"):
             tree = folder / "src"
             for part in ("alarms", "core", "config", "tests/unit", "plugins"):
                 shutil.copytree(self.src / part, tree / part)
             (tree / "alarms" / m.file).write_text(changed)
-            sources, tests = sorted((tree / "alarms").glob("*.c")), sorted((tree / "tests/unit").glob("test_*.c"))
-            flags = [*flags, "-I" + str(tree)]
-            first = [f for f in self.flags if f != "-I" + str(self.src)]
+            sources = sorted((tree / "alarms").glob("*.c"))
+            flags = [*flags, "-O0"]
         else:
             (folder / m.file).write_text(changed)
-            sources, tests, first = [folder / m.file], [], self.flags
-        for s in [*sources, *(t for t in tests if t.stem[5:] in self.tests)]:
-            out = folder / (s.stem + (".to" if s.stem.startswith("test_") else ".o"))
-            if subprocess.run(["cc", *first, *flags, "-I" + str(self.src), "-c", str(s), "-o", str(out)], capture_output=True, check=False).returncode:
+        first = [f if f != "-I" + str(self.src) else "-I" + str(tree) for f in self.flags]
+
+        def compile_it(source, out):
+            command = ["cc", *first, *flags, "-I" + str(self.src), "-c", str(source), "-o", str(out)]
+            return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+        for s in sources:
+            if not compile_it(s, folder / (s.stem + ".o")):
                 return None
         names = [p.name for p in sorted(base.glob("*.o"))]
-        objects = [base / "limit_sets.o", *(folder / n if (folder / n).exists() else base / n for n in names if n != "limit_sets.o")]
-        for t in self.tests:
+        objects = [folder / n if (folder / n).exists() else base / n for n in names]
+
+        def program(t):
             own = folder / f"test_{t}.to"
+            if tree != self.src and not compile_it(tree / "tests/unit" / f"test_{t}.c", own):
+                return None
             self.link(objects, own if own.exists() else base / f"test_{t}.to", folder / t, *flags)
-        return folder
+            return folder / t
+
+        return program
 
 
 # ---- trying them -----------------------------------------------------------------------------------------------------
@@ -382,9 +394,11 @@ def run(exe, number):
         return -1
 
 
-def noticed_by(folder, tests, number):
+def noticed_by(program, tests, number):
+    """The first test that fails, or that the compiler refuses."""
     for t in tests:
-        if run(folder / t, number):
+        exe = program(t)
+        if exe is None or run(exe, number):
             return t
     return None
 
@@ -402,13 +416,14 @@ def try_one(shop, m, sanitizers):
         if kind == "sanitized" and not sanitizers:
             continue
         if m.mode == "compile":
-            folder = shop.build_one(m, shop.work / f"one-{kind}-{m.id}", kind, *flags)
-            found = noticed_by(folder, tests, 0) if folder else None
-            shutil.rmtree(shop.work / f"one-{kind}-{m.id}")
-            if not folder:
+            folder = shop.work / f"one-{kind}-{m.id}"
+            program = shop.build_one(m, folder, kind, *flags)
+            found = noticed_by(program, tests, 0) if program else None
+            shutil.rmtree(folder)
+            if not program:
                 return None
         else:
-            found = noticed_by(shop.work / kind, tests, m.id)
+            found = noticed_by(shop.programs(kind), tests, m.id)
         if found:
             shop.kills[m.file, found] += 1
             return found + (" (sanitized)" if kind == "sanitized" else "")
@@ -476,7 +491,7 @@ def main():
     kinds = ["plain"] if o.quick else ["plain", "sanitized"]
     for kind in kinds:
         shop.build(kind, everything, *(sanitizers if kind == "sanitized" else []))
-        wrong = noticed_by(shop.work / kind, shop.tests, 0)
+        wrong = noticed_by(shop.programs(kind), shop.tests, 0)
         if wrong:
             sys.exit(f"{wrong} fails before anything is changed ({kind}); see {shop.work}")
     fate = json.loads(o.results.read_text()) if o.results and o.results.exists() and o.go_on else {}
