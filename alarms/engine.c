@@ -559,6 +559,9 @@ static void move_devices(struct vs_turn *t, const struct vs_engine_config *to)
 	}
 	for (unsigned ch = 0; ch < VS_CH_COUNT; ch++)
 		e->track[ch].device = (uint8_t)device_now(e->config, to, e->track[ch].device);
+	for (unsigned i = 0; i < e->n_cuffs; i++)
+		e->cuffs[i].device = (uint8_t)device_now(e->config, to, e->cuffs[i].device);
+	e->suspect.device = (uint8_t)device_now(e->config, to, e->suspect.device);
 }
 
 void vs_engine_reconfigure(struct vs_engine *e, const struct vs_engine_config *config, uint64_t at_ms, int64_t wall_ms,

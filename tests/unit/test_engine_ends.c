@@ -55,6 +55,33 @@ static void names_behind_the_end(void **state)
 	free(r);
 }
 
+/* A rule that comes with a new configuration begins anew, though it lay behind the end of the old set: there the silence of a
+ * device has its place. */
+static void a_rule_from_behind_the_end(void **state)
+{
+	(void)state;
+	struct room *r = chair(1);
+	static struct vs_limit_set whole;
+	struct vs_engine_config other = r->config;
+	swap(&r->set, "hr-hi", r->set.n_rules - 1);
+	whole = r->set;
+	r->set.n_rules--;
+	begin(r, STORY_EPOCH);
+	r->now += 12000;
+	step(r, (struct vs_stimulus){ .kind = VS_ST_TIME });
+	heard(r, "device-offline raised");
+	other.set = &whole;
+	vs_engine_reconfigure(&r->engine, &other, r->now, 0, &r->out);
+	listen(r);
+	heard(r, "");
+	unsigned iterator = 0;
+	struct vs_effect f;
+	assert_true(vs_engine_next_alarm(&r->engine, &iterator, &f));
+	assert_string_equal(f.u.alarm.rule->id, "device-offline");
+	assert_false(vs_engine_next_alarm(&r->engine, &iterator, &f));
+	free(r);
+}
+
 /* ---- alarms ---- */
 
 /* An engine, and behind its last place something that looks like one more: nobody reads or changes it. */
@@ -661,6 +688,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(places_of_rules),
 		cmocka_unit_test(names_behind_the_end),
+		cmocka_unit_test(a_rule_from_behind_the_end),
 		cmocka_unit_test(behind_the_last_alarm),
 		cmocka_unit_test(every_place),
 		cmocka_unit_test(who_paused_and_who_resumed),

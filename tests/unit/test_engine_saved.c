@@ -812,7 +812,7 @@ static void the_same_configuration(void **state)
 	free(r);
 }
 
-/* Each signal follows its device to its new place in the list, or has none any more. */
+/* Each signal and each reading follows its device to its new place in the list, or has none any more. */
 static void signals_follow_their_devices(void **state)
 {
 	static const char *const lists[][2] = { { "monitor", "oximeter" }, { "oximeter", "monitor" }, { "another", "monitor" }, { "oximeter", "another" } };
@@ -822,10 +822,15 @@ static void signals_follow_their_devices(void **state)
 		struct room *r = open_room(2, 5000000);
 		value(r, 0, VS_HR, 70);
 		value(r, 1, VS_SPO2, 97);
+		cuff(r, 0, 120, 75, VS_NIBP_NEW);
+		cuff(r, 1, 121, 75, VS_NIBP_NEW);
+		cuff(r, 1, 160, 131, VS_NIBP_NEW); /* doubtful */
 		struct vs_engine_config other = r->config;
 		other.devices[0].id = lists[i][0];
 		other.devices[1].id = lists[i][1];
 		reconfigure(r, &other);
+		assert_true(r->engine.cuffs[0].device == hr[i] && r->engine.cuffs[1].device == spo2[i]);
+		assert_true(r->engine.has_suspect && r->engine.suspect.device == spo2[i]);
 		assert_int_equal(r->engine.track[VS_CH_HR].device, hr[i]);
 		assert_int_equal(r->engine.track[VS_CH_SPO2].device, spo2[i]);
 		assert_int_equal(r->engine.track[VS_CH_RR].device, VS_DEVICE_NONE);
