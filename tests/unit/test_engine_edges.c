@@ -549,6 +549,8 @@ static void refusals(void **state)
 		heard(r, i ? "time went back by 1001 ms: taken as now" : "");
 	}
 	step(r, (struct vs_stimulus){ .kind = VS_ST_SCORE, .metric = VS_MOAAS, .value = NAN });
+	step(r, (struct vs_stimulus){ .kind = VS_ST_SCORE, .metric = VS_MOAAS, .value = -INFINITY });
+	step(r, (struct vs_stimulus){ .kind = VS_ST_SCORE, .metric = VS_RASS, .value = INFINITY });
 	step(r, (struct vs_stimulus){ .kind = VS_ST_SCORE, .metric = VS_METRIC_COUNT, .value = 1 });
 	step(r, (struct vs_stimulus){ .kind = VS_ST_PHASE, .phase = VS_PHASE_COUNT });
 	step(r, (struct vs_stimulus){ .kind = VS_ST_FAULT, .fault = VS_FAULT_COUNT, .on = true });

@@ -815,8 +815,10 @@ static void the_same_configuration(void **state)
 /* Each signal and each reading follows its device to its new place in the list, or has none any more. */
 static void signals_follow_their_devices(void **state)
 {
-	static const char *const lists[][2] = { { "monitor", "oximeter" }, { "oximeter", "monitor" }, { "another", "monitor" }, { "oximeter", "another" } };
-	static const unsigned hr[] = { 0, 1, 1, VS_DEVICE_NONE }, spo2[] = { 1, 0, VS_DEVICE_NONE, 0 };
+	static const char *const lists[][2] = { { "monitor", "oximeter" }, { "oximeter", "monitor" }, { "another", "monitor" },
+		{ "oximeter", "another" }, { "monitor", "oximeter" /* behind the end */ } };
+	static const unsigned n[] = { 2, 2, 2, 2, 1 };
+	static const unsigned hr[] = { 0, 1, 1, VS_DEVICE_NONE, 0 }, spo2[] = { 1, 0, VS_DEVICE_NONE, 0, VS_DEVICE_NONE };
 	(void)state;
 	for (unsigned i = 0; i < COUNT(lists); i++) {
 		struct room *r = open_room(2, 5000000);
@@ -828,6 +830,7 @@ static void signals_follow_their_devices(void **state)
 		struct vs_engine_config other = r->config;
 		other.devices[0].id = lists[i][0];
 		other.devices[1].id = lists[i][1];
+		other.n_devices = n[i];
 		reconfigure(r, &other);
 		assert_true(r->engine.cuffs[0].device == hr[i] && r->engine.cuffs[1].device == spo2[i]);
 		assert_true(r->engine.has_suspect && r->engine.suspect.device == spo2[i]);
