@@ -552,10 +552,13 @@ static void refusals(void **state)
 	step(r, (struct vs_stimulus){ .kind = VS_ST_SCORE, .metric = VS_MOAAS, .value = -INFINITY });
 	step(r, (struct vs_stimulus){ .kind = VS_ST_SCORE, .metric = VS_RASS, .value = INFINITY });
 	step(r, (struct vs_stimulus){ .kind = VS_ST_SCORE, .metric = VS_METRIC_COUNT, .value = 1 });
+	static struct vs_engine before;
+	memcpy(&before, &r->engine, sizeof before);
 	step(r, (struct vs_stimulus){ .kind = VS_ST_PHASE, .phase = VS_PHASE_COUNT });
-	step(r, (struct vs_stimulus){ .kind = VS_ST_FAULT, .fault = VS_FAULT_COUNT, .on = true });
+	step(r, (struct vs_stimulus){ .kind = VS_ST_FAULT, .fault = VS_FAULT_COUNT, .on = true, .value = 7 });
 	step(r, (struct vs_stimulus){ .kind = VS_ST_COUNT });
 	heard(r, "");
+	assert_memory_equal(&before, &r->engine, vs_engine_size(&r->config));
 	free(r);
 }
 
