@@ -22,8 +22,8 @@ int vs_log_session(struct vs_log *l, const char *session, char chair[64])
 
 /* Both kinds of rows of the chair while the session was open (a clock that was set back included), in the order of their times; within one time readings
  * first, as the engine saw them before what followed from them.  Numbers of one topic stay in their order.
- * READING_BOOT, EVENT_BOOT: the clock that nobody sets; 0: not known. */
-#define ITEMS_SQL(READING_BOOT, EVENT_BOOT) \
+ * TIMED: joins the epochs whose clocks are known, before their readings; READING_BOOT, EVENT_BOOT: the clock that nobody sets; 0: not known. */
+#define ITEMS_SQL(TIMED, READING_BOOT, EVENT_BOOT) \
 	"WITH span(a, b) AS MATERIALIZED (SELECT min(s.started_ms, (SELECT min(at_ms) FROM event WHERE session = :session)," \
 	" coalesce((SELECT min(n.start_ms) FROM run n WHERE n.session = :session), s.started_ms)," \
 	" CASE WHEN :before > 0 THEN coalesce((SELECT max(min(f.onset_ms), s.started_ms - 86400000) FROM alarm f WHERE f.alarm IN" \
@@ -35,7 +35,7 @@ int vs_log_session(struct vs_log *l, const char *session, char chair[64])
 	" FROM session s WHERE s.session = :session)" \
 	" SELECT * FROM (SELECT o.epoch, u.first_seq + (r.id & 8191) AS seq, u.start_ms + r.t AS at, u.session AS session, 'vitals' AS kind," \
 	" r.shape AS shape, r.v1, r.v2, r.v3, r.v4, r.more, NULL AS body, " READING_BOOT " AS boot, 0 AS after" \
-	" FROM span CROSS JOIN run u CROSS JOIN origin o ON o.origin = u.origin" \
+	" FROM span CROSS JOIN run u CROSS JOIN origin o ON o.origin = u.origin" TIMED \
 	" CROSS JOIN reading r ON r.id BETWEEN u.run * 8192 AND u.run * 8192 + 8191" \
 	" WHERE o.chair = :chair AND u.start_ms BETWEEN span.a - 8388608 AND span.b + 60000" \
 	" AND r.t BETWEEN span.a - u.start_ms AND span.b - u.start_ms" \
@@ -49,10 +49,11 @@ int vs_log_session(struct vs_log *l, const char *session, char chair[64])
 /* A row of `clock` holds from its message on, within its epoch; a log of before has none, and an epoch of before neither. */
 #define SINCE " FROM clock k WHERE k.epoch = o.epoch AND k.event <= e.event ORDER BY k.event DESC, k.clock DESC LIMIT 1"
 static const char items_sql[] = ITEMS_SQL(
-	"CASE WHEN o.epoch IN (SELECT k.epoch FROM clock k) THEN u.boot_ms + r.t ELSE 0 END",
+	" LEFT JOIN (SELECT DISTINCT epoch AS timed FROM clock) ON timed = o.epoch",
+	"CASE WHEN timed IS NULL THEN 0 ELSE u.boot_ms + r.t END",
 	"coalesce((SELECT e.at_ms - (k.wall_ms - k.boot_ms)" SINCE "), (SELECT e.at_ms - (k.wall_ms - k.boot_ms) FROM clock k"
 	" WHERE k.epoch = o.epoch ORDER BY k.clock LIMIT 1), 0)");
-static const char items_sql_without[] = ITEMS_SQL("0", "0");
+static const char items_sql_without[] = ITEMS_SQL("", "0", "0");
 
 /* Does what is read have the tables of the fourth migration? */
 static bool has_clock(struct vs_log *l)
