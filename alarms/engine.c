@@ -269,6 +269,8 @@ static void new_patient(struct vs_engine *e)
 	for (unsigned i = 0; i < e->set->n_rules; i++) {
 		e->rules[i].own = NAN;
 		e->rules[i].raised_ms = 0;
+		if (e->set->rules[i].log_only) /* what was noted of the last patient is no news of this one */
+			e->rules[i].holds = false;
 		if (!e->rules[i].holds) { /* what the last patient began is not for this one to confirm */
 			e->rules[i].since_ms = e->rules[i].safe_ms = 0;
 			e->rules[i].count = 0;
@@ -323,10 +325,10 @@ static void set_interval(struct vs_turn *t, uint32_t ms)
 
 static void copy_text(char *to, size_t cap, const char *from)
 {
-	size_t len = from ? strnlen(from, cap - 1) : 0;
+	size_t len = strnlen(from, cap - 1);
 	while (len && ((unsigned char)from[len] & 0xc0) == 0x80)
 		len--;
-	memcpy(to, from ? from : "", len);
+	memcpy(to, from, len);
 	to[len] = '\0';
 }
 

@@ -610,6 +610,31 @@ static void a_trend_of_few_points(void **state)
 	}
 }
 
+/* E4: the usual response to an infusion is that to one that has begun, and to this patient's. */
+static void no_response_without_an_infusion(void **state)
+{
+	static const struct {
+		enum vs_phase phase;
+		bool noted;
+	} rows[] = { { VS_PHASE_NONE, false }, { VS_PHASE_BASELINE, false }, { VS_PHASE_INFUSION, true }, { VS_PHASE_NONE, false },
+		{ VS_PHASE_INFUSION, true } };
+	struct vs_baseline b = { .len = 1, .at = { { VS_NIBP_SYS, 120 } } };
+	(void)state;
+	struct room *r = bare();
+	struct vs_rule *band = rule(r, "band", VS_NIBP_SYS, VS_WHEN_NONE, NAN, VS_PRIORITY_LOW);
+	band->type = VS_RULE_BAND;
+	band->log_only = true;
+	band->band = (struct vs_band){ 16, 6, 5, 2400000, 2 };
+	begin(r, STORY_EPOCH);
+	for (unsigned i = 0; i < COUNT(rows); i++, r->now += 1000) {
+		step(r, (struct vs_stimulus){ .kind = VS_ST_PHASE, .phase = rows[i].phase });
+		step(r, (struct vs_stimulus){ .kind = VS_ST_BASELINE, .baseline = &b });
+		cuff(r, 200, 100, VS_NIBP_NEW);
+		assert_int_equal(r->out.len, rows[i].noted);
+	}
+	free(r);
+}
+
 static void drift_rule(struct room *r, enum vs_metric m, double fire, double departure)
 {
 	struct vs_rule *drift = rule(r, vs_metrics[m].name, m, VS_WHEN_NONE, NAN, VS_PRIORITY_LOW);
@@ -708,6 +733,7 @@ int main(void)
 		cmocka_unit_test(every_number_of_a_reading),
 		cmocka_unit_test(a_minute_of_heart_rates),
 		cmocka_unit_test(from_the_start_of_the_clock),
+		cmocka_unit_test(no_response_without_an_infusion),
 		cmocka_unit_test(a_trend_of_few_points),
 		cmocka_unit_test(drifts_at_their_limit),
 		cmocka_unit_test(two_drifts),
