@@ -247,8 +247,8 @@ static void take_signals(struct vs_turn *t, const struct vs_stimulus *s)
 static void stop_watching(struct vs_turn *t, unsigned i)
 {
 	struct vs_engine *e = t->e;
-	if (e->set->rules[i].type == VS_RULE_DEVICE_OFFLINE)
-		for (unsigned d = 0; d < vs_devices(e->config); d++)
+	for (unsigned d = 0; d < vs_devices(e->config); d++) /* where another rule watches devices, theirs stay */
+		if (vs_device_silent(e, d) && e->rules[vs_silence_place(e, d)].alarm.rule == i)
 			vs_offline_rank(t, i, d, VS_PRIORITY_NONE);
 	if (e->rules[i].holds)
 		vs_finish(t, i);
