@@ -224,6 +224,9 @@ struct vs_session {
 _Static_assert(sizeof(struct vs_session) <= 3072, "a session is part of the durable state of a chair");
 
 void vs_session_init(struct vs_session *s);
+/* A session from the bytes of one that were kept (by this program: the layout is its own).  NULL: *s is it; else which member
+ * cannot be, and *s is as it was. */
+const char *vs_session_restore(struct vs_session *s, const void *bytes);
 /* The id for envelopes: NULL while there is no session, and after it is over. */
 const char *vs_session_id(const struct vs_session *s);
 

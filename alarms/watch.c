@@ -271,6 +271,7 @@ struct saved {
 	uint64_t at_ms;
 	int64_t wall_ms;
 };
+#define CLOCK_MOST (UINT64_C(1) << 53) /* ms */
 #define SAVED_MAGIC (0x56530000u | 1u) /* counts up when struct vs_session changes its meaning without its size */
 
 size_t vs_watch_save(const struct vs_watch *w, uint64_t at_ms, int64_t wall_ms, uint8_t *buf, size_t cap)
@@ -309,19 +310,30 @@ static void end_left_behind(struct out *o, const uint8_t *buf, size_t len, uint6
 }
 
 int vs_watch_restore(struct vs_watch *w, const uint8_t *buf, size_t len, uint64_t at_ms, int64_t wall_ms,
-	vs_watch_emit *emit, void *ctx)
+	const char **why, vs_watch_emit *emit, void *ctx)
 {
 	struct saved head;
+	struct vs_session session;
 	size_t fixed = sizeof head + sizeof w->session;
+	*why = "too short";
 	if (len < fixed)
 		return -EINVAL;
 	memcpy(&head, buf, sizeof head);
+	*why = "of another version";
 	if (head.magic != SAVED_MAGIC || head.session_size != sizeof w->session)
 		return -EINVAL;
+	*why = "its time";
+	if (head.at_ms > CLOCK_MOST || head.wall_ms > (int64_t)CLOCK_MOST || head.wall_ms < -(int64_t)CLOCK_MOST)
+		return -EINVAL;
+	*why = vs_session_restore(&session, buf + sizeof head);
+	if (*why)
+		return -EINVAL;
+	*why = "the engine's part";
 	int r = vs_engine_restore(&w->engine, buf + fixed, len - fixed, wall_ms);
 	if (r < 0)
 		return r;
-	memcpy(&w->session, buf + sizeof head, sizeof w->session);
+	*why = NULL;
+	w->session = session;
 	/* Within one boot the monotonic clock went on; after a reboot it began anew, and the wall clock tells the gap. */
 	bool same_boot = head.at_ms <= at_ms;
 	uint64_t gap_ms = same_boot ? at_ms - head.at_ms : wall_ms > head.wall_ms ? (uint64_t)(wall_ms - head.wall_ms) : 0;

@@ -44,9 +44,10 @@ void vs_watch_reconfigure(struct vs_watch *w, const struct vs_engine_config *con
 /* What outlives a restart.  Returns the length, 0: cap is too small (VS_WATCH_SAVED_MAX always suffices). */
 #define VS_WATCH_SAVED_MAX (VS_ENGINE_SAVED_MAX + 8192)
 size_t vs_watch_save(const struct vs_watch *w, uint64_t at_ms, int64_t wall_ms, uint8_t *buf, size_t cap);
-/* After vs_watch_init.  Emits the end of alarms whose rule or device is gone.  0, or -EINVAL: not such bytes. */
+/* After vs_watch_init.  Emits the end of alarms whose rule or device is gone.  0, or -EINVAL: not such bytes, *why says what is wrong
+ * with them, and w is as it was. */
 int vs_watch_restore(struct vs_watch *w, const uint8_t *buf, size_t len, uint64_t at_ms, int64_t wall_ms,
-	vs_watch_emit *emit, void *ctx);
+	const char **why, vs_watch_emit *emit, void *ctx);
 /* Nobody watched for so long: emits an event that says so (of the session; without one a request `restarted`), and what
  * a person must be asked after a longer gap. */
 void vs_watch_was_blind(struct vs_watch *w, uint64_t blind_ms, uint64_t at_ms, int64_t wall_ms, vs_watch_emit *emit,

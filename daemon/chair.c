@@ -486,9 +486,10 @@ void vs_chair_start(struct vs_chair *c, const void *state, size_t len, uint64_t 
 	uint64_t at_ms = vs_boottime_ms();
 	int64_t wall_ms = vs_wall_ms();
 	vs_outbox_begin(c->daemon->outbox);
-	if (state && vs_watch_restore(c->watch, state, len, at_ms, wall_ms, on_event, c) < 0)
-		vs_say(VS_SAY_WARNING, "%s: what was known before the restart cannot be read (another version wrote it); "
-		       "it begins anew", c->id);
+	const char *why = NULL;
+	if (state && vs_watch_restore(c->watch, state, len, at_ms, wall_ms, &why, on_event, c) < 0)
+		vs_say(VS_SAY_WARNING, "%s: what was known before the restart cannot be used (%s); it begins anew: look at the patient, open the "
+		       "session again", c->id, why);
 	if (blind_ms != VS_BLIND_NOT)
 		vs_watch_was_blind(c->watch, blind_ms, at_ms, wall_ms, on_event, c);
 	vs_custody_commit(c->daemon->custody);

@@ -671,12 +671,13 @@ static void follow_configuration(struct run *run, const struct step *step)
 static void restart(struct run *run, const struct step *step)
 {
 	struct vs_stimulus time = { .kind = VS_ST_TIME };
+	const char *why;
 	uint64_t at_ms = (uint64_t)run->now_ms;
 	uint64_t was_ms = run->watch.engine.now_ms < at_ms ? run->watch.engine.now_ms : at_ms;
 	run->config = configure(run, step->limits ? step->limits : run->limits, step->devices ? step->devices : run->devices);
 	vs_watch_init(&run->watch, run->config, run->data, at_ms);
 	if (run->saved_len)
-		(void)vs_watch_restore(&run->watch, run->saved, run->saved_len, at_ms, run->wall_ms, emit, run);
+		(void)vs_watch_restore(&run->watch, run->saved, run->saved_len, at_ms, run->wall_ms, &why, emit, run);
 	vs_watch_was_blind(&run->watch, at_ms - was_ms, at_ms, run->wall_ms, emit, run);
 	send(run, &time);
 }

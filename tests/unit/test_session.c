@@ -1,5 +1,6 @@
 /* The session as a whole: the table of moves walked completely, entries, reminders, clocks, and seeded random lives. */
 #include <jansson.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 #include "session_room.h"
@@ -637,6 +638,60 @@ static void bodies(void **state)
 	json_decref(j);
 }
 
+/* ---- kept over a restart ---- */
+
+#define AT(member) offsetof(struct vs_session, member)
+#define TEXT_OF(member) AT(member), sizeof((struct vs_session *)0)->member
+
+/* A member of it, spoiled; what is told of it. */
+static const struct {
+	size_t at, size;
+	uint8_t byte; /* all of its bytes */
+	const char *told;
+} spoiled[] = {
+	{ AT(phase), 4, VS_PHASE_COUNT, "phase" }, { AT(phase), 4, 0xff, "phase" }, { TEXT_OF(id), 'x', "id" },
+	{ TEXT_OF(patient), 'x', "patient" }, { TEXT_OF(operator), 'x', "operator" }, { TEXT_OF(second), 'x', "second" },
+	{ TEXT_OF(reason), 'x', "reason" }, { TEXT_OF(outcome), 'x', "outcome" }, { AT(outcome), 1, 'x', "outcome" },
+	{ TEXT_OF(preset.id), 'x', "preset.id" }, { TEXT_OF(preset.name), 'x', "preset.name" }, { TEXT_OF(preset.title), 'x', "preset.title" },
+	{ AT(preset.no_pump), 1, 2, "preset.no_pump" }, { AT(preset.daily), 1, 0xff, "preset.daily" },
+	{ AT(preset.n_steps), 1, VS_PRESET_STEPS + 1, "preset.n_steps" }, { AT(preset.dose), 8, 0xff, "preset.dose" },
+	{ AT(order.dose), 8, 0xff, "order.dose" }, { AT(order.over) + 7, 1, 0xbf, "order.over" }, { AT(weight), 8, 0xff, "weight" },
+	{ AT(weight) + 7, 1, 0xc0, "weight" }, { AT(last_weight), 8, 0x7f, "last_weight" }, { AT(course.last_wall_ms), 8, 0x7f, "course.last_wall_ms" },
+	{ AT(begun), 1, 2, "begun" }, { AT(ended), 1, 0xff, "ended" }, { AT(closed), 1, 7, "closed" },
+	{ AT(has_baseline), 1, 2, "has_baseline" }, { AT(rate_known), 1, 2, "rate_known" }, { AT(phase_ms), 8, 0x7f, "phase_ms" },
+	{ AT(opened_ms), 8, 0x80, "opened_ms" }, { AT(infusion_ms), 8, 0x7f, "infusion_ms" }, { AT(stopped_ms), 8, 0x80, "stopped_ms" },
+	{ AT(closed_ms), 8, 0x7f, "closed_ms" }, { AT(phase_wall_ms), 8, 0x7f, "phase_wall_ms" },
+	{ AT(opened_wall_ms), 8, 0x7f, "opened_wall_ms" }, { AT(infusion_wall_ms), 8, 0x7f, "infusion_wall_ms" },
+	{ AT(stopped_wall_ms), 8, 0x7f, "stopped_wall_ms" }, { AT(closed_wall_ms), 8, 0x7f, "closed_wall_ms" },
+	{ AT(paused_for_ms), 8, 0x7f, "paused_for_ms" }, { AT(paused_for_ms), 8, 0xff, "paused_for_ms" }, { AT(rate_ms), 8, 0x7f, "rate_ms" },
+	{ AT(n_baseline), 1, VS_SESSION_BASELINE + 1, "n_baseline" }, { AT(baseline[0].metric), 4, VS_METRIC_COUNT, "baseline" },
+	{ AT(baseline[0].value), 8, 0xff, "baseline" }, { AT(check[3].answer), 1, VS_ANSWER_UNKNOWN + 1, "check" },
+	{ AT(last[VS_ENTRY_MOAAS].at_ms), 8, 0x7f, "last entries" }, { AT(last[VS_ENTRY_PAIN].value), 8, 0xff, "last entries" },
+	{ AT(overridden), 8, 0xff, "overridden" }, { AT(given), 8, 0xff, "given" }, { AT(rate), 8, 0xff, "rate" },
+	{ AT(rate) + 7, 1, 0xc0, "rate" }, { AT(reminder[VS_REMIND_STOP].at_ms), 8, 0x80, "reminders" },
+};
+
+static void bytes_that_are_no_session(void **state)
+{
+	struct room r;
+	struct vs_session before;
+	room_init(&r, *state);
+	room_infusion(&r, "P1");
+	uint8_t bytes[sizeof r.s];
+	for (size_t i = 0; i < sizeof spoiled / sizeof *spoiled; i++) {
+		memcpy(bytes, &r.s, sizeof bytes);
+		memset(bytes + spoiled[i].at, spoiled[i].byte, spoiled[i].size);
+		memcpy(&before, &r.s, sizeof before);
+		const char *told = vs_session_restore(&r.s, bytes);
+		if (strcmp(told ? told : "", spoiled[i].told) != 0)
+			fail_msg("row %zu: told \"%s\", not \"%s\"", i, told ? told : "", spoiled[i].told);
+		if (told)
+			assert_memory_equal(&r.s, &before, sizeof before);
+		else
+			r.s = before;
+	}
+}
+
 /* ---- seeded random lives against what must always hold ---- */
 
 static uint32_t dice(uint32_t *seed, uint32_t n)
@@ -658,6 +713,9 @@ static const char *const sayings[] = {
 
 static void holds_always(const struct room *r, const struct vs_session *before, const char *line)
 {
+	struct vs_session kept;
+	assert_null(vs_session_restore(&kept, &r->s)); /* and so it comes back after a restart */
+	assert_memory_equal(&kept, &r->s, sizeof kept);
 	const struct vs_session *s = &r->s;
 	if (!r->a.accepted) {
 		assert_memory_equal(before, s, sizeof *s);
@@ -762,6 +820,7 @@ int main(void)
 		cmocka_unit_test(a_reboot_moves_the_clocks),
 		cmocka_unit_test(recordings),
 		cmocka_unit_test(bodies),
+		cmocka_unit_test(bytes_that_are_no_session),
 		cmocka_unit_test(random_lives),
 		cmocka_unit_test(any_words),
 	};
