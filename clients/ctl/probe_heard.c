@@ -119,13 +119,22 @@ uint64_t ctl_hearing_frames(struct ctl_hearing *h, const struct vs_plugin *p)
 	return l ? l->feed.frames : 0;
 }
 
+/* Bytes at both ends that belong to frames which were cut off there. */
+static uint64_t edges(const struct ctl_evidence *e)
+{
+	uint64_t tail = e->bytes - e->end, before = e->first < e->longest ? e->first : e->longest;
+	return before + (tail < e->longest ? tail : e->longest);
+}
+
+/* Dropped although more came behind them. */
+static uint64_t lost(const struct ctl_evidence *e)
+{
+	return e->dropped > edges(e) ? e->dropped - edges(e) : 0;
+}
+
 unsigned ctl_evidence_share(const struct ctl_evidence *e)
 {
-	if (!e->frames)
-		return 0;
-	uint64_t tail = e->bytes - e->end, before = e->first < e->longest ? e->first : e->longest;
-	uint64_t edges = before + (tail < e->longest ? tail : e->longest), lost = e->dropped > edges ? e->dropped - edges : 0;
-	return (unsigned)(100 - 100 * lost / (e->bytes - edges));
+	return e->frames ? (unsigned)(100 - 100 * lost(e) / (e->bytes - edges(e))) : 0;
 }
 
 enum vs_grade ctl_evidence_grade(const struct ctl_evidence *e)
@@ -292,10 +301,11 @@ static void show_text(size_t number, const struct ctl_evidence *e)
 {
 	printf("%zu. %s, %s at %u %u%c%u: %s\n", number, e->plugin->name, grade_word(ctl_evidence_grade(e)), e->line.baud,
 	       e->line.data_bits, e->line.parity, e->line.stop_bits, e->plugin->devices);
-	printf("   %llu bytes, %u %% of them in %llu good frames%s; %llu readings, %llu frames rejected, %llu bytes dropped\n",
+	printf("   %llu bytes, %u %% of them in %llu good frames%s; %llu readings, %llu frames rejected, %llu bytes lost between "
+	       "them\n",
 	       (unsigned long long)e->bytes, ctl_evidence_share(e), (unsigned long long)e->frames,
 	       e->plugin->checked ? "" : " (without a checksum)", (unsigned long long)e->units,
-	       (unsigned long long)e->rejected, (unsigned long long)e->dropped);
+	       (unsigned long long)e->rejected, (unsigned long long)lost(e));
 	show_values(e);
 	if (e->noisy)
 		puts("   damaged again and again: another speed or parity, or check cable and grounding");
