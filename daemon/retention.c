@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/timetext.h"
 #include "daemon/chair.h"
 #include "daemon/clock.h"
 #include "daemon/say.h"
@@ -33,8 +34,9 @@ struct vs_retention {
 	char path[4096], policy[32], operator[VS_WHO_CAP], reason[512];
 	unsigned uid, n_names;
 	bool all;
+	bool by_itself, doubtful; /* nobody ordered it; and the clock may be wrong */
 	char names[NAMES_MAX][VS_FILE_NAME_CAP];
-	int64_t cutoff_ms;
+	int64_t now_ms, cutoff_ms;
 	struct going *going;
 	size_t n_going;
 	char said[1024];
@@ -188,6 +190,26 @@ static void choose(struct vs_retention *r, const struct vs_retained_file *f, con
 		r->n_going++;
 }
 
+/* What nobody ordered is done only where the record leaves no doubt about the clock. */
+static bool is_doubtful(struct vs_retention *r, sqlite3 *present)
+{
+	struct vs_record_gap gap;
+	char from[VS_TIME_TEXT_CAP], until[VS_TIME_TEXT_CAP];
+	if (!r->by_itself)
+		return false;
+	if (vs_record_gap(present, r->path, r->now_ms, &gap) != SQLITE_OK) {
+		say(r, "nothing is removed by itself: the record cannot be read");
+		return true;
+	}
+	if (gap.until_ms - gap.from_ms < VS_RECORD_GAP_MS)
+		return false;
+	vs_time_text(gap.from_ms, from);
+	vs_time_text(gap.until_ms, until);
+	say(r, "nothing is removed by itself: the record has nothing from %.10s to %.10s, so that the clock may be wrong; where it is right,"
+	       " 'vitalsctl log retention --apply' removes what is due", from, until);
+	return true;
+}
+
 static void look(struct vs_retention *r)
 {
 	struct vs_retained_file *files = NULL;
@@ -196,7 +218,8 @@ static void look(struct vs_retention *r)
 	int rc = sqlite3_open_v2(r->path, &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
 	if (rc == SQLITE_OK) {
 		sqlite3_busy_timeout(db, 5000);
-		rc = vs_retention_look(db, r->path, r->cutoff_ms, &files, &n);
+		r->doubtful = is_doubtful(r, db);
+		rc = r->doubtful ? SQLITE_OK : vs_retention_look(db, r->path, r->cutoff_ms, &files, &n);
 	}
 	if (rc == SQLITE_OK && n && !(r->going = calloc(n, sizeof *r->going)))
 		rc = SQLITE_NOMEM;
@@ -236,6 +259,8 @@ static void on_work_done(uv_work_t *w, int status)
 		if (d->n_chairs)
 			vs_chair_note(d->chairs[0], r->going[i].body, r->going[i].len);
 	}
+	if (r->doubtful)
+		vs_say(VS_SAY_WARNING, "retention: %s", r->said);
 	if (!r->said[0])
 		say(r, "nothing is due. ");
 	free(r->going);
@@ -260,7 +285,10 @@ const char *vs_retention_apply(struct vs_retention *r, const struct vs_retention
 	r->n_names = 0;
 	for (unsigned i = 0; i < o->n_files; i++)
 		snprintf(r->names[r->n_names++], VS_FILE_NAME_CAP, "%s", o->files[i]);
-	r->cutoff_ms = vs_keep_cutoff((struct vs_keep){ c->keep_years, c->keep_days }, vs_wall_ms());
+	r->by_itself = o->by_itself;
+	r->doubtful = false;
+	r->now_ms = vs_wall_ms();
+	r->cutoff_ms = vs_keep_cutoff((struct vs_keep){ c->keep_years, c->keep_days }, r->now_ms);
 	r->said[0] = '\0';
 	r->at_work = uv_queue_work(r->daemon->loop, &r->work, work, on_work_done) == 0;
 	return r->at_work ? NULL : "there is no memory for it";
@@ -278,7 +306,8 @@ void vs_retention_tick(struct vs_retention *r)
 	if (!r->daemon->config->keep_apply || r->at_work || day == r->looked_day)
 		return;
 	r->looked_day = day;
-	vs_retention_apply(r, &(struct vs_retention_order){ .operator = "vitalsd", .reason = "retention_apply: daily", .uid = (unsigned)getuid() });
+	vs_retention_apply(r, &(struct vs_retention_order){ .operator = "vitalsd", .reason = "retention_apply: daily", .uid = (unsigned)getuid(),
+								       .by_itself = true });
 }
 
 struct vs_retention *vs_retention_create(struct vs_daemon *d)

@@ -23,7 +23,8 @@ void vs_retention_close(struct vs_retention *r);
 /* Records what the policy is. */
 void vs_daemon_say_retention(struct vs_daemon *d);
 
-/* Once a second: looks once a day, where the configuration wants the daemon to remove what is due. */
+/* Once a second: looks once a day, where the configuration wants the daemon to remove what is due.  A clock that jumped ahead must
+ * not remove the record: where the record has a gap of 60 days, that is said, and left to a person. */
 void vs_retention_tick(struct vs_retention *r);
 
 /* Removes what is due.  files: names that the person saw (NULL: all); whatever else is due stays.
@@ -33,6 +34,7 @@ struct vs_retention_order {
 	unsigned uid;
 	const char *const *files;
 	unsigned n_files;
+	bool by_itself; /* no person: refused where the clock is doubtful (vs_record_gap) */
 };
 const char *vs_retention_apply(struct vs_retention *r, const struct vs_retention_order *o);
 /* What came of the last order; *ret_busy: it is still being looked at. */

@@ -212,6 +212,45 @@ static void count_contents(sqlite3 *db, const char *path, struct vs_retained_fil
 	f->bytes = stat(path, &stat_of) == 0 ? stat_of.st_size : 0;
 }
 
+/* ---- Whether the clock may be believed ---- */
+
+/* Of one file, from the end of the one before to its own. */
+static int gap_of(sqlite3 *db, int64_t from_ms, int64_t until_ms, struct vs_record_gap *longest)
+{
+	sqlite3_stmt *st = NULL;
+	int rc = sqlite3_prepare_v2(db, "SELECT at, next FROM (SELECT at, lead(at, 1, ?2) OVER (ORDER BY at) AS next FROM (SELECT at_ms AS at FROM"
+					" seal UNION ALL SELECT ?1)) WHERE at > ?3 ORDER BY next - at DESC LIMIT 1", -1, &st, NULL);
+	if (rc == SQLITE_OK) {
+		sqlite3_bind_int64(st, 1, from_ms);
+		sqlite3_bind_int64(st, 2, until_ms);
+		sqlite3_bind_int64(st, 3, INT64_MIN);
+		rc = sqlite3_step(st);
+	}
+	if (rc == SQLITE_ROW && sqlite3_column_int64(st, 1) - sqlite3_column_int64(st, 0) > longest->until_ms - longest->from_ms)
+		*longest = (struct vs_record_gap){ sqlite3_column_int64(st, 0), sqlite3_column_int64(st, 1) };
+	sqlite3_finalize(st);
+	return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+int vs_record_gap(sqlite3 *present, const char *path, int64_t now_ms, struct vs_record_gap *ret)
+{
+	struct vs_log_link *links = NULL;
+	size_t n = 0;
+	char file[4096];
+	int64_t from_ms = INT64_MIN;
+	int rc = vs_log_links(present, &links, &n);
+	*ret = (struct vs_record_gap){ now_ms, now_ms };
+	for (size_t i = 0; rc == SQLITE_OK && i < n; i++) {
+		sqlite3 *db = NULL;
+		if (vs_log_path_beside(path, links[i].name, file, sizeof file) && open_to_read(file, &db) == SQLITE_OK)
+			gap_of(db, from_ms, links[i].until_ms, ret); /* one that cannot be read is kept anyway */
+		sqlite3_close(db);
+		from_ms = links[i].until_ms;
+	}
+	free(links);
+	return rc == SQLITE_OK ? gap_of(present, from_ms, now_ms, ret) : rc;
+}
+
 /* ---- What is recorded about a file already ---- */
 
 static void look_at_records(sqlite3 *present, struct vs_retained_file *f)

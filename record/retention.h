@@ -28,6 +28,15 @@ int vs_holds(sqlite3 *present, struct vs_hold **ret, size_t *ret_n);
 /* "session s-20261121-3", "patient P-7", "2026-11-21 to 2026-11-30". */
 const char *vs_hold_text(const struct vs_hold *h, char *buf, size_t cap);
 
+/* The longest time without a seal, in all files that are there, up to now.  A seal comes every day that the daemon runs.  A clock
+ * that is years ahead, as one with an empty battery can be, makes everything look old: it shows here, as a time in which nobody
+ * watched, and what would remove by itself has to leave it to a person then.  `path` is of the present file. */
+#define VS_RECORD_GAP_MS (60 * 86400000ll) /* doubtful from here on */
+struct vs_record_gap {
+	int64_t from_ms, until_ms;
+};
+int vs_record_gap(sqlite3 *present, const char *path, int64_t now_ms, struct vs_record_gap *ret);
+
 enum vs_retain {
 	VS_RETAIN_YOUNG,      /* younger than the policy, or the policy keeps everything */
 	VS_RETAIN_DUE,        /* may be removed */

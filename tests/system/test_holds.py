@@ -1,4 +1,5 @@
 """How long the record is kept, on the real daemon: policy, holds, roles, and what is published of it."""
+import datetime
 import json
 import os
 import shutil
@@ -26,14 +27,14 @@ def years(tmp_path_factory):
 @pytest.fixture
 def kept(daemon, years):
     """kept(policy): a daemon that goes on with that log, and first of all closes the file of 2017: that one is young."""
-    def make(retention="10y", start=True, **more):
+    def make(retention="10y", start=True, years_of=years, **more):
         d = daemon([{"id": "chair-1", "limits": "ketamine-adult", "devices": [
             {"id": "bp", "plugin": "modbus", "tcp": {"host": "127.0.0.1", "port": free_port()}, "registers": [
                 {"metric": "nibp_sys", "table": "input", "address": 0, "type": "u16"}]}]}], operators=PEOPLE)
         config = json.loads(d.config.read_text())
         config["log"].update({"retention": retention, **more})
         d.config.write_text(json.dumps(config))
-        for f in years.glob("vitals*"):
+        for f in years_of.glob("vitals*"):
             shutil.copy(f, d.folder)
         if start:
             d.start()
@@ -117,13 +118,38 @@ def test_holds_keep_and_who_may_do_what(kept):
     assert verified(d)["ok"]
 
 
-def test_the_daemon_removes_by_itself_where_it_is_told_to(kept):
-    d = kept("10y", retention_apply="daily")
-    s = d.subscribe()
-    assert wait_for(lambda: names(d) == ["vitals-2016.db", "vitals-2017.db"], 20), d.said()
-    r, = wait_for(lambda: d.sql("select name, operator, reason, policy from removal"))
-    assert r == {"name": "vitals-2015.db", "operator": "vitalsd", "reason": "retention_apply: daily", "policy": "10y"}
-    assert wait_for(lambda: verified(d)["ok"]) and s
+@pytest.fixture(scope="module")
+def until_now(tmp_path_factory):
+    """A session every three weeks since eleven years ago, up to now."""
+    folder = tmp_path_factory.mktemp("until-now")
+    begin = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=11 * 365.25)
+    subprocess.run([DECADE, folder, "--years", "11", "--sessions", "190", "--seconds", "60", "--from", str(int(begin.timestamp() * 1000))],
+                   check=True, timeout=60, capture_output=True)
+    return folder, begin.year
+
+
+def test_the_daemon_removes_by_itself_where_it_is_told_to(kept, until_now):
+    folder, first = until_now
+    d = kept("10y", start=False, years_of=folder, retention_apply="daily")
+    assert f"vitals-{first}.db" in names(d)
+    d.start()
+    r, = wait_for(lambda: d.sql("select name, operator, reason, policy from removal"), 20)
+    assert r == {"name": f"vitals-{first}.db", "operator": "vitalsd", "reason": "retention_apply: daily", "policy": "10y"}
+    assert wait_for(lambda: f"vitals-{first}.db" not in names(d)) and f"vitals-{first + 1}.db" in names(d)
+    assert wait_for(lambda: verified(d)["ok"])
+
+
+def test_a_clock_that_may_be_wrong_removes_nothing_by_itself(kept):
+    """The clock of a machine with an empty battery can be years ahead at its start: everything would be old then.  The record shows
+    nothing of these years, and that is left to a person to judge."""
+    d = kept("6y", retention_apply="daily")
+    assert wait_for(lambda: "the clock may be wrong" in d.said(), 20), d.said()
+    assert states(d) == ["due", "due", "young"] and names(d) == ["vitals-2015.db", "vitals-2016.db", "vitals-2017.db"]
+    d.stop()
+    d.start()  # what was written since then makes it no better
+    assert wait_for(lambda: d.said().count("the clock may be wrong") == 2, 20), d.said()
+    p = log(d, "retention", "--apply", "--operator", "emil", "--reason", "the clock is right")
+    assert p.returncode == 0 and names(d) == ["vitals-2017.db"], p.stderr
 
 
 def test_nothing_is_removed_that_was_tampered_with(kept, years):
