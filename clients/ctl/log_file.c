@@ -479,11 +479,27 @@ static void mark_more(struct vs_log *l, size_t i, const char *parts, const char 
 	free(in);
 }
 
+/* What every file is asked for first stands at its beginning: the disk may bring it of all of them while they are opened one by
+ * one.  Not of one that is open: to close any descriptor of it would end SQLite's locks. */
+#define BEGINNING (256 << 10)
+static void fetch_beginnings(struct vs_log *l)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		int fd = l->files[i].tried ? -1 : open(l->files[i].path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0)
+			continue;
+		posix_fadvise(fd, 0, BEGINNING, POSIX_FADV_WILLNEED);
+		close(fd);
+	}
+}
+
 void vs_log_narrow_list(struct vs_log *l, enum vs_log_list list, const struct vs_log_options *o)
 {
 	const struct reach *reach = &reaches[list];
 	bool *first = calloc(l->n, sizeof *first), *wanted = calloc(l->n, sizeof *wanted);
 	bool can = !l->db && l->n > 1 && first && wanted && (o->since_ms > INT64_MIN || o->until_ms < INT64_MAX);
+	if (can)
+		fetch_beginnings(l);
 	for (size_t i = 0; can && i < l->n; i++) {
 		open_past(l, i);
 		sqlite3_stmt *st = l->files[i].part.db ? in_time(l->files[i].part.db, reach->rows, o) : NULL;
