@@ -58,7 +58,8 @@ static void become_noisy(struct vs_gate *g)
 
 void vs_gate_frame(struct vs_gate *g, size_t len)
 {
-	if (g->lost && !g->noisy && g->close && g->damages >= g->close && g->bytes - g->damage[g->close - 1].bytes <= WINDOW)
+	if (g->lost && !g->noisy && g->close && g->damages >= g->close &&
+	    g->bytes - g->damage[g->close - 1].bytes <= WINDOW)
 		become_noisy(g);
 	g->lost = false;
 	g->bytes += len;
@@ -74,8 +75,8 @@ static bool is_near(enum vs_metric m, double a, double b)
 	return fabs(a - b) <= fmax(vs_metrics[m].decimals ? STEP_FINE : STEP_WHOLE, STEP_PART * fabs(b));
 }
 
-/* One witness for a small step from what passed last, two for a leap: noise in a byte with the high bits of others makes the
- * same wrong number again and again. */
+/* One witness for a small step from what passed last, two for a leap: noise in a byte with the high bits of others
+ * makes the same wrong number again and again. */
 static bool passes(const struct vs_gate *g, const struct vs_obs *o)
 {
 	unsigned same = 0;

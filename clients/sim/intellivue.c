@@ -76,8 +76,8 @@ size_t vs_mib_unframe(const uint8_t *bytes, size_t len, size_t *used, uint8_t *t
 
 /* ---- what it says */
 
-/* The answer to a request of association.  After the session and presentation layers come the profiles that were agreed on: polls
- * at least once in ten seconds, messages of at most 1364 bytes either way. */
+/* The answer to a request of association.  After the session and presentation layers come the profiles that were
+ * agreed on: polls at least once in ten seconds, messages of at most 1364 bytes either way. */
 static const uint8_t accepted[] = {
 	0x0E, 0xCE, 0x05, 0x08, 0x13, 0x01, 0x00, 0x16, 0x01, 0x02, 0x80, 0x00, 0x14, 0x02, 0x00, 0x02, /* session */
 	0xC1, 0xBE, 0x31, 0x80, 0xA0, 0x80, 0x80, 0x01, 0x01, 0x00, 0x00, 0xA2, 0x80, 0xA0, 0x03, 0x00, /* presentation */
@@ -221,7 +221,8 @@ static unsigned put_pressure(struct writer *w, const struct vs_cuff *c)
 }
 
 /* The result of a single poll: repeats its invoke id and its poll number. */
-static void answer_poll(const struct vs_intellivue *v, const uint8_t *poll, const struct vs_second *now, struct vs_mib_answer *ret)
+static void answer_poll(const struct vs_intellivue *v, const uint8_t *poll, const struct vs_second *now,
+			struct vs_mib_answer *ret)
 {
 	struct writer w = { ret->message[ret->len].bytes, 0 };
 	put32(&w, 0xE1000002);
@@ -295,12 +296,12 @@ static bool confirms(const struct vs_intellivue *v, const uint8_t *m, size_t len
 
 static bool is_poll(const uint8_t *m, size_t len)
 {
-	return len == 36 && vs_be16(m + 4) == INVOKE && vs_be16(m + 10) == CONFIRMED_ACTION && vs_be16(m + 14) == 0x0021 &&
-	       vs_be16(m + 24) == SINGLE_POLL && vs_be32(m + 30) == 0x00010006;
+	return len == 36 && vs_be16(m + 4) == INVOKE && vs_be16(m + 10) == CONFIRMED_ACTION &&
+	       vs_be16(m + 14) == 0x0021 && vs_be16(m + 24) == SINGLE_POLL && vs_be32(m + 30) == 0x00010006;
 }
 
-static void take_data(struct vs_intellivue *v, const uint8_t *m, size_t len, const struct vs_second *now, int64_t now_ms,
-		      struct vs_mib_answer *ret)
+static void take_data(struct vs_intellivue *v, const uint8_t *m, size_t len, const struct vs_second *now,
+		      int64_t now_ms, struct vs_mib_answer *ret)
 {
 	if (v->state == VS_MIB_INTRODUCED && confirms(v, m, len)) {
 		v->state = VS_MIB_TOGETHER;
@@ -316,7 +317,8 @@ static void take_data(struct vs_intellivue *v, const uint8_t *m, size_t len, con
 	}
 }
 
-static void take_request(struct vs_intellivue *v, const struct vs_second *now, int64_t now_ms, struct vs_mib_answer *ret)
+static void take_request(struct vs_intellivue *v, const struct vs_second *now, int64_t now_ms,
+			 struct vs_mib_answer *ret)
 {
 	if (v->state != VS_MIB_ALONE)
 		return; /* one association at a time: the second one gets no answer */
@@ -334,8 +336,8 @@ static void look_at_cuff(struct vs_intellivue *v, const struct vs_second *now)
 		v->result = now->cuff;
 }
 
-void vs_intellivue_take(struct vs_intellivue *v, const uint8_t *message, size_t len, const struct vs_second *now, int64_t now_ms,
-			struct vs_mib_answer *ret)
+void vs_intellivue_take(struct vs_intellivue *v, const uint8_t *message, size_t len, const struct vs_second *now,
+			int64_t now_ms, struct vs_mib_answer *ret)
 {
 	ret->len = 0;
 	look_at_cuff(v, now);

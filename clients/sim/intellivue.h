@@ -33,13 +33,14 @@ struct vs_mib_answer {
 };
 
 /* One message of the host.  now: what the monitor shows; now_ms: any clock that does not go back. */
-void vs_intellivue_take(struct vs_intellivue *v, const uint8_t *message, size_t len, const struct vs_second *now, int64_t now_ms,
-			struct vs_mib_answer *ret);
+void vs_intellivue_take(struct vs_intellivue *v, const uint8_t *message, size_t len, const struct vs_second *now,
+			int64_t now_ms, struct vs_mib_answer *ret);
 /* Call it now and then: an association that nobody keeps alive is aborted. */
-void vs_intellivue_time(struct vs_intellivue *v, const struct vs_second *now, int64_t now_ms, struct vs_mib_answer *ret);
+void vs_intellivue_time(struct vs_intellivue *v, const struct vs_second *now, int64_t now_ms,
+			struct vs_mib_answer *ret);
 
 /* The serial frame around a message; to: VS_MIB_WIRE bytes.  Returns its length. */
 size_t vs_mib_frame(const uint8_t *message, size_t len, uint8_t *to);
-/* The first frame in the bytes.  *used: bytes that are done with, 0: more are needed.  Returns the length of the message (to:
- * VS_MIB_MESSAGE bytes), or 0: none, or a damaged one. */
+/* The first frame in the bytes.  *used: bytes that are done with, 0: more are needed.  Returns the length of the
+ * message (to: VS_MIB_MESSAGE bytes), or 0: none, or a damaged one. */
 size_t vs_mib_unframe(const uint8_t *bytes, size_t len, size_t *used, uint8_t *to);

@@ -100,8 +100,8 @@ static bool split(const char *where, unsigned more, char host[64], char port[16]
 	return true;
 }
 
-static int open_socket(struct vs_ports *ps, struct vs_monitor_side *side, enum vs_port_kind kind, const char *where, unsigned more,
-		       char *endpoint)
+static int open_socket(struct vs_ports *ps, struct vs_monitor_side *side, enum vs_port_kind kind, const char *where,
+		       unsigned more, char *endpoint)
 {
 	char host[64], port[16];
 	struct addrinfo hints = { .ai_flags = AI_PASSIVE | AI_NUMERICSERV,
@@ -273,7 +273,8 @@ static void send_messages(struct vs_port *p, const struct vs_mib_answer *a)
 		p->side->requests++;
 		if (p->kind == VS_PORT_MIB)
 			queue(p, wire, vs_mib_frame(a->message[i].bytes, a->message[i].len, wire));
-		else if (sendto(p->fd, a->message[i].bytes, a->message[i].len, 0, (struct sockaddr *)&p->peer, p->peer_len) < 0)
+		else if (sendto(p->fd, a->message[i].bytes, a->message[i].len, 0, (struct sockaddr *)&p->peer,
+				p->peer_len) < 0)
 			return; /* a datagram that is lost is asked for again */
 	}
 }

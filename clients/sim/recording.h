@@ -14,5 +14,6 @@ struct vs_piece {
 	size_t len;
 };
 
-/* One line, changed in place; number counts from 1.  1: a piece; 0: nothing in it; -EBADMSG: *why says what it should be. */
+/* One line, changed in place; number counts from 1.  1: a piece; 0: nothing in it; -EBADMSG: *why says what it should
+ * be. */
 int vs_recording_line(char *line, unsigned number, struct vs_piece *ret, const char **why);

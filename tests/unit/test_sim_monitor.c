@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "clients/sim/chair.h"
+#include "clients/sim/intellivue.h"
 #include "clients/sim/nonin.h"
 #include "clients/sim/registers.h"
 
@@ -298,9 +299,95 @@ static void oximeter(void **state)
 	}
 }
 
+/* ---- the data export port ---- */
+
+/* What a host says, by letters: A asks for an association, C confirms the introduction, P polls, X aborts, R releases, ? another
+ * poll than it answers, w waits six seconds.  What the monitor says: a accepted, i introduction, r result, x abort, e released. */
+static void export(const char *said, char *heard)
+{
+	static const uint8_t poll[] = { 0xE1, 0, 0, 2, 0, 1, 0, 0x1C, 0, 9, 0, 7, 0, 0x16, 0, 0x21, 0, 0, 0, 0, 0, 0, 0, 0,
+					0x0C, 0x16, 0, 8, 0, 77, 0, 1, 0, 6, 0, 0 };
+	static const uint8_t confirm[] = { 0xE1, 0, 0, 2, 0, 2, 0, 0x14, 0, 0, 0, 1, 0, 0x0E, 0, 0x21, 0, 0, 0, 0,
+					   0, 0, 0, 0, 0x0C, 6, 0, 0 };
+	struct vs_intellivue v = { 0 };
+	struct vs_second now = { .display = { .spo2 = { true, 97 } } };
+	struct vs_mib_answer a;
+	int64_t at = 1000;
+	for (; *said; said++) {
+		uint8_t m[238] = { *said == 'A' ? 0x0D : *said == 'X' ? 0x19 : 0x09, 0xEC };
+		size_t len = sizeof m;
+		if (*said == 'P' || *said == '?' || *said == 'C') {
+			len = *said == 'C' ? sizeof confirm : sizeof poll;
+			memcpy(m, *said == 'C' ? confirm : poll, len);
+			m[24] = *said == '?' ? 0xF1 : m[24];
+			m[9] = *said == 'C' ? (uint8_t)v.event : m[9];
+		}
+		at += *said == 'w' ? 6000 : 1000;
+		if (*said == 'w')
+			vs_intellivue_time(&v, &now, at, &a);
+		else
+			vs_intellivue_take(&v, m, len, &now, at, &a);
+		for (unsigned i = 0; i < a.len; i++) {
+			const uint8_t *b = a.message[i].bytes;
+			bool result = b[0] == 0xE1 && b[5] == 2;
+			assert_true(!result || (b[9] == 9 && b[24] == 0 && b[25] == 77)); /* invoke id and number of the poll */
+			assert_true(b[0] != 0xE1 || (size_t)(b[6] << 8 | b[7]) == a.message[i].len - 8);
+			*heard++ = b[0] == 0x0E ? 'a' : b[0] == 0x19 ? 'x' : b[0] == 0x0A ? 'e' : result ? 'r' : 'i';
+		}
+	}
+	*heard = '\0';
+}
+
+static void a_monitor_that_insists_on_its_protocol(void **state)
+{
+	static const struct {
+		const char *said, *heard, *why;
+	} rows[] = {
+		{ "ACPP", "airr", "in order" },
+		{ "P", "x", "a poll without an association" },
+		{ "AP", "ai", "polled before the introduction was confirmed: no word" },
+		{ "ACA", "ai", "a second request, while one stands: no word" },
+		{ "ACPwwP", "airxx", "twelve seconds without a poll end it; the next one finds nobody" },
+		{ "ACwPwP", "airr", "six seconds do not" },
+		{ "ACXACP", "aiair", "aborted by the host, and asked for again" },
+		{ "ACRACP", "aieair", "released" },
+		{ "AC?P", "air", "another action is not answered" },
+	};
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		char heard[64];
+		export(rows[i].said, heard);
+		if (strcmp(heard, rows[i].heard) != 0)
+			fail_msg("%s: %s, should be %s: %s", rows[i].said, heard, rows[i].heard, rows[i].why);
+	}
+}
+
+static void its_serial_frames(void **state)
+{
+	static const uint8_t message[] = { 0x0D, 0xC0, 0xC1, 0x7D, 0x00, 0x42 };
+	uint8_t wire[VS_MIB_WIRE], back[VS_MIB_MESSAGE], noise[2 * VS_MIB_WIRE];
+	size_t used, len = vs_mib_frame(message, sizeof message, wire);
+	(void)state;
+	assert_true(wire[0] == 0xC0 && wire[len - 1] == 0xC1 && !memchr(wire + 1, 0xC0, len - 2) && !memchr(wire + 1, 0xC1, len - 2));
+	assert_int_equal(vs_mib_unframe(wire, len, &used, back), sizeof message);
+	assert_int_equal(used, len);
+	assert_memory_equal(back, message, sizeof message);
+	for (size_t i = 0; i < len - 1; i++)
+		assert_int_equal(vs_mib_unframe(wire, i, &used, back), 0); /* not all of it yet */
+	memcpy(noise, "\x55\xC0\x11", 3); /* a frame that was cut off, then the whole one */
+	memcpy(noise + 3, wire, len);
+	assert_int_equal(vs_mib_unframe(noise, len + 3, &used, back), sizeof message);
+	assert_int_equal(used, len + 3);
+	wire[6] ^= 1;
+	assert_int_equal(vs_mib_unframe(wire, len, &used, back), 0);
+	assert_int_equal(used, len);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_monitor_that_insists_on_its_protocol),
+		cmocka_unit_test(its_serial_frames),
 		cmocka_unit_test(figures),   cmocka_unit_test(faults), cmocka_unit_test(independent_cuff),
 		cmocka_unit_test(registers), cmocka_unit_test(rtu),    cmocka_unit_test(cuff_by_coil),
 		cmocka_unit_test(oximeter),

@@ -44,7 +44,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	ctl_hearing_close(h, &line, &line, &c);
 	for (size_t i = 0; i < c.len; i++) {
 		check(&c.at[i], size);
-		must(!i || ctl_evidence_grade(&c.at[i]) <= ctl_evidence_grade(&c.at[i - 1]), "a better one comes later");
+		must(!i || ctl_evidence_grade(&c.at[i]) <= ctl_evidence_grade(&c.at[i - 1]),
+		     "a better one comes later");
 		for (size_t k = 0; k < i; k++)
 			must(c.at[k].plugin != c.at[i].plugin, "a plugin twice");
 	}

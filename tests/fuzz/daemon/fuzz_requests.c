@@ -96,7 +96,8 @@ void vs_retention_hold(struct vs_retention *r, const struct vs_hold_order *o, ch
 	snprintf(id, 64, "h-1");
 }
 
-void vs_retention_release(struct vs_retention *r, const char *id, const char *reason, const char *operator, unsigned uid)
+void vs_retention_release(struct vs_retention *r, const char *id, const char *reason, const char *operator,
+			  unsigned uid)
 {
 	(void)r, (void)uid;
 	MUST(*id && *reason && *operator);
@@ -118,7 +119,8 @@ const char *vs_retention_said(const struct vs_retention *r, bool *ret_busy)
 	return "nothing";
 }
 
-int vs_annunciator_open(uv_loop_t *loop, const char *chair, const struct vs_annunciator_config *config, struct vs_annunciator **ret)
+int vs_annunciator_open(uv_loop_t *loop, const char *chair, const struct vs_annunciator_config *config,
+			struct vs_annunciator **ret)
 {
 	(void)loop, (void)chair, (void)config;
 	*ret = NULL;
@@ -148,8 +150,8 @@ void vs_annunciator_close(struct vs_annunciator *a)
 static const struct vs_device_ops *device_ops;
 static void *device_ctx;
 
-int vs_device_create(struct vs_acquire *a, const struct vs_device_config *cfg, const struct vs_device_ops *ops, void *ctx,
-		     struct vs_device **ret)
+int vs_device_create(struct vs_acquire *a, const struct vs_device_config *cfg, const struct vs_device_ops *ops,
+		     void *ctx, struct vs_device **ret)
 {
 	(void)a, (void)cfg;
 	device_ops = ops;
@@ -202,8 +204,10 @@ void vs_daemon_session_id(struct vs_daemon *d, int64_t wall_ms, char *buf)
 
 /* ---- a chair that is as new for every input ---- */
 
-static struct vs_operator_config operators[] = { { .name = "anna", .role = VS_ROLE_NURSE },
-						 { .name = "boris", .role = VS_ROLE_PRESCRIBER, .has_uid = true, .uid = 1000 } };
+static struct vs_operator_config operators[] = {
+	{ .name = "anna", .role = VS_ROLE_NURSE },
+	{ .name = "boris", .role = VS_ROLE_PRESCRIBER, .has_uid = true, .uid = 1000 }
+};
 static struct vs_chair fresh;
 static struct vs_daemon station;
 static struct vs_config config;
@@ -213,7 +217,9 @@ static void set_up(void)
 	static uv_loop_t loop;
 	static struct vs_device_config device = { .id = "bp", .plugin = "suntech-nibp" };
 	static struct vs_annunciator_config quiet;
-	static struct vs_chair_config place = { .id = "c", .limits = VS_LIMITS_DEFAULT, .devices = &device, .n_devices = 1, .annunciator = &quiet };
+	static struct vs_chair_config place = {
+		.id = "c", .limits = VS_LIMITS_DEFAULT, .devices = &device, .n_devices = 1, .annunciator = &quiet
+	};
 	struct vs_findings f = { 0 };
 	MUST(uv_loop_init(&loop) == 0);
 	MUST(vs_limits_load(NULL, 0, &station.sets, &f) == 0);

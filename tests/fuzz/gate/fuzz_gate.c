@@ -60,8 +60,8 @@ static bool same(const struct vs_obs *a, const struct vs_obs *b)
 	       a->flags == b->flags && a->device_error == b->device_error;
 }
 
-static void check(const struct vs_gate *g, const struct vs_plugin *p, const struct past *past, const struct vs_reading *was,
-		  const struct vs_reading *is)
+static void check(const struct vs_gate *g, const struct vs_plugin *p, const struct past *past,
+		  const struct vs_reading *was, const struct vs_reading *is)
 {
 	const struct vs_obs *a = &was->obs[0], *b = &is->obs[0];
 	bool marked = b->flags & VS_FLAG(QUESTIONABLE);
@@ -73,7 +73,8 @@ static void check(const struct vs_gate *g, const struct vs_plugin *p, const stru
 	must(a->has_value || !b->has_value, "a number that nobody said");
 	must(g->noisy || same(a, b), "a clean line is not left alone");
 	must(!p->strong || same(a, b), "a strong check is not trusted");
-	must(!a->has_value || b->has_value || (marked && !p->spot && !vs_metric_is_nibp(a->metric)), "lost without a word");
+	must(!a->has_value || b->has_value || (marked && !p->spot && !vs_metric_is_nibp(a->metric)),
+	     "lost without a word");
 	must(!g->noisy || !b->has_value || marked || was_said(past, a), "a noisy line, and a number that came once");
 }
 
