@@ -314,24 +314,29 @@ __attribute__((constructor)) static void choose(void)
         if r.returncode:
             sys.exit(r.stderr)
 
-    def build(self, kind, mutants, *flags):
-        """All programs of one kind (plain, sanitized); returns their folder."""
+    def build(self, kind, mutants, jobs, *flags):
+        """All programs of one kind (plain, sanitized)."""
         folder = self.work / kind
         folder.mkdir()
         by_file = {}
         for m in mutants:
             by_file.setdefault(m.file, []).append(m)
-        for source in sorted((self.src / "alarms").glob("*.c")):
-            out = folder / (source.stem + ".o")
-            self.compile_switched(source.name, by_file.get(source.name, []), out, *flags)
-        self.set_object(mutants, folder / "limit_sets.o", *flags)
-        objects = [folder / "limit_sets.o", *sorted(p for p in folder.glob("*.o") if p.stem != "limit_sets")]
-        for t in self.tests:
+
+        def part(source):
+            self.compile_switched(source.name, by_file.get(source.name, []), folder / (source.stem + ".o"), *flags)
+
+        def test(t):
             r = self.cc(self.src / "tests/unit" / f"test_{t}.c", folder / f"test_{t}.to", *flags)
-            if r.returncode:
-                sys.exit(r.stderr[:2000])
-            self.link(objects, folder / f"test_{t}.to", folder / t, *flags)
-        return folder
+            return r.stderr[:2000] if r.returncode else ""
+
+        with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+            list(pool.map(part, sorted((self.src / "alarms").glob("*.c"))))
+            wrong = "".join(pool.map(test, self.tests))
+            if wrong:
+                sys.exit(wrong)
+            self.set_object(mutants, folder / "limit_sets.o", *flags)
+            objects = sorted(folder.glob("*.o"))
+            list(pool.map(lambda t: self.link(objects, folder / f"test_{t}.to", folder / t, *flags), self.tests))
 
     def programs(self, kind):
         return lambda t: self.work / kind / t
@@ -490,7 +495,7 @@ def main():
     sanitizers = [] if o.quick else ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
     kinds = ["plain"] if o.quick else ["plain", "sanitized"]
     for kind in kinds:
-        shop.build(kind, everything, *(sanitizers if kind == "sanitized" else []))
+        shop.build(kind, everything, o.jobs, *(sanitizers if kind == "sanitized" else []))
         wrong = noticed_by(shop.programs(kind), shop.tests, 0)
         if wrong:
             sys.exit(f"{wrong} fails before anything is changed ({kind}); see {shop.work}")
