@@ -192,6 +192,8 @@ static void names(void **state)
 	assert_int_equal(vs_fault_by_name("log", 3), VS_FAULT_LOG);
 	assert_int_equal(vs_fault_by_name("logs", 4), VS_FAULT_COUNT);
 	assert_int_equal(vs_priority_by_name("lower", 5), VS_PRIORITY_COUNT);
+	assert_int_equal(vs_when_by_name("above", 5), VS_WHEN_GE);
+	assert_int_equal(vs_when_by_name("falling", 7), VS_WHEN_FALLING);
 	assert_int_equal(vs_when_by_name("<", 1), VS_WHEN_LT);
 	assert_int_equal(vs_when_by_name("<=", 1), VS_WHEN_LT);
 	assert_int_equal(vs_when_by_name("<>", 2), VS_WHEN_COUNT);
