@@ -298,6 +298,24 @@ static void what_became_of_each_number(void **state)
 	free(r);
 }
 
+/* Behind the end of a reading nothing is read, whatever stands there. */
+static void behind_the_end_of_a_reading(void **state)
+{
+	(void)state;
+	for (unsigned len = 0; len <= 3; len++) {
+		struct room *r = chair(1);
+		struct vs_reading reading = { .len = 0 };
+		vs_reading_add(&reading, VS_HR, 70, 0);
+		vs_reading_add(&reading, VS_PR, 71, 0);
+		vs_reading_add(&reading, VS_SPO2, 97, 0);
+		reading.len = len;
+		step(r, (struct vs_stimulus){ .kind = VS_ST_READING, .reading = &reading });
+		for (unsigned i = 0; i < 3; i++)
+			assert_int_equal(r->engine.track[i].valid_ms != 0, i < len);
+		free(r);
+	}
+}
+
 static void pulse_pressures(void **state)
 {
 	static const struct {
@@ -697,6 +715,7 @@ int main(void)
 		cmocka_unit_test(readings_for_gates),
 		cmocka_unit_test(alarms_for_gates),
 		cmocka_unit_test(what_became_of_each_number),
+		cmocka_unit_test(behind_the_end_of_a_reading),
 		cmocka_unit_test(pulse_pressures),
 		cmocka_unit_test(four_rows),
 		cmocka_unit_test(more_readings_than_are_kept),

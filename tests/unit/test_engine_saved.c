@@ -589,6 +589,21 @@ static void clocks_beyond_any(void **state)
 	free(r);
 }
 
+/* A wall clock that cannot be compared says nothing about how long nobody watched. */
+static void no_wall_clock(void **state)
+{
+	(void)state;
+	struct room *r = open_room(1, 5000000);
+	phase(r, VS_PHASE_INFUSION);
+	wait(r, 10000);
+	size_t len = save(r);
+	memcpy(bytes + 12, "\0\0\0\0\0\0\0\x80", 8); /* as long ago as can be */
+	r->now = 100000;
+	come_back(r, len);
+	assert_true(r->engine.phase_ms == 90000); /* 10 s ago, as it was */
+	free(r);
+}
+
 /* Rules that rest take no room. */
 static void what_rests_is_not_kept(void **state)
 {
@@ -774,6 +789,27 @@ static void another_set(void **state)
 	free(r);
 }
 
+/* A rule that is new, at the first place of the set: it begins anew, and watches. */
+static void the_first_rule_is_new(void **state)
+{
+	static struct vs_limit_set fewer;
+	(void)state;
+	struct room *r = open_room(1, 5000000);
+	struct vs_engine_config whole = r->config, other = r->config;
+	fewer = *adult;
+	fewer.rules[0] = fewer.rules[--fewer.n_rules];
+	other.set = &fewer;
+	reconfigure(r, &other);
+	phase(r, VS_PHASE_INFUSION);
+	cuff(r, 0, 182, 85, VS_NIBP_NEW);
+	heard(r, "sbp-up raised");
+	reconfigure(r, &whole);
+	heard(r, "");
+	cuff(r, 0, 182, 85, VS_NIBP_NEW);
+	heard(r, "sbp-hi-crit raised; sbp-up superseded; sbp-hi superseded");
+	free(r);
+}
+
 static void a_rule_that_is_switched_off(void **state)
 {
 	static struct vs_limit_set off;
@@ -913,12 +949,14 @@ int main(void)
 		cmocka_unit_test(counts_in_the_bytes),
 		cmocka_unit_test(a_condition_without_its_alarm),
 		cmocka_unit_test(clocks_beyond_any),
+		cmocka_unit_test(no_wall_clock),
 		cmocka_unit_test(what_rests_is_not_kept),
 		cmocka_unit_test(bytes_that_are_none),
 		cmocka_unit_test(the_same_again),
 		cmocka_unit_test(bytes_of_version_1),
 		cmocka_unit_test(room_for_what_is_configured),
 		cmocka_unit_test(another_set),
+		cmocka_unit_test(the_first_rule_is_new),
 		cmocka_unit_test(a_rule_that_is_switched_off),
 		cmocka_unit_test(the_same_configuration),
 		cmocka_unit_test(signals_follow_their_devices),
