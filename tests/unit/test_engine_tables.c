@@ -611,6 +611,13 @@ static const struct phased {
 static void phases(void **state)
 {
 	(void)state;
+	for (unsigned k = 0; k < adult->n_rules; k++) { /* every rule that alarms has its row */
+		bool has = adult->rules[k].log_only;
+		for (unsigned i = 0; i < COUNT(phased); i++)
+			has |= strcmp(phased[i].rule, adult->rules[k].id) == 0;
+		if (!has)
+			fail_msg("%s has no row in engine_phases.def", adult->rules[k].id);
+	}
 	for (unsigned i = 0; i < COUNT(phased); i++)
 		for (unsigned p = 0; p < VS_PHASE_COUNT; p++) {
 			/* the contract's order of phases, and that of the engine */
