@@ -202,12 +202,19 @@ int vs_history_replay(struct vs_history *h, enum vs_kind kind, const char *chair
 		struct file *f = &h->files[i];
 		if (!may_have(h, f, epoch))
 			continue;
-		if (i + 1 < h->n && access(f->path, F_OK) < 0)
-			continue; /* it is missing: what is left is given */
+		bool past = i + 1 < h->n;
+		if (past && access(f->path, F_OK) < 0) {
+			close_file(f); /* it is missing, or removed: what is left is given, and its room on the disk is free */
+			continue;
+		}
 		r = open_file(f);
 		if (r == 0)
 			r = kind == VS_KIND_VITALS ? give_readings(f, chair, epoch, behind, &g)
 						   : give_events(f, vs_kind_name(kind), chair, epoch, behind, &g);
+		if (past && r == -EIO) { /* it was damaged: likewise */
+			close_file(f);
+			r = 0;
+		}
 	}
 	return r < 0 ? r : (int)g.given;
 }

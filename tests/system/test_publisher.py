@@ -132,6 +132,29 @@ def test_replay_goes_from_file_to_file(synthetic):
     assert [e["seq"] for e in s.replay("alarm", 2)["events"]] == [1, 2, 3, 4, 5]
 
 
+@pytest.mark.parametrize("how", ["removed", "spoiled"])
+def test_replay_gives_what_is_left_of_the_files(synthetic, how):
+    """A file of the past was removed by policy, or cannot be read: of the epoch that reaches back into it the rest is given."""
+    s = synthetic(rotate=4096)
+    heard = s.subscribe()
+    connected(s, heard)
+    there = "SELECT count(*) FROM event WHERE kind = 'alarm'"
+    s.commit("alarm", 25)
+    assert wait_for(lambda: "25" in [s.sql(f, there) for f in s.files()], 5)
+    s.begin_file()
+    s.commit("alarm", 5)
+    assert s.quit() == 0
+    old = next(f for f in s.files() if s.sql(f, there) == "25")
+    if how == "removed":
+        old.unlink()
+    else:
+        old.chmod(0o640)
+        old.write_bytes(b"\xa5" * 8192)
+    s.start()  # the ring of the run before is empty: the log alone can tell
+    answer = wait_for(lambda: (a := s.replay("alarm", 1))["ok"] and a, 5)
+    assert answer and [e["seq"] for e in answer["events"]] == [26, 27, 28, 29, 30], answer
+
+
 REFUSED = [
     ("garbage", "not JSON"), ("{", "not JSON"), ("[]", "object"), ("{}", "op"), ('{"op":"erase"}', "op"),
     ('{"op":"snapshot","chair":"chair-9"}', "chair"),
