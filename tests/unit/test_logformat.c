@@ -276,7 +276,7 @@ static void what_is_older_than_the_policy(void **state)
 		{ { 70, 0 }, "2026-11-22T00:00:00.000Z", "1956-11-22T00:00:00.000Z", "before 1970" },
 	};
 	for (size_t i = 0; i < sizeof story / sizeof *story; i++) {
-		int64_t now, cutoff;
+		int64_t now = 0, cutoff = 0;
 		assert_true(vs_time_parse(story[i].now, &now) && vs_time_parse(story[i].cutoff, &cutoff));
 		if (vs_keep_cutoff(story[i].keep, now) != cutoff)
 			fail_msg("%s: %s", story[i].now, story[i].why);
