@@ -349,7 +349,7 @@ static double *slot_of(struct vs_cuff *c, enum vs_metric m)
 /* Are these the values that the device showed before?  Remembers them. */
 static bool is_old(struct vs_engine *e, unsigned device, const struct vs_cuff *c, enum vs_newness newness)
 {
-	double *last = e->devices[device].last;
+	double *last = e->rules[vs_silence_place(e, device)].heard.last;
 	const double now[4] = { c->sys, c->dia, c->map, c->pr };
 	bool equal = true;
 	for (unsigned i = 0; i < 4; i++) {

@@ -100,10 +100,11 @@ static void forget_drifts(struct vs_engine *e)
 		e->drifts[i].mean = NAN;
 }
 
-static void forget_cuff(struct vs_engine *e, unsigned device)
+/* A device that is new to the engine: heard now, no cuff value known. */
+static void meet(struct vs_rule_state *place, uint64_t at)
 {
-	for (unsigned i = 0; i < 4; i++)
-		e->devices[device].last[i] = NAN;
+	vs_rule_state_blank(place);
+	place->heard = (struct vs_heard){ .heard_ms = at, .last = { NAN, NAN, NAN, NAN } };
 }
 
 void vs_rule_state_blank(struct vs_rule_state *rs)
@@ -174,10 +175,8 @@ void vs_engine_init(struct vs_engine *e, const struct vs_engine_config *config, 
 	forget_drifts(e);
 	for (unsigned i = 0; i < places(config); i++)
 		vs_rule_state_blank(&e->rules[i]);
-	for (unsigned d = 0; d < VS_ENGINE_DEVICES; d++) {
-		e->devices[d].heard_ms = at_ms;
-		forget_cuff(e, d);
-	}
+	for (unsigned d = 0; d < vs_devices(config); d++)
+		meet(&e->rules[vs_silence_place(e, d)], at_ms);
 	vs_limits_work_out(e);
 	vs_watch_work_out(e);
 	ask_for_blocks(e);
@@ -407,7 +406,7 @@ static void set_fault(struct vs_turn *t, const struct vs_stimulus *s)
 
 static void heard(struct vs_turn *t, unsigned device)
 {
-	t->e->devices[device].heard_ms = t->at;
+	t->e->rules[vs_silence_place(t->e, device)].heard.heard_ms = t->at;
 }
 
 static bool known_device(struct vs_turn *t, unsigned device)
@@ -518,11 +517,13 @@ static void end_all_of(struct vs_turn *t, unsigned i)
 
 /* What is known of rules and devices, to their places in the new configuration; the alarms of those that are gone have
  * ended. */
-static void move_places(struct vs_engine *e, const struct vs_engine_config *to)
+static void move_places(struct vs_engine *e, const struct vs_engine_config *to, uint64_t at)
 {
 	struct vs_rule_state moved[VS_ENGINE_ALARMS];
-	for (unsigned k = 0; k < places(to); k++)
+	for (unsigned k = 0; k < to->set->n_rules; k++)
 		vs_rule_state_blank(&moved[k]);
+	for (unsigned k = to->set->n_rules; k < places(to); k++)
+		meet(&moved[k], at);
 	for (unsigned k = 0; k < to->set->n_rules; k++)
 		for (unsigned i = 0; i < e->set->n_rules; i++)
 			if (same_rule(&e->set->rules[i], &to->set->rules[k]))
@@ -545,20 +546,8 @@ static void move_places(struct vs_engine *e, const struct vs_engine_config *to)
 	memcpy(e->rules, moved, places(to) * sizeof *moved);
 }
 
-static void move_devices(struct vs_turn *t, const struct vs_engine_config *to)
+static void move_signals(struct vs_engine *e, const struct vs_engine_config *to)
 {
-	struct vs_engine *e = t->e;
-	__typeof__(e->devices) old;
-	memcpy(old, e->devices, sizeof old);
-	for (unsigned d = 0; d < VS_ENGINE_DEVICES; d++) {
-		e->devices[d].heard_ms = t->at;
-		forget_cuff(e, d);
-	}
-	for (unsigned d = 0; d < vs_devices(e->config); d++) {
-		unsigned k = device_now(e->config, to, d);
-		if (k != VS_DEVICE_NONE)
-			e->devices[k] = old[d];
-	}
 	for (unsigned ch = 0; ch < VS_CH_COUNT; ch++)
 		e->track[ch].device = (uint8_t)device_now(e->config, to, e->track[ch].device);
 	for (unsigned i = 0; i < e->n_cuffs; i++)
@@ -583,8 +572,8 @@ void vs_engine_reconfigure(struct vs_engine *e, const struct vs_engine_config *c
 	for (unsigned d = 0; d < vs_devices(e->config); d++)
 		if (vs_device_silent(e, d) && device_now(e->config, config, d) == VS_DEVICE_NONE)
 			vs_drop(&t, &e->rules[vs_silence_place(e, d)].alarm);
-	move_devices(&t, config);
-	move_places(e, config);
+	move_signals(e, config);
+	move_places(e, config, at);
 	e->config = config;
 	e->set = config->set;
 	vs_limits_work_out(e);

@@ -26,13 +26,13 @@
 /* What does not change while an engine runs; it must outlive the engine. */
 struct vs_engine_config {
 	const struct vs_limit_set *set;
+	uint64_t *next_alarm; /* number of the next alarm, shared by all chairs of a daemon, kept over restarts; first 1 */
 	unsigned n_devices;
 	struct {
 		const char *id;
 		uint32_t period_ms; /* how often it gives its values; 0: once a second or oftener */
 		uint32_t quiet_ms; /* it may be silent for so long before device-offline begins to count */
-	} devices[VS_ENGINE_DEVICES];
-	uint64_t *next_alarm; /* number of the next alarm, shared by all chairs of a daemon, kept over restarts; first 1 */
+	} devices[VS_ENGINE_DEVICES]; /* last: only n_devices of them are looked at */
 };
 
 /* ---- what happens ------------------------------------------------------------------------------------------------ */

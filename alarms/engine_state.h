@@ -52,13 +52,22 @@ struct vs_standing {
 	char by[VS_BY_CAP];
 };
 
-/* One rule, and the place of its alarm: none ever has to give way to another. */
+/* One rule, and the place of its alarm: none ever has to give way to another.  Or one device, and the alarm that it is
+ * silent. */
 struct vs_rule_state {
-	double limit;      /* in force; NAN: rests */
-	double own;        /* for this patient; NAN: none */
-	uint64_t since_ms; /* violated since, condition since; 0: not */
-	uint64_t safe_ms;  /* on the safe side since; 0: not */
-	uint64_t raised_ms; /* the last time; 0: never */
+	union {
+		struct {
+			double limit;      /* in force; NAN: rests */
+			double own;        /* for this patient; NAN: none */
+			uint64_t since_ms; /* violated since, condition since; 0: not */
+			uint64_t safe_ms;  /* on the safe side since; 0: not */
+			uint64_t raised_ms; /* the last time; 0: never */
+		};
+		struct vs_heard {
+			uint64_t heard_ms;
+			double last[4];    /* raw cuff values: sys, dia, map, pr */
+		} heard; /* of a device */
+	};
 	uint32_t frozen_ms;
 	uint8_t count;     /* readings or evaluations in a row */
 	bool holds;        /* its condition */
@@ -96,10 +105,6 @@ struct vs_engine {
 	bool has_suspect;
 	struct vs_cuff suspect;
 	struct {
-		uint64_t heard_ms;
-		double last[4];    /* raw cuff values: sys, dia, map, pr */
-	} devices[VS_ENGINE_DEVICES];
-	struct {
 		uint64_t since_ms; /* 0: not */
 		double value;
 	} faults[VS_FAULT_COUNT];
@@ -107,8 +112,8 @@ struct vs_engine {
 		double mean, up, down, scale; /* mean NAN: not begun */
 	} drifts[VS_DRIFTS];
 	uint64_t standing[2];      /* which of `rules` have an alarm, a bit each */
-	/* One for each rule of the set, then one for each device, of which only the alarm counts (it is silent).  Those that
-	 * set and devices do not need lie beyond vs_engine_size, and are not there. */
+	/* One for each rule of the set, then one for each device.  Those that set and devices do not need lie beyond
+	 * vs_engine_size, and are not there. */
 	struct vs_rule_state rules[VS_ENGINE_ALARMS];
 };
 _Static_assert(VS_ENGINE_ALARMS <= 128, "a bit each");

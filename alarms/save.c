@@ -264,13 +264,11 @@ static void names_of(const struct vs_engine *e, struct names *ret)
 		strncpy(ret->device[i], e->config->devices[i].id, VS_RULE_ID_CAP - 1);
 }
 
-static void put_devices(struct pack *p, struct vs_engine *e, unsigned n)
+static void put_heard(struct pack *p, struct vs_heard *h)
 {
-	for (unsigned d = 0; d < n; d++) {
-		when(p, &e->devices[d].heard_ms);
-		for (unsigned i = 0; i < 4; i++)
-			number(p, &e->devices[d].last[i]);
-	}
+	when(p, &h->heard_ms);
+	for (unsigned i = 0; i < 4; i++)
+		number(p, &h->last[i]);
 }
 
 static bool rule_rests(const struct vs_rule_state *rs)
@@ -294,7 +292,8 @@ size_t vs_engine_save(const struct vs_engine *engine, int64_t wall_ms, uint8_t *
 	put_names(&p, &n);
 	session(&p, &e);
 	readings(&p, &e);
-	put_devices(&p, &e, n.n_devices);
+	for (unsigned d = 0; d < n.n_devices; d++)
+		put_heard(&p, &e.rules[vs_silence_place(&e, d)].heard);
 	for (unsigned i = 0; i < n.n_rules; i++) {
 		bool kept = !rule_rests(&e.rules[i]);
 		flag(&p, &kept);
@@ -377,9 +376,9 @@ static bool place_alarm(struct vs_engine *e, struct vs_standing a, const struct 
 /* Signals and devices get time to come back, unless they were missed before. */
 static void give_time(struct vs_engine *e, uint64_t now)
 {
-	for (unsigned d = 0; d < VS_ENGINE_DEVICES; d++)
+	for (unsigned d = 0; d < vs_devices(e->config); d++)
 		if (!vs_device_silent(e, d))
-			e->devices[d].heard_ms = now;
+			e->rules[vs_silence_place(e, d)].heard.heard_ms = now;
 	for (unsigned ch = 0; ch < VS_CH_COUNT; ch++) {
 		bool missed = false;
 		for (unsigned i = 0; i < e->set->n_rules; i++)
@@ -408,12 +407,12 @@ static void read_rules(struct pack *p, struct vs_engine *e, const struct names *
 
 static void read_devices(struct pack *p, struct vs_engine *e, const struct names *n)
 {
-	struct vs_engine old;
-	put_devices(p, &old, n->n_devices);
 	for (unsigned d = 0; d < n->n_devices; d++) {
+		struct vs_heard heard;
 		unsigned k = device_now(e, n, d);
+		put_heard(p, &heard);
 		if (k < VS_ENGINE_DEVICES)
-			e->devices[k] = old.devices[d];
+			e->rules[vs_silence_place(e, k)].heard = heard;
 	}
 	for (unsigned ch = 0; ch < VS_CH_COUNT; ch++)
 		e->track[ch].device = (uint8_t)device_now(e, n, e->track[ch].device);

@@ -368,7 +368,7 @@ void vs_offline_rank(struct vs_turn *t, unsigned rule, unsigned device, enum vs_
 	} else if (p != VS_PRIORITY_NONE) {
 		a = fresh(t, vs_silence_place(e, device), rule);
 		const struct vs_found f = { .priority = p, .value = NAN, .limit = NAN, .device = (uint8_t)device,
-			.source = VS_METRIC_NONE, .waited_ms = (uint32_t)(t->at - e->devices[device].heard_ms) };
+			.source = VS_METRIC_NONE, .waited_ms = (uint32_t)(t->at - e->rules[vs_silence_place(e, device)].heard.heard_ms) };
 		fill(t, a, &f);
 	}
 }

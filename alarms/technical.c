@@ -143,7 +143,7 @@ static void judge(struct vs_turn *t, unsigned i)
 
 static struct condition silence_of(const struct vs_engine *e, unsigned device, uint64_t at)
 {
-	uint64_t since = e->devices[device].heard_ms + e->config->devices[device].quiet_ms;
+	uint64_t since = e->rules[vs_silence_place(e, device)].heard.heard_ms + e->config->devices[device].quiet_ms;
 	return (struct condition){ .there = at > since, .for_ms = at > since ? at - since : 0, .value = NAN, .limit = NAN };
 }
 
@@ -193,7 +193,7 @@ uint64_t vs_devices_due(const struct vs_engine *e)
 		return due;
 	const struct vs_rule *r = &e->set->rules[vs_first(e->watch.offline)];
 	for (unsigned d = 0; d < vs_devices(e->config); d++) {
-		uint64_t from = e->devices[d].heard_ms + e->config->devices[d].quiet_ms;
+		uint64_t from = e->rules[vs_silence_place(e, d)].heard.heard_ms + e->config->devices[d].quiet_ms;
 		for (unsigned k = 0; k < r->n_steps; k++)
 			if (from + r->steps[k].after_ms > e->now_ms)
 				due = vs_sooner(due, from + r->steps[k].after_ms);

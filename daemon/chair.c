@@ -1,6 +1,7 @@
 #include "daemon/chair.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -337,7 +338,7 @@ static void remember(struct vs_chair *c, unsigned device, const struct vs_readin
 		/* A cuff that reports an error does not make the last pressure younger or unknown. */
 		if (v->known && !r->obs[i].has_value && vs_metric_is_nibp(r->obs[i].metric))
 			continue;
-		*v = (struct vs_chair_value){ true, r->obs[i], wall_ms, at_ms, device };
+		*v = (struct vs_chair_value){ .known = true, .obs = r->obs[i], .wall_ms = wall_ms, .at_ms = at_ms, .device = device };
 	}
 }
 
@@ -406,7 +407,7 @@ static const struct vs_device_ops device_ops = { .reading = on_reading, .status 
 static struct vs_engine_config *engine_config(struct vs_daemon *d, const struct vs_chair_config *cfg,
 					      const struct vs_limit_set *set)
 {
-	struct vs_engine_config *e = calloc(1, sizeof *e);
+	struct vs_engine_config *e = calloc(1, offsetof(struct vs_engine_config, devices) + cfg->n_devices * sizeof *e->devices);
 	if (!e)
 		return NULL;
 	e->set = set;

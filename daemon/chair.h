@@ -13,11 +13,11 @@ struct vs_chair_device;
 
 /* The newest word of a metric, as a snapshot shows it. */
 struct vs_chair_value {
-	bool known;
 	struct vs_obs obs;
 	int64_t wall_ms; /* when it was measured; for a missing value: when it was found missing */
 	uint64_t at_ms;
 	unsigned device; /* index */
+	bool known;
 };
 
 struct vs_chair {
