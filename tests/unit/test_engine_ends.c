@@ -195,6 +195,28 @@ static void every_place(void **state)
 	free(r);
 }
 
+/* ... also one silent device alone, behind as many rules as there can be. */
+static void the_place_behind_all_rules(void **state)
+{
+	(void)state;
+	struct room *r = bare();
+	for (unsigned i = 0; i < VS_RULES_MAX; i++)
+		rule(r, "rule", VS_RASS, VS_WHEN_GE, 3, VS_PRIORITY_LOW)->enabled = false;
+	r->set.rules[5].type = VS_RULE_DEVICE_OFFLINE;
+	r->set.rules[5].enabled = true;
+	add_step(&r->set.rules[5], VS_PRIORITY_MEDIUM)->after_ms = 1000;
+	r->set.announcing.unacknowledged_ms[VS_PRIORITY_MEDIUM] = 5000;
+	begin(r, STORY_EPOCH);
+	r->now = STORY_EPOCH + 1000;
+	step(r, (struct vs_stimulus){ .kind = VS_ST_TIME });
+	heard(r, "rule raised");
+	assert_true(r->out.wake_at_ms == r->now + 5000);
+	r->now += 5000;
+	step(r, (struct vs_stimulus){ .kind = VS_ST_TIME });
+	assert_true(r->out.len == 1 && strcmp(r->out.at[0].u.request.request, "call-second") == 0);
+	free(r);
+}
+
 /* Who did it is told: who paused, and who ended the pause. */
 static void who_paused_and_who_resumed(void **state)
 {
@@ -786,6 +808,7 @@ int main(void)
 		cmocka_unit_test(a_rule_from_behind_the_end),
 		cmocka_unit_test(behind_the_last_alarm),
 		cmocka_unit_test(every_place),
+		cmocka_unit_test(the_place_behind_all_rules),
 		cmocka_unit_test(who_paused_and_who_resumed),
 		cmocka_unit_test(four_steps),
 		cmocka_unit_test(no_step_is_due),
