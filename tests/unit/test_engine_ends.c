@@ -184,6 +184,10 @@ static void every_place(void **state)
 	vs_engine_init(&r->engine, &r->config, r->now);
 	assert_int_equal(vs_engine_restore(&r->engine, bytes, len, 0), 0);
 	assert_int_equal(standing(r), 32 + VS_ENGINE_DEVICES);
+	r->said[0] = '\0';
+	vs_engine_reconfigure(&r->engine, &r->config, r->now, 0, &r->out);
+	listen(r);
+	heard(r, "");
 	for (unsigned d = 0; d < VS_ENGINE_DEVICES; d++) {
 		vs_engine_count(&r->engine, count);
 		assert_int_equal(count[VS_PRIORITY_MEDIUM], VS_ENGINE_DEVICES - d);

@@ -462,6 +462,9 @@ static void fields_of_an_alarm(void **state)
 	memcpy(name - 15, "\x04\x03\x02\x81", 4); /* waited for 24 days, the least of its bytes first */
 	assert_true(taken(r, len) && vs_engine_next_alarm(&r->engine, &iterator, &f));
 	assert_true(f.u.alarm.because.waited_ms == 0x81020304u);
+	static uint8_t again[VS_ENGINE_SAVED_MAX];
+	assert_int_equal(vs_engine_save(&r->engine, r->wall, again, sizeof again), len);
+	assert_memory_equal(again + (name - bytes) - 15, name - 15, 4);
 	assert_int_equal(vs_engine_left_behind(&r->engine, bytes, len, gone, 2), 0);
 	name[-8] = bytes[20]; /* one rule behind the last: nothing can be said about it */
 	assert_true(taken(r, len));

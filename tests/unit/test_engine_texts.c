@@ -80,6 +80,51 @@ static void short_words(void **state)
 	free(r);
 }
 
+/* "Why is it quiet?" names who paused the sound: as the alarms know it that are silent because of it. */
+static void who_paused(void **state)
+{
+	static const struct {
+		const char *why, *first_acked, *pausing;
+		bool before, latched, after; /* alarms: before the pause, over during it, raised in it */
+		const char *by;
+	} rows[] = {
+		{ "an alarm stood", NULL, "a", true, false, false, "\"audio_paused_by\":\"a\"" },
+		{ "... and is over", NULL, "anna", true, true, false, "\"audio_paused_by\":\"anna\"" },
+		{ "one was acknowledged before, by another", "berta", "anna", true, false, false, "\"audio_paused_by\":\"anna\"" },
+		{ "none stood: nobody is known", NULL, "anna", false, false, false, NULL },
+		{ "... nor by what was raised in the pause", NULL, "anna", false, false, true, NULL },
+		{ "only one that was acknowledged", "berta", "anna", false, false, false, NULL },
+	};
+	(void)state;
+	for (unsigned i = 0; i < COUNT(rows); i++) {
+		struct room *r = bare();
+		rule(r, "first", VS_SPO2, VS_WHEN_LT, 90, VS_PRIORITY_LOW);
+		rule(r, "second", VS_NIBP_SYS, VS_WHEN_GE, 180, VS_PRIORITY_HIGH)->latch = VS_LATCH_YES;
+		rule(r, "third", VS_NIBP_DIA, VS_WHEN_GE, 100, VS_PRIORITY_LOW);
+		r->set.announcing.pause_ms = 60000;
+		begin(r, STORY_EPOCH);
+		if (rows[i].first_acked) {
+			value(r, 0, VS_SPO2, 80);
+			step(r, (struct vs_stimulus){ .kind = VS_ST_ACK, .operator = rows[i].first_acked });
+		}
+		if (rows[i].before)
+			cuff(r, 185, 75, VS_NIBP_NEW);
+		step(r, (struct vs_stimulus){ .kind = VS_ST_PAUSE, .operator = rows[i].pausing });
+		if (rows[i].latched)
+			cuff(r, 120, 75, VS_NIBP_NEW);
+		if (rows[i].after)
+			cuff(r, 120, 101, VS_NIBP_NEW);
+		char why[4096];
+		struct vs_json j = vs_json_into(why, sizeof why);
+		vs_json_open(&j, '{');
+		vs_engine_why(&r->engine, r->now, 0, &j);
+		assert_non_null(strstr(why, "\"audio_paused_until\""));
+		if (rows[i].by ? !strstr(why, rows[i].by) : strstr(why, "audio_paused_by") != NULL)
+			fail_msg("%s: %s", rows[i].why, why);
+		free(r);
+	}
+}
+
 /* What fed an alarm: three readings at most, and none that was not there. */
 static void readings_that_counted(void **state)
 {
@@ -109,10 +154,11 @@ static void readings_that_counted(void **state)
 
 int main(void)
 {
-	static struct CMUnitTest tests[COUNT(texts) + 2];
+	static struct CMUnitTest tests[COUNT(texts) + 3];
 	for (unsigned i = 0; i < COUNT(texts); i++)
 		tests[i] = (struct CMUnitTest){ .name = texts[i].why, .test_func = words_of_a_rule, .initial_state = (void *)&texts[i] };
 	tests[COUNT(texts)] = (struct CMUnitTest)cmocka_unit_test(short_words);
 	tests[COUNT(texts) + 1] = (struct CMUnitTest)cmocka_unit_test(readings_that_counted);
+	tests[COUNT(texts) + 2] = (struct CMUnitTest)cmocka_unit_test(who_paused);
 	return _cmocka_run_group_tests("engine texts", tests, COUNT(tests), adult_load, adult_unload);
 }
