@@ -28,6 +28,7 @@ static void cell(FILE *to, const char *text)
 
 /* ---- the drawing ---- */
 
+#define SECONDS_BELOW_MS 1200000 /* a shorter picture has seconds at its axis */
 #define LEFT 46.0
 #define WIDTH 890.0
 #define RIGHT (LEFT + WIDTH)
@@ -100,7 +101,8 @@ static void draw_scales(const struct drawing *d)
 	for (int i = 0; i <= 8; i++) {
 		int64_t at = d->r->from_ms + (int64_t)(d->span_ms * i / 8);
 		vs_report_clock(at, clock);
-		fprintf(d->to, "<text x='%.1f' y='%.0f' class='time'>%.5s</text>\n", x_of(d, at), HEIGHT - 14, clock);
+		fprintf(d->to, "<text x='%.1f' y='%.0f' class='time'>%.*s</text>\n", x_of(d, at), HEIGHT - 14,
+			d->span_ms < SECONDS_BELOW_MS ? 8 : 5, clock);
 	}
 }
 
