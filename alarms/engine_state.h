@@ -35,7 +35,7 @@ struct vs_cuff {
 	double sys, dia, map, pr; /* NAN: not given */
 	double hr;                /* m5 at that time; NAN: none */
 	uint8_t device;
-	bool jump_only;           /* suspect: the only doubt */
+	bool jump_only;           /* suspect, but nothing within the reading is in doubt */
 };
 
 /* An alarm that stands, or is about to be said. */
