@@ -19,6 +19,7 @@
 
 #include "daemon/clock.h"
 #include "daemon/store.h"
+#include "record/seal.h"
 
 #define STEP_MS 300000
 
@@ -204,6 +205,19 @@ static void session(struct chair *c, unsigned long n, long seconds, bool open)
 	settle(c);
 }
 
+/* The limits that the chair is judged by, of one text. */
+static int name_limits(struct vs_store *store)
+{
+	static const char text[] = "sets:\n  - { name: ten-years, rules: [] }\n";
+	static char hash[VS_HASH_HEX];
+	static struct vs_store_set set = { .name = "ten-years", .hash = hash, .n = 2 };
+	uint8_t digest[VS_HASH];
+	crypto_hash_sha256(digest, (const uint8_t *)text, sizeof text - 1);
+	vs_hex(digest, VS_HASH, hash);
+	set.texts[0] = set.texts[1] = (struct vs_limit_text){ "ten-years.yaml", text, hash, sizeof text - 1 };
+	return vs_store_limits(store, &set, 1);
+}
+
 static int start(struct chair *c)
 {
 	if (vs_store_open(c->options, &c->store) < 0)
@@ -211,7 +225,7 @@ static int start(struct chair *c)
 	c->epoch = vs_store_epoch(c->store);
 	c->alarm = vs_store_last_alarm(c->store);
 	memset(c->seq, 0, sizeof c->seq);
-	return vs_store_start(c->store);
+	return name_limits(c->store) < 0 ? -1 : vs_store_start(c->store);
 }
 
 static void restart(struct chair *c)

@@ -57,6 +57,17 @@ def sessions(log):
 
 # ---- Read as one ----
 
+def test_each_file_has_the_limits_that_were_in_force(years):
+    """A file of long ago is judged again without the others; read as one, each text stands once."""
+    question = "SELECT s.name, s.hash, t.text FROM limit_set s JOIN json_each(s.chain) c JOIN limit_text t ON t.hash = c.value"
+    found = {sql(f, question) for f in (years / "many").glob("*.db")}
+    assert len(found) == 1 and "name: ten-years" in found.pop()
+    assert {sql(f, "SELECT count(*) FROM limit_text") for f in (years / "many").glob("*.db")} == {"1"}
+    numbers = [n for f in sorted((years / "many").glob("*.db")) for n in sql(f, "SELECT clock FROM clock ORDER BY clock").split()]
+    assert numbers and len(numbers) == len(set(numbers)), "numbers of `clock` go on from file to file"
+
+
+
 def test_one_file_a_year(years):
     names = sorted(f.name for f in (years / "many").glob("*.db*"))
     assert names == ["vitals-2026.db", "vitals-2027.db", "vitals.db", "vitals.db.key"]
