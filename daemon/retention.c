@@ -261,6 +261,8 @@ static void on_work_done(uv_work_t *w, int status)
 	}
 	if (r->doubtful)
 		vs_say(VS_SAY_WARNING, "retention: %s", r->said);
+	if (r->all && strstr(r->said, " is kept: ")) /* nobody waits for an answer: the journal has it */
+		vs_say(VS_SAY_WARNING, "retention: %s", r->said);
 	if (!r->said[0])
 		say(r, "nothing is due. ");
 	free(r->going);

@@ -152,21 +152,37 @@ def test_a_clock_that_may_be_wrong_removes_nothing_by_itself(kept):
     assert p.returncode == 0 and names(d) == ["vitals-2017.db"], p.stderr
 
 
-def test_nothing_is_removed_that_was_tampered_with(kept, years):
+CHANGES = ["UPDATE reading SET v1 = 88 WHERE id = (SELECT max(id) - 9 FROM reading)",
+           "DELETE FROM seal WHERE seal = (SELECT min(seal) FROM seal)"]
+
+
+def change(file, script):
+    file.chmod(0o640)
+    drop = "SELECT 'DROP TRIGGER ' || name || ';' FROM sqlite_schema WHERE type = 'trigger'"
+    triggers = subprocess.run(["sqlite3", file, drop], capture_output=True, text=True, check=True).stdout
+    subprocess.run(["sqlite3", file, triggers + script], check=True)
+
+
+def test_nothing_is_removed_that_was_tampered_with(kept):
     """A changed file is evidence: it stays, whoever orders what."""
     d = kept("6y", start=False)
-    for name, change in (("vitals-2015.db", "UPDATE reading SET v1 = 88 WHERE id = (SELECT max(id) - 9 FROM reading)"),
-                         ("vitals-2016.db", "DELETE FROM seal WHERE seal = (SELECT min(seal) FROM seal)")):
-        (d.folder / name).chmod(0o640)
-        drop = "SELECT 'DROP TRIGGER ' || name || ';' FROM sqlite_schema WHERE type = 'trigger'"
-        triggers = subprocess.run(["sqlite3", d.folder / name, drop], capture_output=True, text=True, check=True).stdout
-        subprocess.run(["sqlite3", d.folder / name, triggers + change], check=True)
+    for name, script in zip(("vitals-2015.db", "vitals-2016.db"), CHANGES):
+        change(d.folder / name, script)
     d.start()
     assert wait_for(lambda: (d.folder / "vitals-2017.db").exists())
     assert wait_for(lambda: states(d) == ["due", "due", "young"])
     p = log(d, "retention", "--apply", "--operator", "emil", "--reason", "six years are over")
     assert p.returncode == 1 and "2 of 2 files were not removed" in p.stderr and "not as it was sealed" in p.stderr, p.stderr
     assert names(d) == ["vitals-2015.db", "vitals-2016.db", "vitals-2017.db"]
+
+
+def test_what_the_daemon_does_not_remove_by_itself_is_said(kept, until_now):
+    folder, first = until_now
+    d = kept("10y", start=False, years_of=folder, retention_apply="daily")
+    change(d.folder / f"vitals-{first}.db", CHANGES[0])
+    d.start()
+    assert wait_for(lambda: f"vitals-{first}.db is kept: it is not as it was sealed" in d.said(), 20), d.said()
+    assert f"vitals-{first}.db" in names(d)
 
 
 def test_a_patient_of_years_ago_is_known(kept):
