@@ -418,17 +418,38 @@ struct run {
 	struct vs_watch watch;
 	struct vs_effects effects;
 	struct vs_session_answer answer;
-	int64_t now_ms, wall_ms;
+	int64_t now_ms, wall_ms, end_ms; /* end: of what the log has */
 	int64_t pause_ms, resume_ms; /* of the last command of its kind: one command, many messages */
 	size_t saved_len;            /* what a restart finds: the state after the last step that changed what is durable */
 	uint8_t saved[VS_WATCH_SAVED_MAX];
 };
 
+static bool same_message(const struct vs_relive_alarm *a, const struct vs_relive_alarm *b)
+{
+	int64_t apart = a->at_ms - b->at_ms;
+	return apart <= VS_RELIVE_SAME_MS && apart >= -VS_RELIVE_SAME_MS && strcmp(a->rule, b->rule) == 0 &&
+	       strcmp(a->device, b->device) == 0 && strcmp(a->change, b->change) == 0 && strcmp(a->priority, b->priority) == 0;
+}
+
+/* Behind the end of the log only what stands in it counts: its last alarm may have come a few ms after all else that was recorded. */
+static bool was_recorded(const struct run *run, int64_t at_ms, const char *body, size_t len)
+{
+	struct vs_relive_alarms one = { 0 };
+	bool found = false;
+	if (vs_relive_note(&one, at_ms, body, len) == 0)
+		for (size_t i = 0; i < run->r->recorded.len && !found; i++)
+			found = same_message(&run->r->recorded.at[i], &one.at[0]);
+	vs_relive_forget(&one);
+	return found;
+}
+
 static void emit(void *ctx, enum vs_kind kind, uint64_t at_ms, int64_t wall_ms, const char *body, size_t len)
 {
 	struct run *run = ctx;
 	(void)wall_ms;
-	if (strcmp(run->watch.session.id, run->r->session) == 0)
+	if (strcmp(run->watch.session.id, run->r->session) != 0)
+		return;
+	if ((int64_t)at_ms <= run->end_ms || (kind == VS_KIND_ALARM && was_recorded(run, (int64_t)at_ms, body, len)))
 		run->tell(run->ctx, kind, (int64_t)at_ms, body, len);
 }
 
@@ -754,7 +775,8 @@ int vs_relive_run(const struct vs_relive *r, const struct vs_limit_set *const *s
 		return -ENOMEM;
 	run->tell = tell;
 	run->ctx = ctx;
-	run_until(run, r->n_steps && r->steps[r->n_steps - 1].at_ms > r->to_ms ? r->steps[r->n_steps - 1].at_ms : r->to_ms);
+	run->end_ms = r->n_steps && r->steps[r->n_steps - 1].at_ms > r->to_ms ? r->steps[r->n_steps - 1].at_ms : r->to_ms;
+	run_until(run, run->end_ms + VS_RELIVE_SAME_MS);
 	free(run);
 	return 0;
 }
@@ -771,6 +793,7 @@ int vs_relive_why(const struct vs_relive *r, const struct vs_limit_set *const *s
 	if (!run)
 		return -ENOMEM;
 	run->tell = tell_nobody;
+	run->end_ms = at_ms;
 	run_until(run, at_ms);
 	vs_engine_why(&run->watch.engine, (uint64_t)run->now_ms, run->wall_ms, j);
 	free(run);
@@ -782,13 +805,6 @@ int vs_relive_why(const struct vs_relive *r, const struct vs_limit_set *const *s
 static bool same_number(double a, double b)
 {
 	return (isnan(a) && isnan(b)) || fabs(a - b) < 1e-6;
-}
-
-static bool same_message(const struct vs_relive_alarm *a, const struct vs_relive_alarm *b)
-{
-	int64_t apart = a->at_ms - b->at_ms;
-	return apart <= VS_RELIVE_SAME_MS && apart >= -VS_RELIVE_SAME_MS && strcmp(a->rule, b->rule) == 0 &&
-	       strcmp(a->device, b->device) == 0 && strcmp(a->change, b->change) == 0 && strcmp(a->priority, b->priority) == 0;
 }
 
 int vs_relive_compare(const struct vs_relive_alarms *then, const struct vs_relive_alarms *now,
