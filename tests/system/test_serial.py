@@ -95,8 +95,9 @@ def test_silence_is_said(probe, line):
     p.status("online")
     x = p.status("no-signal", seconds=12)
     assert "is the device on" in x["detail"]
+    at = len(p.lines)
     line.send(PACKET)
-    p.status("online", after=len(p.lines), seconds=3)
+    p.status("online", after=at, seconds=3)
 
 
 def test_unplugged_and_plugged_in_again(probe, line):
