@@ -142,8 +142,9 @@ def test_refused_and_then_there(probe):
     time.sleep(1.5)
     d = TcpDevice(lambda c, q: c.sendall(right(q)), port)
     p.value("spo2", RIGHT, seconds=4)
+    at = len(p.lines)
     d.stop()
-    p.status("offline", seconds=5, after=len(p.lines))
+    p.status("offline", seconds=5, after=at)
 
 
 def test_black_holed(probe):
