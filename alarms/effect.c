@@ -303,8 +303,9 @@ void vs_engine_why(const struct vs_engine *e, uint64_t at_ms, int64_t wall_ms, s
 	text_member(j, "phase", vs_phase_name(e->phase));
 	if (e->paused_ms > at_ms) {
 		vs_json_key(j, "audio_paused_until"), vs_json_time(j, wall_ms + (int64_t)(e->paused_ms - at_ms));
-		if (paused_by(e))
-			text_member(j, "audio_paused_by", paused_by(e));
+		const char *by = paused_by(e);
+		if (by)
+			text_member(j, "audio_paused_by", by);
 	}
 	if (e->has_suspect) {
 		vs_json_key(j, "suspect");

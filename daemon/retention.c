@@ -35,6 +35,7 @@ struct vs_retention {
 	unsigned uid, n_names;
 	bool all;
 	bool by_itself, doubtful; /* nobody ordered it; and the clock may be wrong */
+	bool kept;                /* something that was asked for stays */
 	char names[NAMES_MAX][VS_FILE_NAME_CAP];
 	int64_t now_ms, cutoff_ms;
 	struct going *going;
@@ -178,11 +179,13 @@ static void choose(struct vs_retention *r, const struct vs_retained_file *f, con
 	char why[256];
 	if (!is_wanted(r, f->link.name) || (r->all && f->state != VS_RETAIN_DUE && f->state != VS_RETAIN_HELD && f->state != VS_RETAIN_UNREADABLE))
 		return;
+	r->kept = f->state != VS_RETAIN_DUE || r->kept;
 	if (f->state != VS_RETAIN_DUE) {
 		say(r, "%s is kept: %s. ", f->link.name, f->why);
 		return;
 	}
 	if (!is_whole(r, before ? &before->link : NULL, &f->link, why)) {
+		r->kept = true;
 		say(r, "%s is kept: it is not as it was sealed: %s; 'audit verify' says where. ", f->link.name, why);
 		return;
 	}
@@ -259,9 +262,7 @@ static void on_work_done(uv_work_t *w, int status)
 		if (d->n_chairs)
 			vs_chair_note(d->chairs[0], r->going[i].body, r->going[i].len);
 	}
-	if (r->doubtful)
-		vs_say(VS_SAY_WARNING, "retention: %s", r->said);
-	if (r->all && strstr(r->said, " is kept: ")) /* nobody waits for an answer: the journal has it */
+	if (r->doubtful || (r->all && r->kept)) /* nobody waits for an answer: the journal has it */
 		vs_say(VS_SAY_WARNING, "retention: %s", r->said);
 	if (!r->said[0])
 		say(r, "nothing is due. ");
@@ -288,7 +289,7 @@ const char *vs_retention_apply(struct vs_retention *r, const struct vs_retention
 	for (unsigned i = 0; i < o->n_files; i++)
 		snprintf(r->names[r->n_names++], VS_FILE_NAME_CAP, "%s", o->files[i]);
 	r->by_itself = o->by_itself;
-	r->doubtful = false;
+	r->doubtful = r->kept = false;
 	r->now_ms = vs_wall_ms();
 	r->cutoff_ms = vs_keep_cutoff((struct vs_keep){ c->keep_years, c->keep_days }, r->now_ms);
 	r->said[0] = '\0';

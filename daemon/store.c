@@ -854,6 +854,14 @@ static void announce(struct vs_store *s)
 	pthread_mutex_unlock(&s->lock);
 }
 
+/* A head that was signed just now. */
+static void publish_head(struct vs_store *s, int64_t now)
+{
+	announce(s);
+	s->signed_day = now / 86400000;
+	tell(s);
+}
+
 /* Seals if it is time to.  *ret_announce: the seal is to be published once it is committed. */
 static int seal(struct vs_store *s, int64_t now, bool *ret_announce)
 {
@@ -888,11 +896,8 @@ static int finish_group(struct vs_store *s)
 	s->limits_told = true;
 	s->carry = false;
 	s->last_commit_ms = now;
-	if (publish) {
-		announce(s);
-		s->signed_day = now / 86400000;
-		tell(s);
-	}
+	if (publish)
+		publish_head(s, now);
 	s->closed_session[0] = '\0';
 	return SQLITE_OK;
 }
@@ -1003,6 +1008,17 @@ static const char *complete(struct vs_store *s, sqlite3 *db, int64_t now)
 	return year ? "the year is over" : "the file is as large as it may be";
 }
 
+/* Puts a signed seal over what this transaction has, commits it, and publishes the head. */
+static int sign_and_commit(struct vs_store *s, int64_t now)
+{
+	int rc = vs_scribe_seal(s->scribe, now, key_of(s), true);
+	if (rc == SQLITE_OK)
+		rc = vs_scribe_commit(s->scribe);
+	if (rc == SQLITE_OK && s->has_key && s->any_chair[0])
+		publish_head(s, now);
+	return rc;
+}
+
 static int close_file(struct vs_store *s, int64_t now, const char *reason)
 {
 	char name[VS_FILE_NAME_CAP];
@@ -1011,16 +1027,7 @@ static int close_file(struct vs_store *s, int64_t now, const char *reason)
 	int rc = vs_scribe_begin(s->scribe);
 	if (rc == SQLITE_OK)
 		rc = vs_scribe_closed(s->scribe, now, name, reason);
-	if (rc == SQLITE_OK)
-		rc = vs_scribe_seal(s->scribe, now, key_of(s), true);
-	if (rc == SQLITE_OK)
-		rc = vs_scribe_commit(s->scribe);
-	if (rc == SQLITE_OK && s->has_key && s->any_chair[0]) {
-		announce(s);
-		s->signed_day = now / 86400000;
-		tell(s);
-	}
-	return rc;
+	return rc == SQLITE_OK ? sign_and_commit(s, now) : rc;
 }
 
 /* Between two groups: everything that was taken is in the file.  What fails here is tried again with the next group. */
@@ -1134,16 +1141,7 @@ static int seal_removals(struct vs_store *s)
 		return SQLITE_OK;
 	s->closed_session[0] = '\0';
 	int rc = vs_scribe_begin(s->scribe);
-	if (rc == SQLITE_OK)
-		rc = vs_scribe_seal(s->scribe, now, key_of(s), true);
-	if (rc == SQLITE_OK)
-		rc = vs_scribe_commit(s->scribe);
-	if (rc == SQLITE_OK && s->has_key && s->any_chair[0]) {
-		announce(s);
-		s->signed_day = now / 86400000;
-		tell(s);
-	}
-	return rc;
+	return rc == SQLITE_OK ? sign_and_commit(s, now) : rc;
 }
 
 /* Between two groups.  What fails here is tried again: the file is opened anew with the next group. */

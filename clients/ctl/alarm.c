@@ -131,14 +131,6 @@ static int test(const struct vs_ask *a)
 	return r;
 }
 
-static bool of_log(int argc, char **argv)
-{
-	for (int i = 1; i < argc; i++)
-		if (strcmp(argv[i], "--log") == 0 || strncmp(argv[i], "--log=", 6) == 0)
-			return true;
-	return false;
-}
-
 int vs_ctl_alarm(int argc, char **argv)
 {
 	static const struct {
@@ -147,7 +139,7 @@ int vs_ctl_alarm(int argc, char **argv)
 	} verbs[] = { { "list", list }, { "ack", ack }, { "pause", pause_audio }, { "resume", resume }, { "explain", explain },
 		    { "test", test } };
 	struct vs_ask a;
-	if (argc > 1 && strcmp(argv[1], "explain") == 0 && of_log(argc, argv))
+	if (argc > 1 && strcmp(argv[1], "explain") == 0 && vs_ask_has(argc, argv, "--log"))
 		return vs_audit_explain(argc - 1, argv + 1);
 	int r = vs_ask_options(&a, argc, argv, options);
 	if (r != VS_EXIT_DONE)

@@ -16,6 +16,15 @@
 #define DEFAULT_CONTROL "/run/vitalsd/control.sock"
 #define ANSWER_TIMEOUT_MS 10000
 
+bool vs_ask_has(int argc, char **argv, const char *option)
+{
+	size_t len = strlen(option);
+	for (int i = 1; i < argc; i++)
+		if (strncmp(argv[i], option, len) == 0 && (argv[i][len] == '\0' || argv[i][len] == '='))
+			return true;
+	return false;
+}
+
 const char *vs_ask_login(void)
 {
 	const struct passwd *p = getpwuid(getuid());

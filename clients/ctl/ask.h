@@ -35,6 +35,8 @@ json_t *vs_ask_daemon(const struct vs_ask *a, json_t *request);
  * if ret is not NULL; with --json the answer is printed.  Returns the exit status. */
 int vs_ask_and_tell(const struct vs_ask *a, json_t *request, json_t **ret);
 
+/* Whether an option stands among the words, as `--at T` or `--at=T`: some send a command to the log instead of the daemon. */
+bool vs_ask_has(int argc, char **argv, const char *option);
 /* The login name of who runs this. */
 const char *vs_ask_login(void);
 /* Member of an object as text; "" where it is absent or no string. */

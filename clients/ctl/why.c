@@ -88,18 +88,10 @@ void vs_why_print(const char *chair, const json_t *answer)
 	}
 }
 
-static bool of_the_past(int argc, char **argv)
-{
-	for (int i = 1; i < argc; i++)
-		if (strcmp(argv[i], "--at") == 0 || strncmp(argv[i], "--at=", 5) == 0)
-			return true;
-	return false;
-}
-
 int vs_ctl_why(int argc, char **argv)
 {
 	struct vs_ask a;
-	if (of_the_past(argc, argv))
+	if (vs_ask_has(argc, argv, "--at"))
 		return vs_audit_why(argc, argv);
 	int r = vs_ask_options(&a, argc, argv, NULL);
 	if (r != VS_EXIT_DONE)
