@@ -333,8 +333,10 @@ def test_copies_taken_in_the_midst_of_writing(tmp_path):
     w = Writer(tmp_path / "log", "--readings", 1000000, "--chairs", 2, "--rate", 2000, *RING)
     log = tmp_path / "log/vitals.db"
     assert wait_for(lambda: rows_in(log, "reading") > 500, 30)
-    sizes = set()
+    copies = []
     for n in range(8):
+        grown = rows_in(log, "reading")
+        assert wait_for(lambda: rows_in(log, "reading") > grown, 30), "there is no writing to be in the midst of"
         copy = tmp_path / str(n)
         copy.mkdir()
         begun = None
@@ -344,9 +346,9 @@ def test_copies_taken_in_the_midst_of_writing(tmp_path):
             shutil.copy(f"{log}-wal", copy)
         verdict = verify(copy / "vitals.db")
         assert verdict["ok"], verdict["findings"]
-        sizes.add(verdict["rows"] + verdict["unsealed"])
+        copies.append(verdict["rows"] + verdict["unsealed"])
     w.end()
-    assert len(sizes) > 3, "there was no writing to be in the midst of"
+    assert copies == sorted(set(copies)), "each copy has more than the one before"
 
 
 def begin_of_wal(log):
