@@ -39,33 +39,38 @@ static int find_session(struct moment *m, struct vs_log *l)
 	return VS_EXIT_DONE;
 }
 
-/* The set of that name and text: of --limit-file or what ships, else of the texts that the log keeps. */
 static int find_set(struct moment *m, struct vs_log *l, const struct vs_relive_limits *then, unsigned i)
 {
-	m->sets[i] = vs_limits_find(m->at_hand, then->name);
-	if (m->sets[i] && (m->o.limit_file || strcmp(m->sets[i]->hash, then->hash) == 0))
-		return VS_EXIT_DONE;
-	if (vs_log_kept_set(l, then->name, then->hash, &m->kept[i]) == 1)
-		m->sets[i] = vs_limits_find(m->kept[i], then->name);
-	return m->sets[i] ? VS_EXIT_DONE :
-			    vs_ctl_fail("why: %s ran with the limit set '%s', which is not at hand: give its file with --limit-file", m->session,
-					then->name);
+	int r = vs_log_set_then(l, m->at_hand, m->o.limit_file, then->name, then->hash, &m->kept[i], &m->sets[i]);
+	return r >= 0 && m->sets[i] ?
+		       VS_EXIT_DONE :
+		       vs_ctl_fail("why: %s ran with the limit set '%s', which is not at hand: give its file with --limit-file", m->session,
+				   then->name);
+}
+
+/* One set throughout: the one that --limits names, or the one that ships. */
+static void one_set(struct moment *m)
+{
+	m->sets[0] = vs_limits_find(m->at_hand, m->o.limits ? m->o.limits : VS_LIMITS_DEFAULT);
+	if (!m->o.limits)
+		fprintf(stderr, "vitalsctl: %s: the log does not say with which limits it ran: judged by %s\n", m->session,
+			m->sets[0]->name);
 }
 
 static int find_sets(struct moment *m, struct vs_log *l)
 {
-	const struct vs_relive_limits *then = vs_relive_limits(m->relive, &m->n);
+	unsigned n;
+	const struct vs_relive_limits *then = vs_relive_limits(m->relive, &n);
 	int r = vs_log_sets(&m->o, &m->at_hand);
-	m->sets = calloc(m->n + 1, sizeof *m->sets);
-	m->kept = calloc(m->n + 1, sizeof *m->kept);
+	m->sets = calloc(n + 1, sizeof *m->sets);
+	m->kept = calloc(n + 1, sizeof *m->kept);
 	if (r == VS_EXIT_DONE && (!m->sets || !m->kept))
 		return vs_ctl_fail("no memory");
-	for (unsigned i = 0; r == VS_EXIT_DONE && i < m->n; i++)
+	m->n = m->o.limits || !n ? 1 : n;
+	if (r == VS_EXIT_DONE && (m->o.limits || !n))
+		one_set(m);
+	for (unsigned i = 0; r == VS_EXIT_DONE && !m->o.limits && i < n; i++)
 		r = find_set(m, l, &then[i], i);
-	if (r == VS_EXIT_DONE && !m->n) {
-		m->sets[0] = vs_limits_find(m->at_hand, m->o.limits ? m->o.limits : VS_LIMITS_DEFAULT);
-		fprintf(stderr, "vitalsctl: %s: the log does not say with which limits it ran: judged by %s\n", m->session, m->sets[0]->name);
-	}
 	return r;
 }
 
@@ -77,7 +82,7 @@ static int tell(struct moment *m)
 	vs_json_key(&j, "chair"), vs_json_string(&j, m->o.chair);
 	vs_json_key(&j, "session"), vs_json_string(&j, m->session);
 	vs_json_key(&j, "at"), vs_json_time(&j, m->o.since_ms);
-	if (vs_relive_why(m->relive, m->sets, m->n ? m->n : 1, m->data, m->o.since_ms, &j) < 0)
+	if (vs_relive_why(m->relive, m->sets, m->n, m->data, m->o.since_ms, &j) < 0)
 		return vs_ctl_fail("no memory");
 	vs_json_close(&j, '}');
 	if (vs_json_failed(&j))

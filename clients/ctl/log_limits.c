@@ -151,7 +151,7 @@ static int read_kept(struct vs_log *l, sqlite3_stmt *st, const char *name, struc
 	return r < 0 ? r : 1;
 }
 
-int vs_log_kept_set(struct vs_log *l, const char *name, const char *hash, struct vs_limit_sets **ret)
+static int kept_set(struct vs_log *l, const char *name, const char *hash, struct vs_limit_sets **ret)
 {
 	struct kept *k = calloc(1, sizeof *k);
 	sqlite3_stmt *st = NULL;
@@ -169,5 +169,22 @@ int vs_log_kept_set(struct vs_log *l, const char *name, const char *hash, struct
 	sqlite3_finalize(st);
 	forget(k);
 	free(k);
+	return r;
+}
+
+int vs_log_set_then(struct vs_log *l, const struct vs_limit_sets *at_hand, bool given, const char *name, const char *hash,
+		    struct vs_limit_sets **ret_kept, const struct vs_limit_set **ret)
+{
+	*ret = vs_limits_find(at_hand, name);
+	bool ships = strcmp(name, VS_LIMITS_DEFAULT) == 0; /* is at hand without anybody bringing it */
+	if (*ret && (strcmp((*ret)->hash, hash) == 0 || (given && !ships)))
+		return 1;
+	int r = kept_set(l, name, hash, ret_kept);
+	if (r == 1) {
+		*ret = vs_limits_find(*ret_kept, name);
+		fprintf(stderr, "vitalsctl: limits of %s as the log keeps their text (%s)\n", name, hash);
+	} else if (*ret) {
+		fprintf(stderr, "vitalsctl: note: the limits of %s are not those of the time (%s): these are %s\n", name, hash, (*ret)->hash);
+	}
 	return r;
 }

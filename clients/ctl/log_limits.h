@@ -7,10 +7,13 @@
  * the name that --limits gives): said why. */
 int vs_log_sets(const struct vs_log_options *o, struct vs_limit_sets **ret);
 
-/* The set of that name from the texts that the log itself keeps; `hash` is its first digits, as messages name it.
- * 1: *ret has it, and its text is what the hash says; 0: the log does not have it; -EBADMSG: the text is not the one that the hash
- * was made of; -EINVAL: this version cannot read it; other -errno.  Said why on stderr. */
-int vs_log_kept_set(struct vs_log *l, const char *name, const char *hash, struct vs_limit_sets **ret);
+/* The set that a message of the log names, by its name and the first digits of its hash: of `at_hand` the one with this very text,
+ * or the one of this name where a person brought it (`given`: --limit-file); else from the texts that the log itself keeps.
+ * 1: *ret has it, and where it is the log's, the caller frees *ret_kept, which it is good as long as; 0: there is no such text, *ret
+ * is the one of that name with another text, or NULL; -EBADMSG: the log's text is not the one that the hash was made of;
+ * -EINVAL: this version cannot read it; other -errno; *ret as with 0.  Said on stderr what is not as it was. */
+int vs_log_set_then(struct vs_log *l, const struct vs_limit_sets *at_hand, bool given, const char *name, const char *hash,
+		    struct vs_limit_sets **ret_kept, const struct vs_limit_set **ret);
 
 struct vs_log_set {
 	const struct vs_limit_set *set; /* that of --limits, else the one that the session names, else the one that ships */

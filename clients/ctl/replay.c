@@ -610,23 +610,6 @@ static int compare(struct replay *p)
 	return VS_EXIT_DONE;
 }
 
-/* One set of the time: of --limit-file where it brings one of that name, else the text that the log kept, else one of that name
- * that ships.  NULL: it is not at hand. */
-static const struct vs_limit_set *set_of_the_time(struct replay *p, struct vs_log *log, const struct vs_relive_limits *l, unsigned i)
-{
-	const struct vs_limit_set *at_hand = vs_limits_find(p->sets, l->name);
-	bool same = at_hand && strcmp(at_hand->hash, l->hash) == 0;
-	bool ships = strcmp(l->name, VS_LIMITS_DEFAULT) == 0;
-	if (same || (at_hand && !ships && p->n_limit_files))
-		return at_hand;
-	int r = vs_log_kept_set(log, l->name, l->hash, &p->kept[i]);
-	if (r == 1) {
-		fprintf(stderr, "vitalsctl: %s: limits of %s as the log keeps their text (%s)\n", p->session, l->name, l->hash);
-		return vs_limits_find(p->kept[i], l->name);
-	}
-	return r < 0 && p->diff ? NULL : at_hand;
-}
-
 /* Without --limits: the sets that the log names.  Where one is not at hand, the default does for a look, not for --diff. */
 static int limits_of_the_time(struct replay *p, struct vs_log *log)
 {
@@ -640,8 +623,8 @@ static int limits_of_the_time(struct replay *p, struct vs_log *log)
 	p->each[0] = p->config.set;
 	p->n_kept = n;
 	for (unsigned i = 0; !p->limits_given && i < n; i++) {
-		p->each[i] = set_of_the_time(p, log, &then[i], i);
-		if (!p->each[i] && p->diff)
+		int r = vs_log_set_then(log, p->sets, p->n_limit_files, then[i].name, then[i].hash, &p->kept[i], &p->each[i]);
+		if ((r < 0 || !p->each[i]) && p->diff)
 			return vs_ctl_fail("%s ran with the limit set '%s', which is not at hand: give its file with --limit-file", p->session,
 				then[i].name);
 		if (!p->each[i]) {
