@@ -33,12 +33,6 @@ uint64_t vs_alarm_id_parse(const char *text)
 	return n;
 }
 
-static void text_member(struct vs_json *j, const char *key, const char *text)
-{
-	vs_json_key(j, key);
-	vs_json_string(j, text);
-}
-
 static void number_member(struct vs_json *j, const char *key, double v)
 {
 	vs_json_key(j, key);
@@ -74,7 +68,7 @@ static void metric_member(struct vs_json *j, const struct vs_rule *r)
 		snprintf(both, sizeof both, "hr+%s", name);
 		name = both;
 	}
-	text_member(j, "metric", name);
+	vs_json_member(j, "metric", name);
 }
 
 static void because_member(struct vs_json *j, const struct vs_because *b)
@@ -82,7 +76,7 @@ static void because_member(struct vs_json *j, const struct vs_because *b)
 	static const char *const origins[] = { "set", "baseline", "operator" };
 	vs_json_key(j, "because");
 	vs_json_open(j, '{');
-	text_member(j, "limit_from", origins[b->origin]);
+	vs_json_member(j, "limit_from", origins[b->origin]);
 	if (!isnan(b->baseline))
 		number_member(j, "baseline", b->baseline);
 	number_member(j, "waited_s", b->waited_ms / 1000.0);
@@ -106,8 +100,8 @@ static void pattern_member(struct vs_json *j, const struct vs_alarm_event *a)
 	bool sounds = a->signal == VS_SIGNAL_ON && a->state != VS_ALARM_CLEARED;
 	vs_json_key(j, "pattern");
 	vs_json_open(j, '{');
-	text_member(j, "mark", p->mark);
-	text_member(j, "colour", p->colour);
+	vs_json_member(j, "mark", p->mark);
+	vs_json_member(j, "colour", p->colour);
 	number_member(j, "flash_hz", p->flash_hz);
 	number_member(j, "duty", p->duty);
 	vs_json_key(j, "pulses"), vs_json_uint(j, sounds ? p->pulses : 0);
@@ -119,25 +113,25 @@ static void alarm_body(struct vs_json *j, const struct vs_alarm_event *a)
 {
 	char id[24];
 	const struct vs_rule *r = a->rule;
-	text_member(j, "alarm", vs_alarm_id_text(a->number, id));
-	text_member(j, "rule", r->id);
-	text_member(j, "class", is_technical(r->type) ? "technical" : "physiological");
+	vs_json_member(j, "alarm", vs_alarm_id_text(a->number, id));
+	vs_json_member(j, "rule", r->id);
+	vs_json_member(j, "class", is_technical(r->type) ? "technical" : "physiological");
 	metric_member(j, r);
-	text_member(j, "device", a->device);
-	text_member(j, "priority", vs_priority_name(a->priority));
-	text_member(j, "change", vs_change_name(a->change));
-	text_member(j, "state", vs_alarm_state_name(a->state));
-	text_member(j, "signal", vs_signal_name(a->signal));
+	vs_json_member(j, "device", a->device);
+	vs_json_member(j, "priority", vs_priority_name(a->priority));
+	vs_json_member(j, "change", vs_change_name(a->change));
+	vs_json_member(j, "state", vs_alarm_state_name(a->state));
+	vs_json_member(j, "signal", vs_signal_name(a->signal));
 	number_member(j, "value", a->value);
 	number_member(j, "limit", a->limit);
-	text_member(j, "unit", unit_of(r));
-	text_member(j, "direction", is_technical(r->type) ? "none" : vs_when_direction(r->when));
+	vs_json_member(j, "unit", unit_of(r));
+	vs_json_member(j, "direction", is_technical(r->type) ? "none" : vs_when_direction(r->when));
 	vs_json_key(j, "onset"), vs_json_time(j, a->onset_wall_ms);
 	if (a->by[0])
-		text_member(j, "by", a->by);
-	text_member(j, "text", a->text);
+		vs_json_member(j, "by", a->by);
+	vs_json_member(j, "text", a->text);
 	if (r->advice[0])
-		text_member(j, "advice", r->advice);
+		vs_json_member(j, "advice", r->advice);
 	if (a->paused_until_wall_ms)
 		vs_json_key(j, "paused_until"), vs_json_time(j, a->paused_until_wall_ms);
 	pattern_member(j, a);
@@ -148,25 +142,25 @@ static void alarm_body(struct vs_json *j, const struct vs_alarm_event *a)
 static void request_body(struct vs_json *j, const struct vs_request_event *q)
 {
 	char id[24];
-	text_member(j, "request", q->request);
-	text_member(j, "reason", q->reason);
+	vs_json_member(j, "request", q->request);
+	vs_json_member(j, "reason", q->reason);
 	vs_json_key(j, "due"), vs_json_time(j, q->due_wall_ms);
 	if (q->rule)
-		text_member(j, "rule", q->rule);
+		vs_json_member(j, "rule", q->rule);
 	if (q->interval_ms)
 		number_member(j, "interval_s", q->interval_ms / 1000.0);
 	if (q->alarm)
-		text_member(j, "alarm", vs_alarm_id_text(q->alarm, id));
+		vs_json_member(j, "alarm", vs_alarm_id_text(q->alarm, id));
 }
 
 static void limit_body(struct vs_json *j, const struct vs_limit_event *l)
 {
-	text_member(j, "entry", "limit-change");
+	vs_json_member(j, "entry", "limit-change");
 	number_member(j, "value", l->now);
-	text_member(j, "unit", unit_of(l->rule));
-	text_member(j, "note", l->reason);
-	text_member(j, "operator", l->by);
-	text_member(j, "rule", l->rule->id);
+	vs_json_member(j, "unit", unit_of(l->rule));
+	vs_json_member(j, "note", l->reason);
+	vs_json_member(j, "operator", l->by);
+	vs_json_member(j, "rule", l->rule->id);
 	number_member(j, "old", l->old);
 	if (l->is_set_s)
 		vs_json_key(j, "from_set"), vs_json_bool(j, true);
@@ -185,7 +179,7 @@ void vs_effect_body(struct vs_json *j, const struct vs_effect *f)
 		limit_body(j, &f->u.limit);
 		break;
 	case VS_EFFECT_REFUSED:
-		text_member(j, "text", f->u.refused);
+		vs_json_member(j, "text", f->u.refused);
 		break;
 	}
 }
@@ -205,10 +199,10 @@ int vs_engine_explain(const struct vs_engine *e, uint64_t alarm, struct vs_json 
 		alarm_body(j, &f.u.alarm);
 		if (f.u.alarm.change != VS_CHANGE_RAISED && f.u.alarm.change != VS_CHANGE_SUPERSEDED)
 			because_member(j, &a->because);
-		text_member(j, "life", vs_life_name(a->life));
+		vs_json_member(j, "life", vs_life_name(a->life));
 		number_member(j, "stands_for_s", (double)(e->now_ms - a->raised_ms) / 1000.0);
-		text_member(j, "set", e->set->name);
-		text_member(j, "set_version", e->set->version);
+		vs_json_member(j, "set", e->set->name);
+		vs_json_member(j, "set_version", e->set->version);
 		return 0;
 	}
 	return -ENOENT;
@@ -253,8 +247,8 @@ static void why_rule(const struct vs_engine *e, unsigned i, uint64_t at_ms, stru
 	const struct vs_rule_state *rs = &e->rules[i];
 	double value = looked_at(e, r, at_ms);
 	vs_json_open(j, '{');
-	text_member(j, "rule", r->id);
-	text_member(j, "held_by", held_by(e, i, value));
+	vs_json_member(j, "rule", r->id);
+	vs_json_member(j, "held_by", held_by(e, i, value));
 	if (!isnan(value))
 		number_member(j, "value", value);
 	if (!isnan(rs->limit))
@@ -271,14 +265,14 @@ static void why_rule(const struct vs_engine *e, unsigned i, uint64_t at_ms, stru
 		vs_json_key(j, "confirm"), vs_json_uint(j, r->confirm);
 	}
 	if (!isnan(rs->own))
-		text_member(j, "limit_from", "operator");
+		vs_json_member(j, "limit_from", "operator");
 	const struct vs_standing *a = &rs->alarm;
 	if (a->number) {
 		char id[24];
-		text_member(j, "alarm", vs_alarm_id_text(a->number, id));
-		text_member(j, "life", vs_life_name(a->life));
+		vs_json_member(j, "alarm", vs_alarm_id_text(a->number, id));
+		vs_json_member(j, "life", vs_life_name(a->life));
 		if (a->by[0])
-			text_member(j, "by", a->by);
+			vs_json_member(j, "by", a->by);
 	}
 	vs_json_close(j, '}');
 }
@@ -298,14 +292,14 @@ static const char *paused_by(const struct vs_engine *e)
 
 void vs_engine_why(const struct vs_engine *e, uint64_t at_ms, int64_t wall_ms, struct vs_json *j)
 {
-	text_member(j, "set", e->set->name);
-	text_member(j, "set_version", e->set->version);
-	text_member(j, "phase", vs_phase_name(e->phase));
+	vs_json_member(j, "set", e->set->name);
+	vs_json_member(j, "set_version", e->set->version);
+	vs_json_member(j, "phase", vs_phase_name(e->phase));
 	if (e->paused_ms > at_ms) {
 		vs_json_key(j, "audio_paused_until"), vs_json_time(j, wall_ms + (int64_t)(e->paused_ms - at_ms));
 		const char *by = paused_by(e);
 		if (by)
-			text_member(j, "audio_paused_by", by);
+			vs_json_member(j, "audio_paused_by", by);
 	}
 	if (e->has_suspect) {
 		vs_json_key(j, "suspect");

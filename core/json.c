@@ -135,6 +135,12 @@ void vs_json_string(struct vs_json *j, const char *s)
 		vs_json_null(j);
 }
 
+void vs_json_member(struct vs_json *j, const char *key, const char *s)
+{
+	vs_json_key(j, key);
+	vs_json_string(j, s);
+}
+
 void vs_json_raw(struct vs_json *j, const char *text, size_t len)
 {
 	if (len == 0)

@@ -23,6 +23,7 @@ void vs_json_open(struct vs_json *j, char bracket);  /* '{' or '[' */
 void vs_json_close(struct vs_json *j, char bracket); /* '}' or ']' */
 void vs_json_key(struct vs_json *j, const char *key);
 void vs_json_string(struct vs_json *j, const char *s); /* NULL: null */
+void vs_json_member(struct vs_json *j, const char *key, const char *s); /* key and string */
 void vs_json_string_n(struct vs_json *j, const char *s, size_t len);
 void vs_json_int(struct vs_json *j, int64_t v);
 void vs_json_uint(struct vs_json *j, uint64_t v);

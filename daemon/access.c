@@ -14,20 +14,15 @@ static void entry(struct vs_chair *c, struct vs_json *j, const char *body)
 		vs_chair_note(c, body, j->len);
 }
 
-static void text(struct vs_json *j, const char *key, const char *value)
-{
-	vs_json_key(j, key);
-	vs_json_string(j, value);
-}
-
 void vs_daemon_say_policy(struct vs_daemon *d)
 {
 	char body[512];
 	struct vs_json j = vs_json_into(body, sizeof body);
-	text(&j, "entry", "read-trace");
-	text(&j, "value", d->config->audit_trace ? "on" : "off");
-	text(&j, "unit", "");
-	text(&j, "note", d->config->audit_trace ? "who reads the record is to be recorded" : "reading the record leaves no trace");
+	vs_json_member(&j, "entry", "read-trace");
+	vs_json_member(&j, "value", d->config->audit_trace ? "on" : "off");
+	vs_json_member(&j, "unit", "");
+	vs_json_member(&j, "note",
+		       d->config->audit_trace ? "who reads the record is to be recorded" : "reading the record leaves no trace");
 	if (d->n_chairs)
 		entry(d->chairs[0], &j, body);
 }
@@ -37,13 +32,13 @@ void vs_daemon_access(struct vs_daemon *d, const struct vs_access *a)
 	char body[2048];
 	struct vs_json j = vs_json_into(body, sizeof body);
 	struct vs_chair *c = a->chair ? vs_daemon_chair(d, a->chair) : NULL;
-	text(&j, "entry", "access");
-	text(&j, "value", a->what);
-	text(&j, "unit", "");
+	vs_json_member(&j, "entry", "access");
+	vs_json_member(&j, "value", a->what);
+	vs_json_member(&j, "unit", "");
 	if (a->session)
-		text(&j, "read", a->session);
-	text(&j, "note", a->log);
-	text(&j, "operator", a->operator);
+		vs_json_member(&j, "read", a->session);
+	vs_json_member(&j, "note", a->log);
+	vs_json_member(&j, "operator", a->operator);
 	vs_json_key(&j, "uid"), vs_json_uint(&j, a->uid);
 	if (c || d->n_chairs)
 		entry(c ? c : d->chairs[0], &j, body);

@@ -43,12 +43,6 @@ struct vs_retention {
 	char said[1024];
 };
 
-static void text(struct vs_json *j, const char *key, const char *value)
-{
-	vs_json_key(j, key);
-	vs_json_string(j, value);
-}
-
 static void number(struct vs_json *j, const char *key, int64_t value)
 {
 	vs_json_key(j, key);
@@ -64,15 +58,15 @@ static void entry(struct vs_daemon *d, const struct vs_json *j, const char *body
 
 static void begin(struct vs_json *j, const char *kind, const char *value, const char *note)
 {
-	text(j, "entry", kind);
-	text(j, "value", value);
-	text(j, "unit", "");
-	text(j, "note", note);
+	vs_json_member(j, "entry", kind);
+	vs_json_member(j, "value", value);
+	vs_json_member(j, "unit", "");
+	vs_json_member(j, "note", note);
 }
 
 static void sign(struct vs_json *j, const char *operator, unsigned uid)
 {
-	text(j, "operator", operator);
+	vs_json_member(j, "operator", operator);
 	vs_json_key(j, "uid"), vs_json_uint(j, uid);
 }
 
@@ -99,9 +93,9 @@ void vs_retention_hold(struct vs_retention *r, const struct vs_hold_order *o, ch
 	vs_json_key(&j, "of");
 	vs_json_open(&j, '{');
 	if (o->session)
-		text(&j, "session", o->session);
+		vs_json_member(&j, "session", o->session);
 	else if (o->patient)
-		text(&j, "patient", o->patient);
+		vs_json_member(&j, "patient", o->patient);
 	else
 		number(&j, "from_ms", o->from_ms), number(&j, "until_ms", o->until_ms);
 	vs_json_close(&j, '}');
@@ -158,14 +152,14 @@ static bool describe(const struct vs_retention *r, const struct vs_retained_file
 	vs_hex(f->link.hash, VS_HASH, head);
 	snprintf(g->name, sizeof g->name, "%s", f->link.name);
 	begin(&j, "removal", f->link.name, r->reason);
-	text(&j, "policy", r->policy);
+	vs_json_member(&j, "policy", r->policy);
 	vs_json_key(&j, "file");
 	vs_json_open(&j, '{');
 	vs_json_key(&j, "from"), vs_json_time(&j, f->link.from_ms);
 	vs_json_key(&j, "until"), vs_json_time(&j, f->link.until_ms);
 	number(&j, "first_seal", f->first_seal), number(&j, "seal", f->link.seal), number(&j, "rows", f->link.rows);
-	text(&j, "head", head);
-	text(&j, "signature", f->signature[0] ? f->signature : NULL);
+	vs_json_member(&j, "head", head);
+	vs_json_member(&j, "signature", f->signature[0] ? f->signature : NULL);
 	number(&j, "sessions", f->sessions), number(&j, "alarms", f->alarms), number(&j, "readings", f->readings);
 	number(&j, "bytes", f->bytes);
 	vs_json_close(&j, '}');
