@@ -455,7 +455,12 @@ static int put_scalar(struct walk *w, const yaml_node_t *n, const cyaml_schema_v
 		snprintf(buf, sizeof buf, "%" PRIu32, whole);
 		return put(w, buf);
 	case CYAML_FLOAT:
-		return vs_word_number(text(n), &number) ? put(w, text(n)) : 0;
+		if (vs_word_number(text(n), &number))
+			return put(w, text(n));
+		if (!vs_word_whole(text(n), 0, UINT32_MAX, &whole)) /* 0xFFFF, as manuals write codes */
+			return 0;
+		snprintf(buf, sizeof buf, "%" PRIu32, whole);
+		return put(w, buf);
 	case CYAML_BOOL:
 		return put_bool(w, text(n));
 	case CYAML_ENUM:

@@ -188,7 +188,7 @@ const cyaml_schema_value_t vs_config_format = { CYAML_VALUE_MAPPING(CYAML_FLAG_P
 
 static const cyaml_schema_field_t profile_line_fields[] = { LINE_FIELDS, VS_END };
 static const cyaml_schema_field_t profile_fields[] = {
-	VS_STRING("summary", VS_REQUIRED, struct raw_profile, summary, 200),
+	VS_STRING("summary", 0, struct raw_profile, summary, 200),
 	VS_STRING("manual", 0, struct raw_profile, manual, 400),
 	VS_MAPPING("line", 0, struct raw_profile, line, profile_line_fields),
 	POLLING_FIELDS(struct raw_profile),

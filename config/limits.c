@@ -47,6 +47,7 @@ struct loader {
 	struct vs_findings *findings;
 	struct vs_outer_bounds bounds;
 	struct vs_limit_sets *sets;
+	bool unparsed; /* a file whose sets nobody knows */
 };
 
 /* ---- validity, cadence, announcing: only what is given replaces ---- */
@@ -473,6 +474,7 @@ static int open_file(struct loader *l, struct file *f, bool built_in)
 	if (!r)
 		r = vs_yaml_load(f->name, f->bytes, f->len, &vs_limit_format, l->findings, &f->y, &data);
 	f->raw = data;
+	l->unparsed |= !data;
 	return r == -EINVAL ? 0 : r; /* the other files may have findings, too */
 }
 
@@ -516,8 +518,9 @@ static int load(struct loader *l, const struct vs_limit_source *sources, unsigne
 	return r;
 }
 
-static int load_all(const struct vs_limit_source *sources, unsigned n, bool built_in, struct vs_limit_sets **ret,
-		    struct vs_findings *findings)
+/* wrong_too: the sets are handed out with findings as well, for their names. */
+static int load_all(const struct vs_limit_source *sources, unsigned n, bool built_in, bool wrong_too,
+		    struct vs_limit_sets **ret, struct vs_findings *findings)
 {
 	unsigned before = findings->len;
 	struct loader l = { .findings = findings, .sets = calloc(1, sizeof *l.sets) };
@@ -531,24 +534,30 @@ static int load_all(const struct vs_limit_source *sources, unsigned n, bool buil
 	if (!r && findings->len > before)
 		r = -EINVAL;
 	vs_findings_sort(findings);
-	if (r) {
+	if (r && !(wrong_too && r == -EINVAL && !l.unparsed)) {
 		vs_limits_free(l.sets);
 		return r;
 	}
 	*ret = l.sets;
-	return 0;
+	return r;
 }
 
 int vs_limits_load_sources(const struct vs_limit_source *sources, unsigned n, struct vs_limit_sets **ret,
 			   struct vs_findings *findings)
 {
-	return load_all(sources, n, true, ret, findings);
+	return load_all(sources, n, true, false, ret, findings);
+}
+
+int vs_limits_load_named(const struct vs_limit_source *sources, unsigned n, struct vs_limit_sets **ret,
+			 struct vs_findings *findings)
+{
+	return load_all(sources, n, true, true, ret, findings);
 }
 
 int vs_limits_load_texts(const struct vs_limit_source *texts, unsigned n, struct vs_limit_sets **ret,
 			 struct vs_findings *findings)
 {
-	return load_all(texts, n, false, ret, findings);
+	return load_all(texts, n, false, false, ret, findings);
 }
 
 int vs_limits_load(const char *const *files, unsigned n, struct vs_limit_sets **ret, struct vs_findings *findings)

@@ -28,6 +28,10 @@ struct vs_limit_source {
 };
 int vs_limits_load_sources(const struct vs_limit_source *sources, unsigned n, struct vs_limit_sets **ret,
 			   struct vs_findings *findings);
+/* The same for a reader that has findings of its own to make about names: at -EINVAL, *ret has the sets all the same, to
+ * be freed, good for vs_limits_find and vs_limits_name only; NULL where a file could not be parsed, whose names nobody knows. */
+int vs_limits_load_named(const struct vs_limit_source *sources, unsigned n, struct vs_limit_sets **ret,
+			 struct vs_findings *findings);
 /* The same of texts that a log kept: the first is the file that shipped at their time, in place of the one built in. */
 int vs_limits_load_texts(const struct vs_limit_source *texts, unsigned n, struct vs_limit_sets **ret,
 			 struct vs_findings *findings);

@@ -163,7 +163,7 @@ static void take_limit_files(struct vs_reader *l, const struct raw_config *raw)
 	const struct vs_limit_source *sources =
 		read_files(l, "limit_files", raw->limit_files, raw->limit_files_count, &c->limit_files, &good);
 	c->n_limit_files = c->limit_files ? raw->limit_files_count : 0;
-	int r = l->arena->failed ? -ENOMEM : vs_limits_load_sources(sources, good, &c->limit_sets, l->findings);
+	int r = l->arena->failed ? -ENOMEM : vs_limits_load_named(sources, good, &c->limit_sets, l->findings);
 	l->arena->failed |= r == -ENOMEM;
 }
 
@@ -235,7 +235,7 @@ static void take_set(struct vs_reader *l, const char *name, vs_place at, struct 
 	char list[600];
 	snprintf(ret->limits, sizeof ret->limits, "%s", name);
 	if (!sets)
-		return; /* their own findings come first */
+		return; /* a file of sets could not be parsed: it may be there */
 	ret->set = vs_limits_find(sets, name);
 	if (ret->set)
 		return;
