@@ -111,6 +111,7 @@ static void on_tick(uv_timer_t *t)
 	vs_retention_tick(d->retention);
 	vs_custody_lives(d->custody, vs_boottime_ms(), vs_wall_ms());
 	vs_publisher_look(d->publisher);
+	vs_notify_again();
 	/* While there is no publisher (it is being started, a URL cannot be bound) the loop speaks for itself: to restart
 	 * the daemon would not bring one. */
 	if (d->watchdog_ms && !vs_publisher_bound(d->publisher))
@@ -215,10 +216,13 @@ static void on_signal(uv_signal_t *s, int number)
 		end(d);
 		return;
 	}
-	vs_notify_reloading();
+	if (d->ready)
+		vs_notify_reloading();
 	int r = vs_daemon_reload(d);
-	vs_notify_status(1, r < 0 ? "watching; the new configuration was refused, the old one stays in force"
-				  : "watching with the new configuration");
+	/* Before every endpoint is bound there is nothing to be ready with: vs_daemon_ready says it then. */
+	vs_notify_status(d->ready,
+			 r < 0 ? "watching; the new configuration was refused, the old one stays in force"
+			       : "watching with the new configuration");
 }
 
 static char *on_snapshot(void *ctx, const char *chair)

@@ -1,34 +1,99 @@
 #include "daemon/notify.h"
 
+#include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <systemd/sd-daemon.h>
+#include <unistd.h>
 
 #include "daemon/clock.h"
 
+/* What a full socket did not take, in the order in which it is said. */
+static struct {
+	bool reloading, status, stopping, ready;
+	char words[256];
+} owed;
+
+/* sd_notify() waits while the manager's queue is full (net.unix.max_dgram_qlen, 10 messages on a plain kernel), and the
+ * loop would wait with it, alarms and all: so the sending is our own.  0, or -EAGAIN: full, say it again later; a manager
+ * that cannot be reached is given up, as the library does. */
+static int send_now(const char *text)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	size_t len = path ? strlen(path) : 0;
+	if (len < 2 || len >= sizeof to.sun_path || !strchr("/@", path[0]))
+		return 0;
+	memcpy(to.sun_path, path, len);
+	if (path[0] == '@') /* an abstract name */
+		to.sun_path[0] = '\0';
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return 0;
+	ssize_t n = sendto(fd, text, strlen(text), MSG_NOSIGNAL, (const struct sockaddr *)&to,
+			   (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));
+	int r = n < 0 && (errno == EAGAIN || errno == ENOBUFS) ? -EAGAIN : 0;
+	close(fd);
+	return r;
+}
+
+static bool say_reloading(void)
+{
+	char text[80];
+	snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)vs_boottime_ms() * 1000);
+	return send_now(text) == 0;
+}
+
+static bool say_status(void)
+{
+	char text[sizeof owed.words + 32];
+	snprintf(text, sizeof text, "%sSTATUS=%s", owed.ready ? "READY=1\n" : "", owed.words);
+	return send_now(text) == 0;
+}
+
+void vs_notify_again(void)
+{
+	if (owed.reloading && say_reloading())
+		owed.reloading = false;
+	if (!owed.reloading && owed.status && say_status())
+		owed.status = owed.ready = false;
+	if (!owed.reloading && !owed.status && owed.stopping &&
+	    send_now("STOPPING=1\nSTATUS=ending: writing the last events to the log") == 0)
+		owed.stopping = false;
+}
+
 void vs_notify_status(int ready, const char *format, ...)
 {
-	char words[256];
 	va_list args;
 	va_start(args, format);
-	vsnprintf(words, sizeof words, format, args);
+	vsnprintf(owed.words, sizeof owed.words, format, args);
 	va_end(args);
-	sd_notifyf(0, "%sSTATUS=%s", ready ? "READY=1\n" : "", words);
+	owed.ready |= ready != 0;
+	owed.status = true;
+	vs_notify_again();
 }
 
 void vs_notify_watchdog(void)
 {
-	sd_notify(0, "WATCHDOG=1");
+	send_now("WATCHDOG=1");
 }
 
 void vs_notify_stopping(void)
 {
-	sd_notify(0, "STOPPING=1\nSTATUS=ending: writing the last events to the log");
+	owed.stopping = true;
+	vs_notify_again();
 }
 
 void vs_notify_reloading(void)
 {
-	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)vs_boottime_ms() * 1000);
+	owed.reloading = true;
+	vs_notify_again();
 }
 
 uint64_t vs_notify_watchdog_ms(void)

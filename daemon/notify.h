@@ -1,5 +1,6 @@
-/* Telling the service manager how we are (sd_notify(3)); the home of libsystemd.
- * Without $NOTIFY_SOCKET every call does nothing. */
+/* Telling the service manager how we are (the protocol of sd_notify(3)); the home of libsystemd.
+ * Without $NOTIFY_SOCKET every call does nothing.  None of them waits: what a manager that reads nothing has no room for is
+ * said again with the next word, and with vs_notify_again. */
 #pragma once
 #include <stdint.h>
 
@@ -9,5 +10,7 @@ void vs_notify_watchdog(void);
 void vs_notify_stopping(void);
 /* A reload begins (RELOADING=1) and ends (READY=1). */
 void vs_notify_reloading(void);
+/* Once a second: what could not be said before. */
+void vs_notify_again(void);
 /* How often WATCHDOG=1 is due, ms; 0: no watchdog is set. */
 uint64_t vs_notify_watchdog_ms(void);

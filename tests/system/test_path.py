@@ -401,6 +401,69 @@ def test_the_watchdog_is_fed_from_the_far_end_of_the_path(daemon, monitor, tmp_p
             said = n.recv(4096).decode()
 
 
+def fill(path):
+    """Writes to a datagram socket that nobody reads until it takes no more; several senders, each with its own buffer."""
+    import socket
+    full = False
+    while not full:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+            s.setblocking(False)
+            for n in range(100000):
+                try:
+                    s.sendto(b"X_FILL=1", str(path))
+                except BlockingIOError:
+                    full = n == 0
+                    break
+
+
+def test_a_service_manager_that_reads_nothing_holds_nothing_up(daemon, monitor, tmp_path):
+    """sd_notify() waits for room; ten messages on a plain kernel, and the daemon stood still with its alarms."""
+    import socket
+    d = daemon([chair(monitor)])
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as n:
+        n.bind(str(tmp_path / "notify"))
+        n.settimeout(20)
+        d.process = subprocess.Popen([VITALSD, "--config", d.config], stderr=open(d.stderr, "ab"), env={
+            **os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify")})
+        while "READY=1" not in n.recv(4096).decode():
+            pass
+        fill(tmp_path / "notify")
+        s = d.subscribe()
+        d.process.send_signal(signal.SIGHUP)
+        assert wait_for(lambda: "the new configuration is in force" in d.said())
+        before = len(s.bodies("alive"))
+        assert wait_for(lambda: len(s.bodies("alive")) > before + 2)  # the loop goes on
+        assert d.ask({"op": "snapshot"})["ok"]
+        said = []
+        while "READY=1" not in said:  # nothing is lost: it comes as soon as there is room, in its order
+            said += n.recv(4096).decode().split("\n")
+        assert "RELOADING=1" in said and "STATUS=watching with the new configuration" in said
+        fill(tmp_path / "notify")
+        d.process.send_signal(signal.SIGTERM)
+        assert d.process.wait(20) == 0
+
+
+def test_a_reload_makes_nothing_ready_that_is_not(daemon, monitor, tmp_path):
+    """READY=1 says that every endpoint is bound; a configuration that is read again binds none."""
+    import socket
+    d = daemon([chair(monitor)])
+    port = free_port()
+    d.configure([chair(monitor)], publish={"events": [f"tcp://127.0.0.1:{port}"], "query": [d.query]})
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as n, socket.create_server(("127.0.0.1", port)) as other:
+        n.bind(str(tmp_path / "notify"))
+        n.settimeout(20)
+        d.process = subprocess.Popen([VITALSD, "--config", d.config], stderr=open(d.stderr, "ab"), env={
+            **os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify")})
+        assert wait_for(lambda: f"tcp://127.0.0.1:{port}" in d.said())
+        d.process.send_signal(signal.SIGHUP)
+        first = n.recv(4096).decode()
+        assert "STATUS=" in first and "READY=1" not in first
+        other.close()
+        said = ""
+        while "READY=1" not in said:
+            said = n.recv(4096).decode()
+
+
 def test_an_alarm_whose_device_is_taken_out_while_the_daemon_is_down_is_told_as_ended(daemon, monitor):
     d = daemon([chair(monitor)])
     own = d.folder / "own.yaml"
