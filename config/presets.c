@@ -367,25 +367,34 @@ static void take_gate_number(struct loader *l, const struct vs_gate_rule_info *i
 	l->set[info - vs_gate_rule_infos] = true;
 }
 
+static const char *keys_of(const char *gate, char *buf, size_t cap)
+{
+	size_t len = 0;
+	*buf = '\0';
+	for (size_t i = 0; i < vs_gate_rule_count && len < cap; i++)
+		if (!strcmp(vs_gate_rule_infos[i].gate, gate))
+			len += (size_t)snprintf(buf + len, cap - len, "%s%s", len ? ", " : "", vs_gate_rule_infos[i].key);
+	return buf;
+}
+
 static void take_gate(struct loader *l, const char *gate, vs_place at)
 {
 	const char *key, *value;
+	char known[200];
 	vs_place place;
+	size_t first = 0;
+	while (first < vs_gate_rule_count && strcmp(vs_gate_rule_infos[first].gate, gate) != 0)
+		first++;
 	for (unsigned i = 0; vs_yaml_pair(l->y, at, i, &key, &value, &place); i++) {
 		const struct vs_gate_rule_info *info = NULL;
-		char known[200] = "";
-		for (size_t j = 0; j < vs_gate_rule_count; j++) {
-			const struct vs_gate_rule_info *other = &vs_gate_rule_infos[j];
-			if (strcmp(other->gate, gate) != 0)
-				continue;
-			if (key && !strcmp(other->key, key))
-				info = other;
-			snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", *known ? ", " : "", other->key);
-		}
+		for (size_t j = first; j < vs_gate_rule_count && key && !strcmp(vs_gate_rule_infos[j].gate, gate); j++)
+			if (!strcmp(vs_gate_rule_infos[j].key, key))
+				info = &vs_gate_rule_infos[j];
 		if (info && value)
 			take_gate_number(l, info, value, place);
 		else
-			vs_yaml_find(l->y, place, "%s has no `%s`; it has %s", gate, key ? key : "?", known);
+			vs_yaml_find(l->y, place, "%s has no `%s`; it has %s", gate, key ? key : "?",
+				     keys_of(gate, known, sizeof known));
 	}
 }
 

@@ -4,7 +4,7 @@
 
 int vs_feed_init(struct vs_feed *f, const struct vs_plugin *p, void *state, const struct vs_plugin_setting *settings)
 {
-	memset(f, 0, sizeof *f);
+	memset(f, 0, offsetof(struct vs_feed, buf)); /* of buf only what came is ever read */
 	if (p->state_size)
 		memset(state, 0, p->state_size);
 	f->plugin = p;

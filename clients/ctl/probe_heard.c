@@ -14,7 +14,7 @@ struct listener {
 
 struct ctl_hearing {
 	size_t len;
-	struct listener at[CTL_CANDIDATES_MAX];
+	struct listener *at[CTL_CANDIDATES_MAX];
 };
 
 static void on_unit(void *ctx, const struct vs_feed *f, uint64_t unit, const struct vs_reading *r)
@@ -47,21 +47,30 @@ static void on_frame(void *ctx, struct vs_feed *f)
 		e->longest = f->frame_len;
 }
 
+static void forget(struct listener *l)
+{
+	free(l->state);
+	free(l);
+}
+
 /* False: out of memory.  A plugin that refuses to start without other settings is left out. */
 static bool listen_as(struct ctl_hearing *h, const struct vs_plugin *p, const char *name, const char *value)
 {
 	if (h->len == CTL_CANDIDATES_MAX)
 		return true;
-	struct listener *l = &h->at[h->len];
-	l->state = calloc(1, p->state_size + 1);
-	if (!l->state)
+	struct listener *l = malloc(sizeof *l);
+	void *state = malloc(p->state_size + 1);
+	if (!l || !state) {
+		free(l);
+		free(state);
 		return false;
-	l->e.plugin = p;
-	l->e.settings[0] = (struct vs_plugin_setting){ name, value };
-	if (vs_feed_init(&l->feed, p, l->state, name ? l->e.settings : NULL) == 0)
-		h->len++;
+	}
+	l->state = state;
+	l->e = (struct ctl_evidence){ .plugin = p, .settings = { { name, value } } };
+	if (vs_feed_init(&l->feed, p, state, name ? l->e.settings : NULL) == 0)
+		h->at[h->len++] = l;
 	else
-		free(l->state);
+		forget(l);
 	return true;
 }
 
@@ -89,21 +98,21 @@ struct ctl_hearing *ctl_hearing_new(const struct vs_plugin *only)
 void ctl_hearing_free(struct ctl_hearing *h)
 {
 	for (size_t i = 0; h && i < h->len; i++)
-		free(h->at[i].state);
+		forget(h->at[i]);
 	free(h);
 }
 
 void ctl_hearing_bytes(struct ctl_hearing *h, const uint8_t *bytes, size_t len)
 {
 	for (size_t i = 0; i < h->len; i++)
-		vs_feed_bytes(&h->at[i].feed, bytes, len, on_unit, on_frame, &h->at[i].e);
+		vs_feed_bytes(&h->at[i]->feed, bytes, len, on_unit, on_frame, &h->at[i]->e);
 }
 
 static struct listener *with_defaults(struct ctl_hearing *h, const struct vs_plugin *p)
 {
 	for (size_t i = 0; i < h->len; i++)
-		if (h->at[i].e.plugin == p && !h->at[i].e.settings[0].name)
-			return &h->at[i];
+		if (h->at[i]->e.plugin == p && !h->at[i]->e.settings[0].name)
+			return h->at[i];
 	return NULL;
 }
 
@@ -177,7 +186,7 @@ void ctl_hearing_close(struct ctl_hearing *h, const struct vs_line *asked, const
 		       struct ctl_candidates *c)
 {
 	for (size_t i = 0; i < h->len; i++) {
-		struct listener *l = &h->at[i];
+		struct listener *l = h->at[i];
 		const struct vs_line *own = &l->e.plugin->line;
 		vs_feed_flush(&l->feed, on_unit, on_frame, &l->e);
 		l->e.line = *taken;
