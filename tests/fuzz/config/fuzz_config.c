@@ -22,14 +22,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 		}                                                                                                      \
 	} while (0)
 
-static void check_findings(const struct vs_findings *f, const uint8_t *data, size_t size)
+static struct vs_findings found; /* one for all inputs: read_once.c */
+
+static void check_findings(const uint8_t *data, size_t size)
 {
 	unsigned lines = 2; /* an error at the end of a file lies behind its last line break */
 	for (size_t i = 0; i < size; i++)
 		lines += data[i] == '\n' || data[i] == '\r' || data[i] >= 0x80; /* YAML knows other line breaks, too */
-	for (unsigned i = 0; i < f->len; i++) {
-		MUST(f->at[i].line >= 1 && f->at[i].line <= lines);
-		MUST(*f->at[i].text && !strchr(f->at[i].text, '\033'));
+	for (unsigned i = 0; i < found.len; i++) {
+		MUST(found.at[i].line >= 1 && found.at[i].line <= lines);
+		MUST(*found.at[i].text && !strchr(found.at[i].text, '\033'));
 	}
 }
 
@@ -85,60 +87,56 @@ static void check_set(const struct vs_limit_set *s)
 
 static void try_limits(const uint8_t *data, size_t size)
 {
-	struct vs_findings f = { 0 };
 	struct vs_limit_sets *sets = NULL;
 	char *bytes = calloc(1, size + 1);
 	memcpy(bytes, data, size);
 	const struct vs_limit_source source = { "fuzz.yaml", bytes, size };
-	int r = vs_limits_load_sources(&source, 1, &sets, &f);
-	MUST(r == 0 ? sets && !f.len : r == -EINVAL && !sets && f.len);
-	check_findings(&f, data, size);
+	int r = vs_limits_load_sources(&source, 1, &sets, &found);
+	MUST(r == 0 ? sets && !found.len : r == -EINVAL && !sets && found.len);
+	check_findings(data, size);
 	for (unsigned i = 0; sets && vs_limits_name(sets, i); i++)
 		check_set(vs_limits_find(sets, vs_limits_name(sets, i)));
-	vs_findings_clear(&f);
+	vs_findings_clear(&found);
 	vs_limits_free(sets);
 	free(bytes);
 }
 
 static void try_presets(const uint8_t *data, size_t size)
 {
-	struct vs_findings f = { 0 };
 	struct vs_session_data *d = NULL;
 	char *bytes = calloc(1, size + 1);
 	memcpy(bytes, data, size);
 	const struct vs_limit_source source = { "fuzz.yaml", bytes, size };
-	int r = vs_presets_load_sources(&source, 1, &d, &f);
-	MUST(r == 0 ? d && !f.len : r == -EINVAL && !d && f.len);
-	check_findings(&f, data, size);
-	vs_findings_clear(&f);
+	int r = vs_presets_load_sources(&source, 1, &d, &found);
+	MUST(r == 0 ? d && !found.len : r == -EINVAL && !d && found.len);
+	check_findings(data, size);
+	vs_findings_clear(&found);
 	vs_presets_free(d);
 	free(bytes);
 }
 
 static void try_config(const uint8_t *data, size_t size)
 {
-	struct vs_findings f = { 0 };
 	struct vs_config *c = NULL;
 	char *bytes = calloc(1, size + 1);
 	memcpy(bytes, data, size);
-	int r = vs_config_load_bytes("/nowhere/fuzz.yaml", bytes, size, &c, &f);
-	MUST(r == 0 ? c && !f.len : r == -EINVAL && !c && f.len);
-	check_findings(&f, data, size);
+	int r = vs_config_load_bytes("/nowhere/fuzz.yaml", bytes, size, &c, &found);
+	MUST(r == 0 ? c && !found.len : r == -EINVAL && !c && found.len);
+	check_findings(data, size);
 	if (c)
 		check_config(c);
-	vs_findings_clear(&f);
+	vs_findings_clear(&found);
 	vs_config_free(c);
 }
 
 static void try_walk(const cyaml_schema_value_t *format, const uint8_t *data, size_t size)
 {
-	struct vs_findings f = { 0 };
 	struct vs_yaml *y = NULL;
 	void *raw = NULL;
-	MUST(vs_yaml_load("fuzz.yaml", (const char *)data, size, format, &f, &y, &raw) == 0);
-	MUST(raw || f.len);
-	check_findings(&f, data, size);
-	vs_findings_clear(&f);
+	MUST(vs_yaml_load("fuzz.yaml", (const char *)data, size, format, &found, &y, &raw) == 0);
+	MUST(raw || found.len);
+	check_findings(data, size);
+	vs_findings_clear(&found);
 	vs_yaml_destroy(y);
 }
 
