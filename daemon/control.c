@@ -7,10 +7,10 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <unistd.h>
 
 #include "daemon/clock.h"
 #include "daemon/say.h"
+#include "daemon/socket_file.h"
 
 struct client {
 	uv_pipe_t pipe;
@@ -195,19 +195,6 @@ static void on_idle(uv_timer_t *t)
 	}
 }
 
-/* A socket file that a dead daemon left: nobody answers there. */
-static void remove_stale(const char *path)
-{
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return;
-	memcpy(sa.sun_path, path, strlen(path));
-	if (connect(fd, (struct sockaddr *)&sa, sizeof sa) < 0 && errno == ECONNREFUSED)
-		unlink(path);
-	close(fd);
-}
-
 static void handle_closed(uv_handle_t *h)
 {
 	struct vs_control *c = h->data;
@@ -227,9 +214,10 @@ void vs_control_close(struct vs_control *c)
 
 int vs_control_open(uv_loop_t *loop, const char *path, vs_control_fn *fn, void *ctx, struct vs_control **ret)
 {
-	if (strlen(path) >= sizeof((struct vs_control *)0)->path) {
-		vs_say(VS_SAY_ERROR, "control socket %s: the path is too long (at most 107 bytes)", path);
-		return -ENAMETOOLONG;
+	int r = vs_socket_file_free(path);
+	if (r < 0) {
+		vs_say(VS_SAY_ERROR, "control socket %s: %s", path, vs_socket_file_words(r));
+		return r;
 	}
 	struct vs_control *c = calloc(1, sizeof *c);
 	if (!c)
@@ -241,15 +229,13 @@ int vs_control_open(uv_loop_t *loop, const char *path, vs_control_fn *fn, void *
 	uv_timer_init(loop, &c->idle);
 	c->listener.data = c->idle.data = c;
 	c->handles = 2;
-	remove_stale(path);
-	int r = uv_pipe_bind(&c->listener, path);
+	r = uv_pipe_bind(&c->listener, path);
 	if (r == 0 && chmod(path, 0660) < 0)
 		r = -errno;
 	if (r == 0)
 		r = uv_listen((uv_stream_t *)&c->listener, 64, on_connection);
 	if (r < 0) {
-		vs_say(VS_SAY_ERROR, "control socket %s: %s%s", path, uv_strerror(r),
-		       r == UV_EADDRINUSE ? "; another vitalsd listens there" : "");
+		vs_say(VS_SAY_ERROR, "control socket %s: %s", path, vs_socket_file_words(r));
 		vs_control_close(c);
 		return r;
 	}

@@ -355,7 +355,9 @@ static void say_why(const char *path, size_t bytes, int r)
 	else if (r == -ENOSPC)
 		vs_say(VS_SAY_ERROR, "custody '%s': no room on the disk for its %zu KiB", path, (bytes + DATA_AT) >> 10);
 	else
-		vs_say(VS_SAY_ERROR, "custody '%s' cannot be opened: %s", path, strerror(-r));
+		vs_say(VS_SAY_ERROR, "custody '%s' cannot be opened: %s%s", path, strerror(-r),
+		       r == -ENOENT ? "; make the folder of log: path:, or give another path in the configuration"
+		       : r == -EACCES || r == -EROFS ? "; the folder of log: path: must be writable for the user of vitalsd" : "");
 }
 
 static int open_readers(struct vs_custody *c)

@@ -23,6 +23,7 @@
 #include "daemon/publisher_wire.h"
 #include "daemon/query.h"
 #include "daemon/say.h"
+#include "daemon/socket_file.h"
 
 #define SEND_BUFFER (4 << 20)       /* rides out a subscriber's stall of some seconds at 1,000 messages/s */
 #define REQUEST_BUFFER (16 << 20)   /* a longer message ends its connection; one above VS_QUERY_MAX is answered in words */
@@ -70,7 +71,8 @@ static int bind_url(struct publisher *p, const char *entry)
 	int s = query ? p->rep : p->pub;
 	int ipv4_only = strchr(url, '[') == NULL;
 	nn_setsockopt(s, NN_SOL_SOCKET, NN_IPV4ONLY, &ipv4_only, sizeof ipv4_only);
-	return nn_bind(s, url) < 0 ? -nn_errno() : 0;
+	int r = strncmp(url, "ipc://", 6) == 0 ? vs_socket_file_free(url + 6) : 0;
+	return r < 0 ? r : nn_bind(s, url) < 0 ? -nn_errno() : 0;
 }
 
 /* Tries for ever: the address may belong to a predecessor that is still going, or to something that a person stops. */
@@ -87,7 +89,9 @@ static void bind_all(struct publisher *p)
 		/* Only an address that is in use may be free in a moment. */
 		if (!said && (r != -EADDRINUSE || vs_boottime_ms() >= next_words_ms)) {
 			char why[512];
-			snprintf(why, sizeof why, "cannot bind %s: %s", strchr(p->urls[i], '=') + 1, nn_strerror(-r));
+			const char *url = strchr(p->urls[i], '=') + 1;
+			snprintf(why, sizeof why, "cannot bind %s: %s", url,
+				 strncmp(url, "ipc://", 6) == 0 ? vs_socket_file_words(r) : nn_strerror(-r));
 			tell(VS_WIRE_FAILED, 0, why);
 			said = true;
 		}

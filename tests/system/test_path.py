@@ -479,3 +479,24 @@ def test_an_alarm_whose_device_is_taken_out_while_the_daemon_is_down_is_told_as_
     d.start()
     assert alarm not in [a["alarm"] for a in d.ctl_json("alarm", "list")["alarms"]]
     assert wait_for(lambda: [r for r in d.sql(f"select cleared_at from audit_alarm where alarm='{alarm}'") if r["cleared_at"]])
+
+
+def test_a_socket_takes_the_place_of_a_dead_socket_and_of_nothing_else(daemon, monitor):
+    """A file that stands where a socket is to be is somebody's: nanomsg would remove it, or abort at a folder."""
+    d = daemon([chair(monitor)])
+    file, folder = d.folder / "notes.txt", d.folder / "folder"
+    file.write_text("not ours")
+    folder.mkdir()
+    d.configure([chair(monitor)], control=str(file))
+    p = subprocess.run([VITALSD, "--config", d.config], capture_output=True, text=True, timeout=20)
+    assert p.returncode == 1 and f"{file}: something that is no socket stands there; move it away" in p.stderr
+    d.configure([chair(monitor)], control=str(d.folder / "nowhere" / "c.sock"))
+    p = subprocess.run([VITALSD, "--config", d.config], capture_output=True, text=True, timeout=20)
+    assert p.returncode == 1 and "there is no such folder; make it" in p.stderr
+    for place in (file, folder):
+        d.configure([chair(monitor)], publish={"events": [f"ipc://{place}"], "query": [d.query]})
+        d.process = subprocess.Popen([VITALSD, "--config", d.config], stderr=open(d.stderr, "ab"))
+        assert wait_for(lambda: f"cannot bind ipc://{place}: something that is no socket stands there" in d.said())
+        assert d.stop() == 0
+    assert file.read_text() == "not ours" and folder.is_dir()
+    assert "libnanomsg" not in d.said()
