@@ -1,11 +1,9 @@
-#include "daemon/scribe.h"
+#include "daemon/scribe_inside.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "daemon/clock.h"
 #include "record/schema.h"
@@ -13,15 +11,7 @@
 #define RUN_MS 8388608 /* t of a reading fits into three bytes: a run spans less than 2 h 20 min */
 #define RUN_EARLY_MS 60000
 #define CLOCKS_APART_MS 20 /* the wall clock was set, or has drifted so far against the other: a row of `clock`, and a new run */
-#define SHAPE_KEY_MAX 1024
-#define SHAPES_MAX 4096 /* remembered; a device that shows more starts the memory anew */
 
-enum statement {
-	ORIGIN_FIND, ORIGIN_ADD, RUN_FIND, RUN_ADD, READING_ADD, SHAPE_FIND, SHAPE_ADD, SHAPE_METRIC_ADD, EVENT_ADD,
-	SESSION_ADD, ALARM_ADD, STATE_SET, EPOCH_ADD, EPOCH_END_ADD, GAP_ADD, FINDING_ADD, SEAL_ADD, PART_ADD, PART_LAST,
-	HEAD_SET, CARRIED, CLOSED_ADD, HOLD_ADD, HOLD_END_ADD, REMOVAL_ADD, REMOVAL_END_ADD, LIMIT_TEXT_ADD,
-	LIMIT_SET_ADD, CLOCK_ADD, STATEMENTS
-};
 static const char *const sql[STATEMENTS] = {
 	[ORIGIN_FIND] = "SELECT origin FROM origin WHERE epoch = ?1 AND chair = ?2 AND site = ?3",
 	[ORIGIN_ADD] = "INSERT INTO origin(epoch, chair, site, origin) VALUES(?1, ?2, ?3, :id)",
@@ -90,64 +80,13 @@ static const char *const sql[STATEMENTS] = {
 	[LIMIT_SET_ADD] = "INSERT OR IGNORE INTO limit_set(at_ms, name, hash, ground, chain) VALUES(?1, ?2, ?3, ?4, ?5)",
 	[CLOCK_ADD] = "INSERT INTO clock(epoch, event, boot_ms, wall_ms, clock) VALUES(?1, ?2, ?3, ?4, :id)",
 };
-
-struct chair {
-	struct chair *next;
-	char name[64], site[64], session[64];
-	uint64_t epoch;
-	int64_t origin; /* 0: not looked up for this epoch and site */
-	uint64_t mark[VS_KIND_COUNT]; /* messages of this epoch up to here are in the file before this one */
-	int64_t run;    /* 0: none; else all that follows is of this run */
-	bool has_session, listed; /* listed: stands in open_runs since the last seal */
-	uint64_t first_seq;
-	int64_t start_ms, boot_ms, last_id;
-	/* state that waits for commit */
-	bool state_waits;
-	int64_t state_ms;
-	size_t state_len, state_cap;
-	void *state;
-};
-
-struct shape {
-	struct shape *next;
-	int64_t shape;
-	size_t len;
-	uint8_t key[];
-};
-
-struct open_run {
-	int64_t run, after;
-};
-
-struct vs_scribe {
-	sqlite3 *db;
-	sqlite3_stmt *st[STATEMENTS], *part[VS_SEAL_TABLES];
-	struct chair *chairs[256];
-	struct shape *shapes[1024];
-	unsigned n_shapes;
-	struct open_run *open;
-	size_t n_open, cap_open;
-	int64_t first[VS_SEAL_TABLES];  /* number of the first row of a table, where it goes on from a file before; else 0 */
-	int64_t sealed[VS_SEAL_TABLES]; /* last row under seal, of all but readings */
-	int64_t first_run;
-	uint8_t tail[VS_HASH];
-	int64_t last[VS_SEAL_TABLES];   /* number of the last row of a table; 0: it has none */
-	struct vs_scribe_head head, committed;
-	struct vs_row_text row;
-	uint64_t added;
-	int64_t last_event;
-	uint64_t clock_epoch;           /* of the last row of `clock`; 0: there is none */
-	int64_t clock_offset;           /* wall time less CLOCK_BOOTTIME, as it says */
-};
-
-static uint32_t hash_of(const void *bytes, size_t len)
+uint32_t vs_scribe_hash(const void *bytes, size_t len)
 {
 	uint32_t h = 2166136261u; /* FNV-1a */
 	for (const uint8_t *p = bytes; len; len--)
 		h = (h ^ *p++) * 16777619u;
 	return h ^ h >> 15;
 }
-
 /* ---- Statements ---- */
 
 static int prepare(struct vs_scribe *s)
@@ -160,15 +99,14 @@ static int prepare(struct vs_scribe *s)
 	return rc;
 }
 
-/* Steps a statement to its end: SQLITE_OK. */
-static int run(sqlite3_stmt *st)
+int vs_scribe_run(sqlite3_stmt *st)
 {
 	int rc = sqlite3_step(st);
 	sqlite3_reset(st);
 	return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : rc;
 }
 
-static void bind_text(sqlite3_stmt *st, int i, const char *text)
+void vs_scribe_text(sqlite3_stmt *st, int i, const char *text)
 {
 	if (text)
 		sqlite3_bind_text(st, i, text, -1, SQLITE_STATIC);
@@ -176,8 +114,7 @@ static void bind_text(sqlite3_stmt *st, int i, const char *text)
 		sqlite3_bind_null(st, i);
 }
 
-/* The integer in the first column: SQLITE_ROW and *ret; SQLITE_DONE: no row, or NULL. */
-static int number(sqlite3_stmt *st, int64_t *ret)
+int vs_scribe_number(sqlite3_stmt *st, int64_t *ret)
 {
 	int rc = sqlite3_step(st);
 	if (rc == SQLITE_ROW) {
@@ -190,7 +127,7 @@ static int number(sqlite3_stmt *st, int64_t *ret)
 	return rc;
 }
 
-static unsigned table_of(const char *name)
+unsigned vs_scribe_table(const char *name)
 {
 	unsigned t = 0;
 	while (strcmp(vs_seal_tables[t].name, name) != 0)
@@ -201,7 +138,7 @@ static unsigned table_of(const char *name)
 /* Counts a row that was added to a table (not a reading) in the tail. */
 static int count_row(struct vs_scribe *s, const char *table, int64_t id)
 {
-	unsigned t = table_of(table);
+	unsigned t = vs_scribe_table(table);
 	sqlite3_stmt *st = s->part[t];
 	sqlite3_bind_int64(st, 1, id - 1);
 	sqlite3_bind_int64(st, 2, id);
@@ -218,13 +155,12 @@ static int count_row(struct vs_scribe *s, const char *table, int64_t id)
 	return rc;
 }
 
-/* Runs an insert and counts the row it made, if it made one. */
-static int add_row(struct vs_scribe *s, enum statement which, const char *table, int64_t *ret_id)
+int vs_scribe_row(struct vs_scribe *s, enum vs_scribe_statement which, const char *table, int64_t *ret_id)
 {
-	int64_t *first = &s->first[table_of(table)];
+	int64_t *first = &s->first[vs_scribe_table(table)];
 	if (*first)
 		sqlite3_bind_int64(s->st[which], sqlite3_bind_parameter_index(s->st[which], ":id"), *first);
-	int rc = run(s->st[which]);
+	int rc = vs_scribe_run(s->st[which]);
 	sqlite3_clear_bindings(s->st[which]);
 	if (rc != SQLITE_OK)
 		return rc;
@@ -233,19 +169,18 @@ static int add_row(struct vs_scribe *s, enum statement which, const char *table,
 		return SQLITE_OK;
 	}
 	*first = 0;
-	*ret_id = s->last[table_of(table)] = sqlite3_last_insert_rowid(s->db);
+	*ret_id = s->last[vs_scribe_table(table)] = sqlite3_last_insert_rowid(s->db);
 	return count_row(s, table, *ret_id);
 }
-
 /* ---- Chairs, origins, runs ---- */
 
-static struct chair *chair_of(struct vs_scribe *s, const char *name)
+static struct vs_scribe_chair *chair_of(struct vs_scribe *s, const char *name)
 {
-	struct chair **at = &s->chairs[hash_of(name, strlen(name)) % 256];
-	for (struct chair *c = *at; c; c = c->next)
+	struct vs_scribe_chair **at = &s->chairs[vs_scribe_hash(name, strlen(name)) % VS_SCRIBE_CHAIRS];
+	for (struct vs_scribe_chair *c = *at; c; c = c->next)
 		if (strcmp(c->name, name) == 0)
 			return c;
-	struct chair *c = calloc(1, sizeof *c);
+	struct vs_scribe_chair *c = calloc(1, sizeof *c);
 	if (!c)
 		return NULL;
 	snprintf(c->name, sizeof c->name, "%s", name);
@@ -255,28 +190,28 @@ static struct chair *chair_of(struct vs_scribe *s, const char *name)
 }
 
 /* What the files before gave last: a table's number, a topic's.  0: nothing. */
-static int carried(struct vs_scribe *s, const char *what, int64_t *ret)
+int vs_scribe_carried(struct vs_scribe *s, const char *what, int64_t *ret)
 {
 	*ret = 0;
-	bind_text(s->st[CARRIED], 1, what);
-	int rc = number(s->st[CARRIED], ret);
+	vs_scribe_text(s->st[CARRIED], 1, what);
+	int rc = vs_scribe_number(s->st[CARRIED], ret);
 	return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
-static int read_marks(struct vs_scribe *s, struct chair *c)
+static int read_marks(struct vs_scribe *s, struct vs_scribe_chair *c)
 {
 	char what[128];
 	int rc = SQLITE_OK;
 	for (unsigned k = 0; rc == SQLITE_OK && k < VS_KIND_COUNT; k++) {
 		int64_t seq;
 		snprintf(what, sizeof what, "%s %llu %s", vs_kind_name(k), (unsigned long long)c->epoch, c->name);
-		rc = carried(s, what, &seq);
+		rc = vs_scribe_carried(s, what, &seq);
 		c->mark[k] = (uint64_t)seq;
 	}
 	return rc;
 }
 
-static int find_origin(struct vs_scribe *s, struct chair *c, const struct vs_event *e)
+static int find_origin(struct vs_scribe *s, struct vs_scribe_chair *c, const struct vs_event *e)
 {
 	const char *site = e->site ? e->site : "";
 	if (c->origin && c->epoch == e->epoch && strcmp(c->site, site) == 0)
@@ -290,23 +225,23 @@ static int find_origin(struct vs_scribe *s, struct chair *c, const struct vs_eve
 	for (int i = 0; i < 2; i++) {
 		sqlite3_stmt *st = s->st[i ? ORIGIN_ADD : ORIGIN_FIND];
 		sqlite3_bind_int64(st, 1, (int64_t)e->epoch);
-		bind_text(st, 2, c->name);
-		bind_text(st, 3, c->site);
+		vs_scribe_text(st, 2, c->name);
+		vs_scribe_text(st, 3, c->site);
 		if (i)
-			return add_row(s, ORIGIN_ADD, "origin", &c->origin);
-		int rc = number(st, &c->origin);
+			return vs_scribe_row(s, ORIGIN_ADD, "origin", &c->origin);
+		int rc = vs_scribe_number(st, &c->origin);
 		if (rc != SQLITE_DONE)
 			return rc == SQLITE_ROW ? SQLITE_OK : rc;
 	}
 	return SQLITE_ERROR;
 }
 
-static bool same_session(const struct chair *c, const char *session)
+static bool same_session(const struct vs_scribe_chair *c, const char *session)
 {
 	return session ? c->has_session && strcmp(c->session, session) == 0 : !c->has_session;
 }
 
-static bool run_takes(const struct chair *c, const struct vs_event *e, int64_t boot_ms)
+static bool run_takes(const struct vs_scribe_chair *c, const struct vs_event *e, int64_t boot_ms)
 {
 	int64_t t = e->wall_ms - c->start_ms, apart = t - (boot_ms - c->boot_ms);
 	if (apart < -CLOCKS_APART_MS || apart > CLOCKS_APART_MS)
@@ -315,7 +250,7 @@ static bool run_takes(const struct chair *c, const struct vs_event *e, int64_t b
 	       same_session(c, e->session);
 }
 
-static void enter_run(struct vs_scribe *s, struct chair *c, int64_t run_no, const char *session, uint64_t first_seq,
+static void enter_run(struct vs_scribe *s, struct vs_scribe_chair *c, int64_t run_no, const char *session, uint64_t first_seq,
 		      int64_t start_ms, int64_t boot_ms, int64_t last_id)
 {
 	c->run = run_no;
@@ -331,7 +266,7 @@ static void enter_run(struct vs_scribe *s, struct chair *c, int64_t run_no, cons
 }
 
 /* The run that has the event's number, or could take it; without one, c->run is 0. */
-static int look_for_run(struct vs_scribe *s, struct chair *c, const struct vs_event *e)
+static int look_for_run(struct vs_scribe *s, struct vs_scribe_chair *c, const struct vs_event *e)
 {
 	sqlite3_stmt *st = s->st[RUN_FIND];
 	c->run = 0;
@@ -348,7 +283,7 @@ static int look_for_run(struct vs_scribe *s, struct chair *c, const struct vs_ev
 	return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
-static int find_run(struct vs_scribe *s, struct chair *c, const struct vs_event *e, int64_t boot_ms)
+static int find_run(struct vs_scribe *s, struct vs_scribe_chair *c, const struct vs_event *e, int64_t boot_ms)
 {
 	if (run_takes(c, e, boot_ms))
 		return SQLITE_OK;
@@ -357,204 +292,34 @@ static int find_run(struct vs_scribe *s, struct chair *c, const struct vs_event 
 		return rc;
 	sqlite3_stmt *st = s->st[RUN_ADD];
 	sqlite3_bind_int64(st, 1, c->origin);
-	bind_text(st, 2, e->session);
+	vs_scribe_text(st, 2, e->session);
 	sqlite3_bind_int64(st, 3, (int64_t)e->seq);
 	sqlite3_bind_int64(st, 4, e->wall_ms);
 	sqlite3_bind_int64(st, 5, boot_ms);
 	int64_t run_no = 0;
-	rc = add_row(s, RUN_ADD, "run", &run_no);
+	rc = vs_scribe_row(s, RUN_ADD, "run", &run_no);
 	if (rc == SQLITE_OK)
 		enter_run(s, c, run_no, e->session, e->seq, e->wall_ms, boot_ms, run_no * VS_RUN_ROWS - 1);
 	return rc;
 }
 
 /* Notes, once between two seals, that the chair's run has rows that are not sealed. */
-static int list_run(struct vs_scribe *s, struct chair *c)
+static int list_run(struct vs_scribe *s, struct vs_scribe_chair *c)
 {
 	if (c->listed)
 		return SQLITE_OK;
 	if (s->n_open == s->cap_open) {
 		size_t cap = s->cap_open * 2 + 16;
-		struct open_run *more = realloc(s->open, cap * sizeof *more);
+		struct vs_scribe_open *more = realloc(s->open, cap * sizeof *more);
 		if (!more)
 			return SQLITE_NOMEM;
 		s->open = more;
 		s->cap_open = cap;
 	}
-	s->open[s->n_open++] = (struct open_run){ c->run, c->last_id };
+	s->open[s->n_open++] = (struct vs_scribe_open){ c->run, c->last_id };
 	c->listed = true;
 	return SQLITE_OK;
 }
-
-/* ---- Shapes ---- */
-
-/* All that a reading's shape depends on, as bytes.  0: it does not fit, and is not remembered. */
-static size_t shape_key(const struct vs_event *e, uint8_t key[SHAPE_KEY_MAX])
-{
-	const struct vs_reading *r = e->reading;
-	uint64_t own = r->flags;
-	size_t len = strlen(e->device) + 1;
-	if (len + 8 + r->len * 12u > SHAPE_KEY_MAX)
-		return 0;
-	memcpy(key, e->device, len);
-	memcpy(key + len, &r->flags, 8), len += 8;
-	for (unsigned i = 0; i < r->len; i++) {
-		const struct vs_obs *o = &r->obs[i];
-		own |= o->flags;
-		key[len++] = (uint8_t)o->metric;
-		key[len++] = o->has_value;
-		memcpy(key + len, &o->flags, 8), len += 8;
-		memcpy(key + len, &o->device_error, 2), len += 2;
-	}
-	/* A device's own flags go by their names, which another configuration may change. */
-	for (own >>= VS_FLAG_OWN_FIRST; r->own_flags && own; own &= own - 1) {
-		const char *name = r->own_flags[__builtin_ctzll(own)];
-		size_t n = name ? strlen(name) + 1 : 0;
-		if (len + n > SHAPE_KEY_MAX)
-			return 0;
-		if (name)
-			memcpy(key + len, name, n), len += n;
-	}
-	return len;
-}
-
-static void flags_array(struct vs_json *j, const struct vs_reading *r, const struct vs_obs *o, uint64_t set)
-{
-	char text[64];
-	for (; set; set &= set - 1)
-		if (vs_obs_flag_text(r, o, (unsigned)__builtin_ctzll(set), text))
-			vs_json_string(j, text);
-}
-
-/* The flags of one metric, or of the whole reading, as a JSON array. */
-static const char *flags_text(char *buf, size_t cap, const struct vs_reading *r, const struct vs_obs *o, uint64_t set)
-{
-	struct vs_json j = vs_json_into(buf, cap);
-	vs_json_open(&j, '[');
-	flags_array(&j, r, o, set);
-	vs_json_close(&j, ']');
-	return buf;
-}
-
-static uint64_t own_flags_of(const struct vs_obs *o)
-{
-	return o->has_value || o->flags ? o->flags : VS_FLAG(NO_VALUE);
-}
-
-/* The shape in one text: `oximeter [] spo2=[] pr-["sensor_off"]`. */
-static void shape_text(const struct vs_event *e, char *buf, size_t cap)
-{
-	const struct vs_reading *r = e->reading;
-	char flags[1024];
-	size_t len = (size_t)snprintf(buf, cap, "%s %s", e->device, flags_text(flags, sizeof flags, r, NULL, r->flags));
-	for (unsigned i = 0; i < r->len && len < cap; i++)
-		len += (size_t)snprintf(buf + len, cap - len, " %s%c%s", vs_metrics[r->obs[i].metric].name,
-					r->obs[i].has_value ? '=' : '-',
-					flags_text(flags, sizeof flags, r, &r->obs[i], r->obs[i].flags));
-}
-
-static int add_shape_metrics(struct vs_scribe *s, const struct vs_reading *r, int64_t shape)
-{
-	char all[1024], own[1024];
-	int place = 0;
-	for (unsigned i = 0; i < r->len; i++) {
-		const struct vs_obs *o = &r->obs[i];
-		sqlite3_stmt *st = s->st[SHAPE_METRIC_ADD];
-		sqlite3_bind_int64(st, 1, shape * 32 + i);
-		bind_text(st, 2, vs_metrics[o->metric].name);
-		bind_text(st, 3, vs_metrics[o->metric].unit);
-		sqlite3_bind_int(st, 4, o->has_value ? ++place : 0);
-		bind_text(st, 5, flags_text(all, sizeof all, r, o, own_flags_of(o) | r->flags));
-		bind_text(st, 6, flags_text(own, sizeof own, r, o, o->flags));
-		int64_t id;
-		int rc = add_row(s, SHAPE_METRIC_ADD, "shape_metric", &id);
-		if (rc != SQLITE_OK)
-			return rc;
-	}
-	return SQLITE_OK;
-}
-
-/* The array of flags as it is published. */
-static void published_flags(const struct vs_reading *r, char *buf, size_t cap)
-{
-	char members[VS_EVENT_TEXT_MAX];
-	struct vs_json j = vs_json_into(members, sizeof members);
-	vs_reading_json(&j, r);
-	const char *flags = NULL;
-	for (const char *p = members; (p = strstr(p, "},\"flags\":")); p++)
-		flags = p + strlen("},\"flags\":");
-	snprintf(buf, cap, "%s", flags ? flags : "[]");
-}
-
-static int add_shape(struct vs_scribe *s, const struct vs_event *e, const char *key, int64_t *ret)
-{
-	const struct vs_reading *r = e->reading;
-	char flags[4096], reading_flags[1024], k[4][64];
-	sqlite3_stmt *st = s->st[SHAPE_ADD];
-	published_flags(r, flags, sizeof flags);
-	bind_text(st, 1, e->device);
-	bind_text(st, 2, key);
-	bind_text(st, 3, flags_text(reading_flags, sizeof reading_flags, r, NULL, r->flags));
-	bind_text(st, 4, flags);
-	int place = 0;
-	for (unsigned i = 0; i < r->len && place < 4; i++) {
-		if (!r->obs[i].has_value)
-			continue;
-		snprintf(k[place], sizeof k[place], "%s\"%s\":", place ? "," : "", vs_metrics[r->obs[i].metric].name);
-		bind_text(st, 5 + place, k[place]);
-		place++;
-	}
-	int rc = add_row(s, SHAPE_ADD, "shape", ret);
-	return rc == SQLITE_OK ? add_shape_metrics(s, r, *ret) : rc;
-}
-
-static void forget_shapes(struct vs_scribe *s)
-{
-	for (size_t i = 0; i < sizeof s->shapes / sizeof *s->shapes; i++)
-		for (struct shape *sh; (sh = s->shapes[i]);) {
-			s->shapes[i] = sh->next;
-			free(sh);
-		}
-	s->n_shapes = 0;
-}
-
-static void remember_shape(struct vs_scribe *s, const uint8_t *key, size_t len, int64_t shape)
-{
-	if (s->n_shapes == SHAPES_MAX)
-		forget_shapes(s);
-	struct shape *sh = malloc(sizeof *sh + len);
-	if (!sh)
-		return; /* it will be looked up again */
-	struct shape **at = &s->shapes[hash_of(key, len) % (sizeof s->shapes / sizeof *s->shapes)];
-	*sh = (struct shape){ .next = *at, .shape = shape, .len = len };
-	memcpy(sh->key, key, len);
-	*at = sh;
-	s->n_shapes++;
-}
-
-static int find_shape(struct vs_scribe *s, const struct vs_event *e, int64_t *ret)
-{
-	uint8_t key[SHAPE_KEY_MAX];
-	char text[8192];
-	size_t len = shape_key(e, key);
-	for (struct shape *sh = len ? s->shapes[hash_of(key, len) % (sizeof s->shapes / sizeof *s->shapes)] : NULL; sh;
-	     sh = sh->next)
-		if (sh->len == len && memcmp(sh->key, key, len) == 0) {
-			*ret = sh->shape;
-			return SQLITE_OK;
-		}
-	shape_text(e, text, sizeof text);
-	bind_text(s->st[SHAPE_FIND], 1, text);
-	int rc = number(s->st[SHAPE_FIND], ret);
-	if (rc == SQLITE_DONE)
-		rc = add_shape(s, e, text, ret);
-	else if (rc == SQLITE_ROW)
-		rc = SQLITE_OK;
-	if (rc == SQLITE_OK && len)
-		remember_shape(s, key, len, *ret);
-	return rc;
-}
-
 /* ---- Readings and events ---- */
 
 /* One value into the statement and the row's text: as a whole number where it is one, else with the 12 digits that
@@ -562,7 +327,7 @@ static int find_shape(struct vs_scribe *s, const struct vs_event *e, int64_t *re
 static void put_value(struct vs_scribe *s, sqlite3_stmt *st, int i, const struct vs_obs *o)
 {
 	if (o->word) {
-		bind_text(st, i, o->word);
+		vs_scribe_text(st, i, o->word);
 		vs_row_chars(&s->row, o->word, strlen(o->word));
 	} else if (fabs(o->value) < 1e15 && o->value == (double)(int64_t)o->value) {
 		sqlite3_bind_int64(st, i, (int64_t)o->value);
@@ -612,12 +377,12 @@ static void put_values(struct vs_scribe *s, sqlite3_stmt *st, const struct vs_re
 	}
 }
 
-static int add_reading(struct vs_scribe *s, struct chair *c, const struct vs_event *e, int64_t boot_ms)
+static int add_reading(struct vs_scribe *s, struct vs_scribe_chair *c, const struct vs_event *e, int64_t boot_ms)
 {
 	int64_t shape = 0;
 	int rc = find_run(s, c, e, boot_ms);
 	if (rc == SQLITE_OK)
-		rc = find_shape(s, e, &shape);
+		rc = vs_scribe_shape(s, e, &shape);
 	if (rc != SQLITE_OK)
 		return rc;
 	sqlite3_stmt *st = s->st[READING_ADD];
@@ -629,7 +394,7 @@ static int add_reading(struct vs_scribe *s, struct chair *c, const struct vs_eve
 	vs_row_int(&s->row, id), vs_row_int(&s->row, shape), vs_row_int(&s->row, t);
 	put_values(s, st, e->reading);
 	vs_row_end(&s->row);
-	rc = run(st);
+	rc = vs_scribe_run(st);
 	if (rc != SQLITE_OK || sqlite3_changes(s->db) == 0)
 		return rc;
 	rc = s->row.failed ? SQLITE_NOMEM : list_run(s, c);
@@ -645,7 +410,7 @@ static int add_deed(struct vs_scribe *s, int64_t event, const struct vs_event *e
 {
 	static const struct {
 		const char *begin;
-		enum statement add;
+		enum vs_scribe_statement add;
 		const char *table;
 	} deeds[] = { { "\"entry\":\"legal-hold\",", HOLD_ADD, "hold" }, { "\"entry\":\"hold-release\",", HOLD_END_ADD, "hold_end" },
 		      { "\"entry\":\"removal\",", REMOVAL_ADD, "removal" } };
@@ -655,22 +420,22 @@ static int add_deed(struct vs_scribe *s, int64_t event, const struct vs_event *e
 		if (e->body_len < len || memcmp(e->body, deeds[i].begin, len) != 0)
 			continue;
 		sqlite3_bind_int64(s->st[deeds[i].add], 1, event);
-		return add_row(s, deeds[i].add, deeds[i].table, &more);
+		return vs_scribe_row(s, deeds[i].add, deeds[i].table, &more);
 	}
 	return SQLITE_OK;
 }
 
-static int add_event(struct vs_scribe *s, struct chair *c, const struct vs_event *e)
+static int add_event(struct vs_scribe *s, struct vs_scribe_chair *c, const struct vs_event *e)
 {
 	sqlite3_stmt *st = s->st[EVENT_ADD];
 	int64_t id = 0, more = 0;
 	sqlite3_bind_int64(st, 1, c->origin);
-	bind_text(st, 2, vs_kind_name(e->kind));
+	vs_scribe_text(st, 2, vs_kind_name(e->kind));
 	sqlite3_bind_int64(st, 3, (int64_t)e->seq);
 	sqlite3_bind_int64(st, 4, e->wall_ms);
-	bind_text(st, 5, e->session);
+	vs_scribe_text(st, 5, e->session);
 	sqlite3_bind_text(st, 6, e->body ? e->body : "", (int)e->body_len, SQLITE_STATIC);
-	int rc = add_row(s, EVENT_ADD, "event", &id);
+	int rc = vs_scribe_row(s, EVENT_ADD, "event", &id);
 	if (rc != SQLITE_OK || id == 0)
 		return rc;
 	s->added++;
@@ -678,18 +443,18 @@ static int add_event(struct vs_scribe *s, struct chair *c, const struct vs_event
 	if (e->kind == VS_KIND_SESSION && e->session) {
 		st = s->st[SESSION_ADD];
 		sqlite3_bind_int64(st, 1, id);
-		bind_text(st, 2, e->session);
+		vs_scribe_text(st, 2, e->session);
 		sqlite3_bind_int64(st, 3, e->wall_ms);
-		rc = add_row(s, SESSION_ADD, "session", &more);
+		rc = vs_scribe_row(s, SESSION_ADD, "session", &more);
 	}
 	if (e->kind == VS_KIND_ALARM) {
 		sqlite3_bind_int64(s->st[ALARM_ADD], 1, id);
-		rc = add_row(s, ALARM_ADD, "alarm", &more);
+		rc = vs_scribe_row(s, ALARM_ADD, "alarm", &more);
 	}
 	return rc == SQLITE_OK && e->kind == VS_KIND_ENTRY ? add_deed(s, id, e) : rc;
 }
 
-static int keep_state(struct chair *c, const void *bytes, size_t len, int64_t at_ms)
+static int keep_state(struct vs_scribe_chair *c, const void *bytes, size_t len, int64_t at_ms)
 {
 	if (len > c->state_cap || !c->state) {
 		void *more = realloc(c->state, len ? len : 1);
@@ -708,15 +473,15 @@ static int keep_state(struct chair *c, const void *bytes, size_t len, int64_t at
 
 void vs_scribe_states(const struct vs_scribe *s, void (*take)(void *arg, const char *chair, const void *bytes, size_t len), void *arg)
 {
-	for (size_t i = 0; i < 256; i++)
-		for (const struct chair *c = s->chairs[i]; c; c = c->next)
+	for (size_t i = 0; i < VS_SCRIBE_CHAIRS; i++)
+		for (const struct vs_scribe_chair *c = s->chairs[i]; c; c = c->next)
 			if (c->state)
 				take(arg, c->name, c->state, c->state_len);
 }
 
 int vs_scribe_carry(struct vs_scribe *s, const char *chair, const void *bytes, size_t len, int64_t at_ms)
 {
-	struct chair *c = chair_of(s, chair);
+	struct vs_scribe_chair *c = chair_of(s, chair);
 	if (!c)
 		return SQLITE_NOMEM;
 	return c->state ? SQLITE_OK : keep_state(c, bytes, len, at_ms);
@@ -735,13 +500,13 @@ static int note_clocks(struct vs_scribe *s, const struct vs_event *e, int64_t bo
 	sqlite3_bind_int64(st, 4, e->wall_ms);
 	s->clock_epoch = e->epoch;
 	s->clock_offset = offset;
-	return add_row(s, CLOCK_ADD, "clock", &id);
+	return vs_scribe_row(s, CLOCK_ADD, "clock", &id);
 }
 
 static int add(struct vs_scribe *s, const struct vs_custody_record *r)
 {
 	const struct vs_event *e = &r->event;
-	struct chair *c = chair_of(s, e->chair);
+	struct vs_scribe_chair *c = chair_of(s, e->chair);
 	if (!c)
 		return SQLITE_NOMEM;
 	if (r->is_state)
@@ -778,12 +543,12 @@ int vs_scribe_epoch(struct vs_scribe *s, uint64_t epoch, int64_t at_ms, const ch
 	int64_t id;
 	sqlite3_bind_int64(st, 1, (int64_t)epoch);
 	sqlite3_bind_int64(st, 2, at_ms);
-	bind_text(st, 3, site);
-	bind_text(st, 4, config_hash);
-	bind_text(st, 5, version);
+	vs_scribe_text(st, 3, site);
+	vs_scribe_text(st, 4, config_hash);
+	vs_scribe_text(st, 5, version);
 	if (public_key)
 		sqlite3_bind_blob(st, 6, public_key, VS_KEY_PUBLIC, SQLITE_STATIC);
-	return add_row(s, EPOCH_ADD, "epoch", &id);
+	return vs_scribe_row(s, EPOCH_ADD, "epoch", &id);
 }
 
 int vs_scribe_epoch_end(struct vs_scribe *s, uint64_t epoch, int64_t at_ms)
@@ -791,7 +556,7 @@ int vs_scribe_epoch_end(struct vs_scribe *s, uint64_t epoch, int64_t at_ms)
 	int64_t id;
 	sqlite3_bind_int64(s->st[EPOCH_END_ADD], 1, (int64_t)epoch);
 	sqlite3_bind_int64(s->st[EPOCH_END_ADD], 2, at_ms);
-	return add_row(s, EPOCH_END_ADD, "epoch_end", &id);
+	return vs_scribe_row(s, EPOCH_END_ADD, "epoch_end", &id);
 }
 
 int vs_scribe_gap(struct vs_scribe *s, uint64_t epoch, int64_t from_ms, int64_t until_ms, uint64_t given_up,
@@ -803,8 +568,8 @@ int vs_scribe_gap(struct vs_scribe *s, uint64_t epoch, int64_t from_ms, int64_t 
 	sqlite3_bind_int64(st, 2, from_ms);
 	sqlite3_bind_int64(st, 3, until_ms);
 	sqlite3_bind_int64(st, 4, given_up > s->head.given_up ? (int64_t)(given_up - s->head.given_up) : 0);
-	bind_text(st, 5, reason);
-	int rc = add_row(s, GAP_ADD, "gap", &id);
+	vs_scribe_text(st, 5, reason);
+	int rc = vs_scribe_row(s, GAP_ADD, "gap", &id);
 	s->head.given_up = given_up;
 	return rc;
 }
@@ -813,8 +578,8 @@ int vs_scribe_finding(struct vs_scribe *s, int64_t at_ms, const char *text)
 {
 	int64_t id;
 	sqlite3_bind_int64(s->st[FINDING_ADD], 1, at_ms);
-	bind_text(s->st[FINDING_ADD], 2, text);
-	return add_row(s, FINDING_ADD, "finding", &id);
+	vs_scribe_text(s->st[FINDING_ADD], 2, text);
+	return vs_scribe_row(s, FINDING_ADD, "finding", &id);
 }
 
 int vs_scribe_removal_end(struct vs_scribe *s, int64_t removal, int64_t at_ms, const char *outcome)
@@ -822,8 +587,8 @@ int vs_scribe_removal_end(struct vs_scribe *s, int64_t removal, int64_t at_ms, c
 	int64_t id;
 	sqlite3_bind_int64(s->st[REMOVAL_END_ADD], 1, removal);
 	sqlite3_bind_int64(s->st[REMOVAL_END_ADD], 2, at_ms);
-	bind_text(s->st[REMOVAL_END_ADD], 3, outcome);
-	return add_row(s, REMOVAL_END_ADD, "removal_end", &id);
+	vs_scribe_text(s->st[REMOVAL_END_ADD], 3, outcome);
+	return vs_scribe_row(s, REMOVAL_END_ADD, "removal_end", &id);
 }
 
 int vs_scribe_limits(struct vs_scribe *s, int64_t at_ms, const char *name, const char *hash, const struct vs_limit_text *texts,
@@ -833,10 +598,10 @@ int vs_scribe_limits(struct vs_scribe *s, int64_t at_ms, const char *name, const
 	int64_t id;
 	for (unsigned i = 0; i < n; i++) {
 		sqlite3_stmt *st = s->st[LIMIT_TEXT_ADD];
-		bind_text(st, 1, texts[i].hash);
-		bind_text(st, 2, texts[i].name);
+		vs_scribe_text(st, 1, texts[i].hash);
+		vs_scribe_text(st, 2, texts[i].name);
 		sqlite3_bind_text64(st, 3, texts[i].bytes, texts[i].len, SQLITE_STATIC, SQLITE_UTF8);
-		int rc = add_row(s, LIMIT_TEXT_ADD, "limit_text", &id);
+		int rc = vs_scribe_row(s, LIMIT_TEXT_ADD, "limit_text", &id);
 		if (rc != SQLITE_OK)
 			return rc;
 		size_t len = strlen(chain);
@@ -846,445 +611,12 @@ int vs_scribe_limits(struct vs_scribe *s, int64_t at_ms, const char *name, const
 	strcat(chain, "]");
 	sqlite3_stmt *st = s->st[LIMIT_SET_ADD];
 	sqlite3_bind_int64(st, 1, at_ms);
-	bind_text(st, 2, name);
-	bind_text(st, 3, hash);
-	bind_text(st, 4, texts[0].hash);
-	bind_text(st, 5, chain);
-	return add_row(s, LIMIT_SET_ADD, "limit_set", &id);
+	vs_scribe_text(st, 2, name);
+	vs_scribe_text(st, 3, hash);
+	vs_scribe_text(st, 4, texts[0].hash);
+	vs_scribe_text(st, 5, chain);
+	return vs_scribe_row(s, LIMIT_SET_ADD, "limit_set", &id);
 }
-
-/* ---- Seals ---- */
-
-struct sealing {
-	struct vs_scribe *s;
-	struct vs_seal_hash hash;
-	int64_t seal, rows;
-};
-
-static int add_part(struct sealing *w, unsigned table, int64_t after, int64_t upto)
-{
-	struct vs_scribe *s = w->s;
-	uint8_t digest[VS_HASH];
-	int64_t rows, last;
-	int rc = vs_seal_digest(s->part[table], after, upto, &s->row, &rows, &last, digest, NULL, NULL);
-	if (rc != SQLITE_OK || rows == 0)
-		return rc;
-	w->rows += rows;
-	vs_seal_part(&w->hash, vs_seal_tables[table].name, last, rows, digest);
-	sqlite3_stmt *st = s->st[PART_ADD];
-	bind_text(st, 1, vs_seal_tables[table].name);
-	sqlite3_bind_int64(st, 2, last);
-	sqlite3_bind_int64(st, 3, w->seal);
-	sqlite3_bind_int64(st, 4, rows);
-	sqlite3_bind_blob(st, 5, digest, VS_HASH, SQLITE_STATIC);
-	rc = run(st);
-	if (table != VS_SEAL_READING)
-		s->sealed[table] = last;
-	return rc;
-}
-
-static int by_run(const void *a, const void *b)
-{
-	const struct open_run *x = a, *y = b;
-	return (x->run > y->run) - (x->run < y->run);
-}
-
-static int add_parts(struct sealing *w)
-{
-	struct vs_scribe *s = w->s;
-	int rc = SQLITE_OK;
-	for (unsigned t = 0; rc == SQLITE_OK && t < VS_SEAL_READING; t++)
-		rc = add_part(w, t, s->sealed[t], INT64_MAX);
-	if (s->n_open)
-		qsort(s->open, s->n_open, sizeof *s->open, by_run);
-	for (size_t i = 0; rc == SQLITE_OK && i < s->n_open; i++)
-		rc = add_part(w, VS_SEAL_READING, s->open[i].after, s->open[i].run * VS_RUN_ROWS + VS_RUN_ROWS - 1);
-	return rc;
-}
-
-/* All rows are under seal now: the tail begins anew. */
-static void begin_tail(struct vs_scribe *s)
-{
-	int64_t lowest = INT64_MAX;
-	for (size_t i = 0; i < 256; i++)
-		for (struct chair *c = s->chairs[i]; c; c = c->next) {
-			c->listed = false;
-			if (c->run && c->run < lowest)
-				lowest = c->run;
-		}
-	if (lowest != INT64_MAX)
-		s->first_run = lowest;
-	s->n_open = 0;
-	s->head.unsealed = 0;
-	memset(s->tail, 0, sizeof s->tail);
-}
-
-static int add_seal(struct vs_scribe *s, const struct vs_scribe_head *h)
-{
-	sqlite3_stmt *st = s->st[SEAL_ADD];
-	sqlite3_bind_int64(st, 1, h->seal);
-	sqlite3_bind_int64(st, 2, h->at_ms);
-	sqlite3_bind_int64(st, 3, h->rows);
-	sqlite3_bind_blob(st, 4, h->hash, VS_HASH, SQLITE_STATIC);
-	if (h->is_signed)
-		sqlite3_bind_blob(st, 5, h->signature, VS_KEY_SIGNATURE, SQLITE_STATIC);
-	else
-		sqlite3_bind_null(st, 5);
-	return run(st);
-}
-
-static bool is_new_day(const struct vs_scribe_head *h, int64_t at_ms)
-{
-	return h->seal == 0 || at_ms / 86400000 > h->at_ms / 86400000;
-}
-
-int vs_scribe_seal(struct vs_scribe *s, int64_t at_ms, const struct vs_key *key, bool sign)
-{
-	if (s->head.unsealed == 0 && !(key && sign))
-		return SQLITE_OK;
-	struct vs_scribe_head h = { .seal = s->head.seal + 1, .at_ms = at_ms, .rows = s->head.rows + s->head.unsealed,
-				    .given_up = s->head.given_up };
-	struct sealing w = { .s = s, .seal = h.seal };
-	vs_seal_begin(&w.hash, s->head.hash, h.seal, at_ms, h.rows);
-	int rc = add_parts(&w);
-	vs_seal_end(&w.hash, h.hash);
-	if (rc != SQLITE_OK)
-		return rc;
-	if (w.rows != s->head.unsealed)
-		return SQLITE_CORRUPT; /* rows are not as they were written */
-	if (key && (sign || is_new_day(&s->head, at_ms))) {
-		char hex[VS_HASH_HEX];
-		vs_hex(h.hash, VS_HASH, hex);
-		vs_key_sign(key, hex, h.signature);
-		h.is_signed = true;
-	}
-	rc = add_seal(s, &h);
-	s->head = h;
-	begin_tail(s);
-	return rc;
-}
-
-/* ---- One file ends, the next goes on ---- */
-
-int vs_scribe_closed(struct vs_scribe *s, int64_t at_ms, const char *name, const char *reason)
-{
-	int64_t id;
-	sqlite3_bind_int64(s->st[CLOSED_ADD], 1, at_ms);
-	bind_text(s->st[CLOSED_ADD], 2, name);
-	bind_text(s->st[CLOSED_ADD], 3, reason);
-	return add_row(s, CLOSED_ADD, "closed", &id);
-}
-
-/* Numbers that go on, from the files before. */
-static int read_first(struct vs_scribe *s)
-{
-	static const char *const numbered[] = { "origin", "event", "shape", "run", "gap", "finding", "clock" };
-	int rc = SQLITE_OK;
-	for (size_t i = 0; rc == SQLITE_OK && i < sizeof numbered / sizeof *numbered; i++) {
-		unsigned t = table_of(numbered[i]);
-		sqlite3_stmt *st = NULL;
-		char text[64];
-		int64_t last = 0;
-		snprintf(text, sizeof text, "SELECT max(%s) FROM %s", vs_seal_tables[t].key, numbered[i]);
-		rc = sqlite3_prepare_v2(s->db, text, -1, &st, NULL);
-		bool empty = rc == SQLITE_OK && number(st, &last) == SQLITE_DONE;
-		sqlite3_finalize(st);
-		if (rc == SQLITE_OK && empty)
-			rc = carried(s, numbered[i], &last);
-		s->first[t] = empty && last ? last + 1 : 0;
-	}
-	return rc;
-}
-
-/* What stands in the new file of the one before: what is asked there, and into which columns it goes; all but the last is
- * history and goes under the new file's first seal. */
-static const struct {
-	const char *into, *what;
-} handed_on[] = {
-	{ "link", "SELECT * FROM link ORDER BY link" },
-	{ "link(name, from_ms, until_ms, first_epoch, last_epoch, seal, rows, hash, public_key)",
-	  "SELECT :name, coalesce((SELECT until_ms FROM link ORDER BY link DESC LIMIT 1), (SELECT min(started_ms) FROM epoch)),"
-	  " (SELECT at_ms FROM closed ORDER BY closed DESC LIMIT 1), (SELECT min(epoch) FROM epoch), (SELECT max(epoch) FROM epoch),"
-	  " seal, rows, hash, (SELECT public_key FROM epoch WHERE public_key IS NOT NULL ORDER BY epoch DESC LIMIT 1)"
-	  " FROM seal ORDER BY seal DESC LIMIT 1" },
-	{ "epoch", "SELECT * FROM epoch ORDER BY epoch DESC LIMIT 1" },
-	/* max(): of the rows, and of what was carried into a file that had none */
-	{ "carried(what, number)",
-	  "SELECT what, max(number) FROM (SELECT 'origin' AS what, max(origin) AS number FROM origin UNION ALL SELECT 'event', max(event)"
-	  " FROM event UNION ALL SELECT 'shape', max(shape) FROM shape UNION ALL SELECT 'run', max(run) FROM run UNION ALL SELECT 'gap',"
-	  " max(gap) FROM gap UNION ALL SELECT 'finding', max(finding) FROM finding UNION ALL SELECT 'clock', max(clock) FROM clock UNION ALL"
-	  " SELECT 'alarm id', max(CAST(substr(alarm, 3) AS INTEGER)) FROM alarm UNION ALL SELECT what, number FROM carried WHERE what IN ('origin', 'event', 'shape', 'run', 'gap',"
-	  " 'finding', 'clock', 'alarm id')) WHERE number IS NOT NULL GROUP BY what ORDER BY what" },
-	{ "carried(what, number)",
-	  "SELECT what, max(number) FROM (SELECT 'day ' || substr(session, 3, 8) AS what, CAST(substr(session, 12) AS INTEGER) AS number"
-	  " FROM session UNION ALL SELECT what, number FROM carried WHERE what LIKE 'day %') GROUP BY what ORDER BY what DESC LIMIT 32" },
-	{ "carried(what, number)",
-	  "WITH now(epoch) AS (SELECT max(epoch) FROM epoch)"
-	  " SELECT what, max(seq) FROM (SELECT e.kind || ' ' || o.epoch || ' ' || o.chair AS what, max(e.seq) AS seq"
-	  " FROM now JOIN origin o USING(epoch) CROSS JOIN event e ON e.origin = o.origin GROUP BY what"
-	  " UNION ALL SELECT 'vitals ' || o.epoch || ' ' || o.chair, u.first_seq + ((SELECT max(id) FROM reading WHERE id BETWEEN"
-	  " u.run * 8192 AND u.run * 8192 + 8191) & 8191) FROM now JOIN origin o USING(epoch) CROSS JOIN run u ON"
-	  " u.origin = o.origin UNION ALL SELECT what, number FROM carried, now WHERE what LIKE '% ' || now.epoch || ' %')"
-	  " WHERE seq IS NOT NULL GROUP BY what ORDER BY what" },
-	{ "hold", "SELECT * FROM hold ORDER BY hold" },
-	{ "hold_end", "SELECT * FROM hold_end ORDER BY hold" },
-	{ "removal", "SELECT * FROM removal ORDER BY removal" },
-	{ "removal_end", "SELECT * FROM removal_end ORDER BY removal" },
-	{ "broken", "SELECT * FROM broken ORDER BY link" },
-	{ "limit_text", "SELECT * FROM limit_text ORDER BY limit_text" },
-	{ "limit_set", "SELECT * FROM limit_set ORDER BY limit_set" },
-	{ "chair_state", "SELECT * FROM chair_state" },
-};
-
-/* Rows that a statement on another connection gives, into this one. */
-static int copy_rows(struct vs_scribe *s, sqlite3 *past, const char *into, const char *what, const char *name)
-{
-	sqlite3_stmt *from = NULL, *to = NULL;
-	char insert[256];
-	int rc = sqlite3_prepare_v2(past, what, -1, &from, NULL), n = from ? sqlite3_column_count(from) : 0;
-	size_t len = (size_t)snprintf(insert, sizeof insert, "INSERT INTO %s VALUES(", into);
-	for (int i = 0; i < n; i++)
-		len += (size_t)snprintf(insert + len, sizeof insert - len, "%s?", i ? "," : "");
-	snprintf(insert + len, sizeof insert - len, ")");
-	if (rc == SQLITE_OK)
-		rc = sqlite3_prepare_v2(s->db, insert, -1, &to, NULL);
-	if (rc == SQLITE_OK)
-		sqlite3_bind_text(from, sqlite3_bind_parameter_index(from, ":name"), name, -1, SQLITE_STATIC);
-	while (rc == SQLITE_OK && (rc = sqlite3_step(from)) == SQLITE_ROW) {
-		for (int i = 0; i < n; i++)
-			sqlite3_bind_value(to, i + 1, sqlite3_column_value(from, i));
-		rc = run(to);
-		s->head.unsealed += strncmp(into, "chair_state", 11) != 0;
-	}
-	sqlite3_finalize(from);
-	sqlite3_finalize(to);
-	return rc == SQLITE_DONE ? SQLITE_OK : rc;
-}
-
-/* The end of the chain, as the last link has it. */
-static int take_over_head(struct vs_scribe *s, uint64_t given_up)
-{
-	sqlite3_stmt *st = NULL;
-	int rc = sqlite3_prepare_v2(s->db, "SELECT seal, rows, hash, (SELECT number + 1 FROM carried WHERE what = 'run') FROM link"
-					   " ORDER BY link DESC LIMIT 1", -1, &st, NULL);
-	if (rc != SQLITE_OK)
-		return rc;
-	rc = sqlite3_step(st);
-	if (rc == SQLITE_ROW && sqlite3_column_bytes(st, 2) == VS_HASH) {
-		s->head.seal = sqlite3_column_int64(st, 0);
-		s->head.rows = sqlite3_column_int64(st, 1);
-		memcpy(s->head.hash, sqlite3_column_blob(st, 2), VS_HASH);
-		s->head.given_up = given_up;
-		s->first_run = sqlite3_column_int64(st, 3);
-		rc = SQLITE_OK;
-	} else if (rc == SQLITE_ROW || rc == SQLITE_DONE) {
-		rc = SQLITE_CORRUPT;
-	}
-	sqlite3_finalize(st);
-	return rc;
-}
-
-static int given_up_in(sqlite3 *past, int64_t *ret)
-{
-	sqlite3_stmt *st = NULL;
-	int rc = sqlite3_prepare_v2(past, "SELECT given_up FROM head", -1, &st, NULL);
-	if (rc == SQLITE_OK)
-		rc = number(st, ret);
-	sqlite3_finalize(st);
-	return rc == SQLITE_ROW ? SQLITE_OK : rc == SQLITE_DONE ? SQLITE_CORRUPT : rc;
-}
-
-int vs_scribe_go_on(struct vs_scribe *s, sqlite3 *past, const char *name)
-{
-	int64_t given_up = 0;
-	int rc = given_up_in(past, &given_up);
-	for (size_t i = 0; rc == SQLITE_OK && i < sizeof handed_on / sizeof *handed_on; i++)
-		rc = copy_rows(s, past, handed_on[i].into, handed_on[i].what, name);
-	if (rc == SQLITE_OK)
-		rc = take_over_head(s, (uint64_t)given_up);
-	return rc == SQLITE_OK ? read_first(s) : rc;
-}
-
-/* ---- One file is lost, the next goes on ---- */
-
-/* A number that nobody can have given: rows have numbers from 1 in each table, and fewer were written than this. */
-#define UNKNOWN_ROWS 1000000000
-
-/* Rows of the file that was lost, all or none.  *ret: they came over; else they cannot be read. */
-static int try_rows(struct vs_scribe *s, sqlite3 *past, const char *into, const char *what, bool *ret)
-{
-	int64_t unsealed = s->head.unsealed;
-	*ret = false;
-	if (!past)
-		return SQLITE_OK;
-	int rc = sqlite3_exec(s->db, "SAVEPOINT carried", NULL, NULL, NULL);
-	if (rc != SQLITE_OK)
-		return rc;
-	rc = copy_rows(s, past, into, what, NULL);
-	*ret = rc == SQLITE_OK;
-	if (!*ret) {
-		if (sqlite3_errcode(past) == SQLITE_OK || sqlite3_errcode(past) == SQLITE_ROW || sqlite3_errcode(past) == SQLITE_DONE)
-			return rc; /* it is the new file that fails */
-		s->head.unsealed = unsealed;
-		rc = sqlite3_exec(s->db, "ROLLBACK TO carried", NULL, NULL, NULL);
-	}
-	return rc == SQLITE_OK ? sqlite3_exec(s->db, "RELEASE carried", NULL, NULL, NULL) : rc;
-}
-
-/* A number from the lost file, or what else is known. */
-static int64_t ask_lost(sqlite3 *past, const char *what, int64_t otherwise)
-{
-	sqlite3_stmt *st = NULL;
-	int64_t v = otherwise;
-	if (past && sqlite3_prepare_v2(past, what, -1, &st, NULL) == SQLITE_OK && number(st, &v) != SQLITE_ROW)
-		v = otherwise;
-	sqlite3_finalize(st);
-	return v;
-}
-
-/* Its last seal: of memory, else of the file itself. */
-static bool last_seal(sqlite3 *past, const struct vs_scribe_lost *lost, struct vs_scribe_head *ret)
-{
-	sqlite3_stmt *st = NULL;
-	*ret = lost->end.head;
-	if (ret->seal > 0)
-		return true;
-	ret->given_up = (uint64_t)ask_lost(past, "SELECT given_up FROM head", 0);
-	if (past && sqlite3_prepare_v2(past, "SELECT seal, rows, hash FROM seal ORDER BY seal DESC LIMIT 1", -1, &st, NULL) == SQLITE_OK &&
-	    sqlite3_step(st) == SQLITE_ROW && sqlite3_column_bytes(st, 2) == VS_HASH) {
-		ret->seal = sqlite3_column_int64(st, 0);
-		ret->rows = sqlite3_column_int64(st, 1);
-		memcpy(ret->hash, sqlite3_column_blob(st, 2), VS_HASH);
-	}
-	sqlite3_finalize(st);
-	return ret->seal > 0;
-}
-
-static int link_lost(struct vs_scribe *s, sqlite3 *past, const struct vs_scribe_lost *lost, const struct vs_scribe_head *end)
-{
-	sqlite3_stmt *st = NULL;
-	int64_t epoch = (int64_t)lost->epoch;
-	int rc = sqlite3_prepare_v2(s->db, "INSERT INTO link(name, from_ms, until_ms, first_epoch, last_epoch, seal, rows, hash) VALUES(?1,"
-					   " coalesce((SELECT until_ms FROM link ORDER BY link DESC LIMIT 1), ?2), ?3, ?4, ?5, ?6, ?7, ?8)", -1,
-				    &st, NULL);
-	if (rc != SQLITE_OK)
-		return rc;
-	bind_text(st, 1, lost->name);
-	sqlite3_bind_int64(st, 2, ask_lost(past, "SELECT min(started_ms) FROM epoch", lost->at_ms));
-	sqlite3_bind_int64(st, 3, lost->at_ms);
-	sqlite3_bind_int64(st, 4, ask_lost(past, "SELECT min(epoch) FROM epoch", epoch));
-	sqlite3_bind_int64(st, 5, ask_lost(past, "SELECT max(epoch) FROM epoch", epoch));
-	sqlite3_bind_int64(st, 6, end->seal);
-	sqlite3_bind_int64(st, 7, end->rows);
-	sqlite3_bind_blob(st, 8, end->hash, VS_HASH, SQLITE_STATIC);
-	rc = run(st);
-	sqlite3_finalize(st);
-	if (rc == SQLITE_OK)
-		rc = sqlite3_prepare_v2(s->db, "INSERT INTO broken SELECT max(link), ?1, ?2 FROM link", -1, &st, NULL);
-	if (rc != SQLITE_OK)
-		return rc;
-	sqlite3_bind_int64(st, 1, lost->at_ms);
-	bind_text(st, 2, lost->reason);
-	rc = run(st);
-	sqlite3_finalize(st);
-	s->head.unsealed += 2;
-	return rc;
-}
-
-/* Numbers go on behind whatever is known to have been given. */
-static int carry_numbers(struct vs_scribe *s, sqlite3 *past, const struct vs_scribe_lost *lost, int64_t rows)
-{
-	static const char *const numbered[] = { "origin", "event", "shape", "run", "gap", "finding", "clock" };
-	sqlite3_stmt *st = NULL;
-	int rc = sqlite3_prepare_v2(s->db, "INSERT INTO carried(what, number) VALUES(?1, ?2)", -1, &st, NULL);
-	for (size_t i = 0; rc == SQLITE_OK && i < sizeof numbered / sizeof *numbered; i++) {
-		unsigned t = table_of(numbered[i]);
-		char what[3][160];
-		int64_t last = lost->end.last[t];
-		bool told = last > 0;
-		snprintf(what[0], sizeof what[0], "SELECT coalesce(max(%s), 0) FROM %s", vs_seal_tables[t].key, numbered[i]);
-		snprintf(what[1], sizeof what[1], "SELECT coalesce(max(last), 0) FROM seal_part WHERE part = '%s'", numbered[i]);
-		snprintf(what[2], sizeof what[2], "SELECT coalesce(max(number), 0) FROM carried WHERE what = '%s'", numbered[i]);
-		for (size_t k = 0; k < 3; k++) {
-			int64_t v = ask_lost(past, what[k], -1);
-			told = told || (v >= 0 && k == 0);
-			last = v > last ? v : last;
-		}
-		if (!told) /* its newest rows cannot be seen */
-			last = (last > rows ? last : rows) + UNKNOWN_ROWS;
-		if (last <= 0)
-			continue;
-		bind_text(st, 1, numbered[i]);
-		sqlite3_bind_int64(st, 2, last);
-		rc = run(st);
-		s->head.unsealed++;
-	}
-	sqlite3_finalize(st);
-	return rc;
-}
-
-/* Nobody knows any more what is on hold: everything is, until people have said it anew. */
-static int hold_everything(struct vs_scribe *s, const struct vs_scribe_lost *lost)
-{
-	sqlite3_stmt *st = NULL;
-	int rc = sqlite3_prepare_v2(s->db, "INSERT OR IGNORE INTO hold(id, at_ms, from_ms, until_ms, reason, operator, uid) VALUES('h-' || ?1 || '-' || ?2, ?2, 0,"
-					   " 253402300799999, 'the file that says what is on hold was lost: place the holds anew, then release this"
-					   " one', 'vitalsd', ?3)", -1, &st, NULL);
-	if (rc != SQLITE_OK)
-		return rc;
-	sqlite3_bind_int64(st, 1, (int64_t)lost->epoch);
-	sqlite3_bind_int64(st, 2, lost->at_ms);
-	sqlite3_bind_int64(st, 3, (int64_t)getuid());
-	rc = run(st);
-	sqlite3_finalize(st);
-	s->head.unsealed++;
-	return rc;
-}
-
-static int carry_tables(struct vs_scribe *s, sqlite3 *past, const struct vs_scribe_lost *lost, char told[300])
-{
-	static const struct {
-		const char *table, *trouble;
-	} tables[] = { { "link", "which files there are before it" }, { "epoch", NULL }, { "hold", "what is on hold" },
-		       { "hold_end", "what is on hold" }, { "removal", "which files were removed by policy" },
-		       { "removal_end", "which files were removed by policy" }, { "broken", "which files were lost before" },
-		       { "limit_text", "by which limits was judged" }, { "limit_set", "by which limits was judged" } };
-	const char *last = NULL;
-	bool there, holds = true;
-	int rc = SQLITE_OK, version = past ? vs_schema_version(past) : 0;
-	for (size_t i = 0; rc == SQLITE_OK && i < sizeof tables / sizeof *tables; i++) {
-		char what[96];
-		const struct vs_seal_table *t = &vs_seal_tables[table_of(tables[i].table)];
-		if (version && version < t->since)
-			continue; /* it had none */
-		snprintf(what, sizeof what, "SELECT * FROM %s ORDER BY %s%s", tables[i].table, t->key, tables[i].trouble ? "" : " DESC LIMIT 1");
-		rc = try_rows(s, past, tables[i].table, what, &there);
-		holds = holds && (there || strncmp(tables[i].table, "hold", 4) != 0);
-		if (there || !tables[i].trouble || tables[i].trouble == last)
-			continue;
-		last = tables[i].trouble;
-		size_t n = strlen(told);
-		snprintf(told + n, 300 - n, "%s%s", n ? ", " : "; it could not be read there ", last);
-	}
-	return rc == SQLITE_OK && !holds ? hold_everything(s, lost) : rc;
-}
-
-int vs_scribe_go_on_from_lost(struct vs_scribe *s, sqlite3 *past, const struct vs_scribe_lost *lost, char told[300])
-{
-	struct vs_scribe_head end;
-	told[0] = '\0';
-	bool known = last_seal(past, lost, &end);
-	int rc = carry_tables(s, past, lost, told);
-	if (rc == SQLITE_OK && known)
-		rc = link_lost(s, past, lost, &end);
-	if (rc == SQLITE_OK)
-		rc = carry_numbers(s, past, lost, end.rows);
-	int64_t files = rc == SQLITE_OK ? ask_lost(s->db, "SELECT count(*) FROM link", 0) : 0;
-	if (rc == SQLITE_OK && files)
-		rc = take_over_head(s, end.given_up);
-	return rc == SQLITE_OK ? read_first(s) : rc;
-}
-
 /* ---- Transactions ---- */
 
 int vs_scribe_begin(struct vs_scribe *s)
@@ -1294,15 +626,15 @@ int vs_scribe_begin(struct vs_scribe *s)
 
 static int write_states(struct vs_scribe *s)
 {
-	for (size_t i = 0; i < 256; i++)
-		for (struct chair *c = s->chairs[i]; c; c = c->next) {
+	for (size_t i = 0; i < VS_SCRIBE_CHAIRS; i++)
+		for (struct vs_scribe_chair *c = s->chairs[i]; c; c = c->next) {
 			if (!c->state_waits)
 				continue;
 			sqlite3_stmt *st = s->st[STATE_SET];
-			bind_text(st, 1, c->name);
+			vs_scribe_text(st, 1, c->name);
 			sqlite3_bind_int64(st, 2, c->state_ms);
 			sqlite3_bind_blob64(st, 3, c->state_len ? c->state : "", c->state_len, SQLITE_STATIC);
-			int rc = run(st);
+			int rc = vs_scribe_run(st);
 			if (rc != SQLITE_OK)
 				return rc;
 			c->state_waits = false;
@@ -1318,7 +650,7 @@ static int write_head(struct vs_scribe *s)
 	sqlite3_bind_blob(st, 3, s->tail, VS_HASH, SQLITE_STATIC);
 	sqlite3_bind_int64(st, 4, s->first_run);
 	sqlite3_bind_int64(st, 5, (int64_t)s->head.given_up);
-	return run(st);
+	return vs_scribe_run(st);
 }
 
 int vs_scribe_commit(struct vs_scribe *s)
@@ -1363,10 +695,10 @@ static int read_head(struct vs_scribe *s)
 static int last_sealed(struct vs_scribe *s, unsigned table, int64_t low, int64_t high, int64_t *ret)
 {
 	sqlite3_stmt *st = s->st[PART_LAST];
-	bind_text(st, 1, vs_seal_tables[table].name);
+	vs_scribe_text(st, 1, vs_seal_tables[table].name);
 	sqlite3_bind_int64(st, 2, low);
 	sqlite3_bind_int64(st, 3, high);
-	int rc = number(st, ret);
+	int rc = vs_scribe_number(st, ret);
 	return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
@@ -1400,7 +732,7 @@ static int find_open_runs(struct vs_scribe *s)
 	sqlite3_bind_int64(st, 1, s->first_run);
 	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
 		int64_t run_no = sqlite3_column_int64(st, 0), low = run_no * VS_RUN_ROWS;
-		struct chair c = { .run = run_no, .last_id = low - 1 };
+		struct vs_scribe_chair c = { .run = run_no, .last_id = low - 1 };
 		rc = last_sealed(s, VS_SEAL_READING, low, low + VS_RUN_ROWS - 1, &c.last_id);
 		if (rc == SQLITE_OK && sqlite3_column_int64(st, 1) > c.last_id)
 			rc = list_run(s, &c);
@@ -1483,7 +815,7 @@ int vs_scribe_create(sqlite3 *db, const struct vs_key *key, struct vs_scribe **r
 	for (unsigned t = 0; rc == SQLITE_OK && t < VS_SEAL_READING; t++)
 		rc = last_sealed(s, t, INT64_MIN, INT64_MAX, &s->sealed[t]);
 	if (rc == SQLITE_OK)
-		rc = read_first(s);
+		rc = vs_scribe_read_first(s);
 	if (rc == SQLITE_OK)
 		rc = read_clock(s);
 	if (rc == SQLITE_OK)
@@ -1508,9 +840,9 @@ sqlite3 *vs_scribe_leave(struct vs_scribe *s)
 		sqlite3_finalize(s->st[i]);
 	for (unsigned t = 0; t < VS_SEAL_TABLES; t++)
 		sqlite3_finalize(s->part[t]);
-	forget_shapes(s);
-	for (size_t i = 0; i < 256; i++)
-		for (struct chair *c; (c = s->chairs[i]);) {
+	vs_scribe_forget_shapes(s);
+	for (size_t i = 0; i < VS_SCRIBE_CHAIRS; i++)
+		for (struct vs_scribe_chair *c; (c = s->chairs[i]);) {
 			s->chairs[i] = c->next;
 			free(c->state);
 			free(c);
