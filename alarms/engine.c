@@ -620,9 +620,12 @@ uint32_t vs_engine_nibp_interval_ms(const struct vs_engine *e)
 	return e->interval_ms;
 }
 
+/* A signal that fell silent is known as it stood at its last sample: how old that may be is for the gate to say. */
 static struct vs_fact fact_of(const struct vs_engine *e, enum vs_channel ch, uint64_t at_ms)
 {
 	double median = vs_median_now(e, ch, at_ms);
+	if (isnan(median) && ch < VS_CH_COUNT)
+		median = vs_median_now(e, ch, e->track[ch].valid_ms);
 	if (isnan(median))
 		return (struct vs_fact){ 0 };
 	return (struct vs_fact){ .known = true, .value = median, .at_ms = e->track[ch].valid_ms };

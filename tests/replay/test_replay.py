@@ -81,6 +81,26 @@ def gates_refuse_and_say_so():
     assert [e["phase"] for e in events(text, "--phase", "baseline", kind="session")] == ["infusion"]
 
 
+def a_sample_of_ten_seconds_ago_is_live():
+    """Clinical B, G6: heart rate and saturation at most 10 s old, whether or not they still have a median."""
+    def started(last, column):
+        rows = [(t, 72 if t <= last or column != "hr" else "", 97 if t <= last or column != "spo2" else "",
+                 *((120, 80, 93) if t in (10, 130) else ("", "", "")),
+                 {1: "start --patient N-17 --protocol P1 --weight 70", 3: "entry moaas 5", 140: "phase infusion",
+                  2: "entry check all no; entry pain 5; entry consent yes; phase baseline"}.get(t, "")) for t in range(141)]
+        found = events(table("t_s,hr,spo2,nibp_sys,nibp_dia,nibp_map,command", rows), "--gates", kind=None)
+        return [e.get("codes") or e["phase"] for e in found if e["kind"] in ("session", "refusal")][-1]
+    assert [started(at, "hr") for at in (138, 137, 130, 129)] == ["infusion", "infusion", "infusion", ["G6"]]
+    assert [started(at, "spo2") for at in (130, 129)] == ["infusion", ["G6"]]
+
+
+def a_command_may_quote_its_words():
+    """A reason of several words beside another option, a semicolon in a note; an apostrophe is no quote."""
+    cell = '"entry note ""lies down; pale"" now; entry note don\'t; entry note \'as is\'; limit sbp-hi 160 \'of old\' hypertension"'
+    found = [e.get("note", e["value"]) for e in events(f"t_s,hr,command\n1,72,{cell}\n", kind="entry")]
+    assert found == ["lies down; pale now", "don't", "as is", "of old hypertension"], found
+
+
 def limits_of_the_clinic():
     """Contract 2: a set that extends the one that ships."""
     path = FOLDER / "own.yaml"
@@ -132,7 +152,8 @@ def usage():
 
 
 TESTS = [an_alarm_has_its_body, an_acknowledgement_names_its_person, every_filled_cuff_cell_is_new, a_gap_is_a_silent_device,
-         time_may_be_fractional, gates_refuse_and_say_so, limits_of_the_clinic, the_same_every_time,
+         time_may_be_fractional, gates_refuse_and_say_so, a_sample_of_ten_seconds_ago_is_live,
+         a_command_may_quote_its_words, limits_of_the_clinic, the_same_every_time,
          bad_files_are_refused_with_their_line, odd_files_are_read, usage]
 print(f"1..{len(TESTS)}")
 for i, test in enumerate(TESTS, 1):
