@@ -203,23 +203,54 @@ static void send_session(struct replay *p, const struct vs_session_command *c)
 
 /* ---- the column of commands -------------------------------------------------------------------------------------- */
 
-#define WORDS_MAX 24
+#define COMMANDS_CAP 1024
+#define WORDS_MAX (COMMANDS_CAP / 2)
 struct words {
 	const char *at[WORDS_MAX];
 	size_t len;
-	const char *rest; /* everything after the first word */
 };
 
-static void split(char *text, char *copy, size_t cap, struct words *ret)
+/* How far a word goes.  One that opens with a quote goes to the quote that closes it at a word's end; a quote anywhere
+ * else is a letter, as in "don't". */
+static size_t word_span(const char *s)
 {
-	char *save = NULL;
+	const char *limit = s + (*s == '\'' ? strcspn(s, ";") : strlen(s));
+	if (*s == '"' || *s == '\'')
+		for (const char *q = strchr(s + 1, *s); q && q < limit; q = strchr(q + 1, *s))
+			if (!q[1] || strchr(" \t;", q[1]))
+				return (size_t)(q + 1 - s);
+	return strcspn(s, " \t;");
+}
+
+/* The words of the first of the commands, without their quotes; returns what follows its semicolon, or NULL. */
+static char *split(char *text, struct words *ret)
+{
 	ret->len = 0;
-	text += strspn(text, " \t");
-	snprintf(copy, cap, "%s", text);
-	ret->rest = copy + strcspn(copy, " \t");
-	ret->rest += strspn(ret->rest, " \t");
-	for (char *w = strtok_r(text, " \t", &save); w && ret->len < WORDS_MAX; w = strtok_r(NULL, " \t", &save))
-		ret->at[ret->len++] = w;
+	for (;;) {
+		text += strspn(text, " \t");
+		size_t n = word_span(text);
+		char *end = text + n, after = *end;
+		if (n > 1 && *text == end[-1] && (*text == '"' || *text == '\'')) {
+			end[-1] = '\0';
+			ret->at[ret->len++] = text + 1;
+		} else if (n > 0) {
+			ret->at[ret->len++] = text;
+		}
+		*end = '\0';
+		if (after == '\0' || after == ';')
+			return after ? end + 1 : NULL;
+		text = end + 1;
+	}
+}
+
+/* The words from the given one on, as one text; "" where there is none.  Returns what snprintf would. */
+static size_t joined(const struct words *w, size_t from, char *to, size_t cap)
+{
+	size_t len = 0;
+	to[0] = '\0';
+	for (size_t i = from; i < w->len && len < cap; i++)
+		len += (size_t)snprintf(to + len, cap - len, "%s%s", len ? " " : "", w->at[i]);
+	return len;
 }
 
 /* "90s", "2min", "500ms", "120": milliseconds.  0: no duration. */
@@ -320,8 +351,9 @@ static int do_limit(struct replay *p, const struct words *w)
 	s.value = strtod(w->at[2], &end);
 	if (*end)
 		return -EINVAL;
-	const char *reason = strstr(w->rest, w->at[2]);
-	s.reason = reason ? reason + strlen(w->at[2]) + strspn(reason + strlen(w->at[2]), " \t") : "";
+	char reason[VS_REASON_CAP];
+	joined(w, 3, reason, sizeof reason);
+	s.reason = reason;
 	send(p, &s);
 	return 0;
 }
@@ -417,35 +449,34 @@ static const struct {
 	{ "transfer", do_session, false, "transfer DESTINATION" },
 };
 
-static int run_command(struct replay *p, char *text, bool answers)
+static int run_command(struct replay *p, const struct words *w, bool answers)
 {
-	struct words w;
-	char copy[512];
-	split(text, copy, sizeof copy, &w);
-	if (!w.len)
+	if (!w->len)
 		return 0;
 	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
-		if (strcmp(commands[i].word, w.at[0]) != 0)
+		if (strcmp(commands[i].word, w->at[0]) != 0)
 			continue;
-		int r = commands[i].answers == answers ? commands[i].run(p, &w) : 0;
+		int r = commands[i].answers == answers ? commands[i].run(p, w) : 0;
 		if (r == -EINVAL)
 			fprintf(stderr, "%s:%u: the command is: %s\n", p->from.file, p->from.line, commands[i].usage);
 		return r;
 	}
 	fprintf(stderr, "%s:%u: there is no command '%s'; see 'vitalsctl replay --help'\n", p->from.file, p->from.line,
-		w.at[0]);
+		w->at[0]);
 	return -EINVAL;
 }
 
 static int run_commands(struct replay *p, const char *text, bool answers)
 {
-	char all[1024], *save = NULL;
+	char all[COMMANDS_CAP];
+	struct words w;
 	if (snprintf(all, sizeof all, "%s", text) >= (int)sizeof all) {
 		fprintf(stderr, "%s:%u: commands of more than %zu characters\n", p->from.file, p->from.line, sizeof all - 1);
 		return -EINVAL;
 	}
-	for (char *one = strtok_r(all, ";", &save); one; one = strtok_r(NULL, ";", &save)) {
-		int r = run_command(p, one, answers);
+	for (char *next = all; next;) {
+		next = split(next, &w);
+		int r = run_command(p, &w, answers);
 		if (r < 0)
 			return r;
 	}
