@@ -66,51 +66,81 @@ enum choice {
 static const struct {
 	enum choice option;
 	const char *name, *argument, *summary;
+	const char *takes; /* for who gave something else */
 } table[] = {
 	{ OPT_CHAIR, "chair", "ID",
-	  "begin a chair; options before the first one hold for all, options after it for that chair" },
+	  "begin a chair; options before the first one hold for all, options after it for that chair",
+	  "letters a-z, digits and - (not first)" },
 	{ OPT_CHAIRS, "chairs", "N",
-	  "N chairs chair-1 ... chair-N; ports count up, paths get -1 ... -N (or N in place of %)" },
-	{ OPT_SCENARIO, "scenario", "NAME", "what happens (list below); default normal" },
+	  "N chairs chair-1 ... chair-N; ports count up, paths get -1 ... -N (or N in place of %)",
+	  "a whole number of chairs" },
+	{ OPT_SCENARIO, "scenario", "NAME", "what happens (list below); default normal",
+	  "a name from the list of --help" },
 	{ OPT_AT, "at", "DURATION",
-	  "the scenario begins so long after the start of the infusion; default drawn, 8-25 min" },
-	{ OPT_SEED, "seed", "N", "of the random numbers, each further chair has the next; default 1" },
-	{ OPT_WEIGHT, "weight", "KG", "default 70" },
-	{ OPT_PRESET, "preset", "ID", "dosing preset, P1 ... P13; default P1" },
-	{ OPT_PK, "pk", "SET", "domino (default), clements (slow recovery) or perez" },
+	  "the scenario begins so long after the start of the infusion; default drawn, 8-25 min",
+	  "a duration such as 40s or 12min" },
+	{ OPT_SEED, "seed", "N", "of the random numbers, each further chair has the next; default 1",
+	  "a whole number" },
+	{ OPT_WEIGHT, "weight", "KG", "default 70",
+	  "30 to 250 kg" },
+	{ OPT_PRESET, "preset", "ID", "dosing preset, P1 ... P13; default P1",
+	  "P1 to P13; P8 is no usable preset" },
+	{ OPT_PK, "pk", "SET", "domino (default), clements (slow recovery) or perez",
+	  "domino, clements or perez" },
 	{ OPT_RESPONSE, "response", "F",
-	  "factor on the effect of the drug, or drawn; default by scenario (1, strong 1.8)" },
-	{ OPT_BASELINE, "baseline", "LIST", "hr=70,spo2=98,nibp_sys=120,nibp_dia=75; what is not given is drawn" },
-	{ OPT_LEAD, "lead", "DURATION", "baseline before the infusion; default 10min" },
-	{ OPT_START, "start", "DURATION", "begin so long into the infusion" },
+	  "factor on the effect of the drug, or drawn; default by scenario (1, strong 1.8)",
+	  "0 to 5, or drawn" },
+	{ OPT_BASELINE, "baseline", "LIST", "hr=70,spo2=98,nibp_sys=120,nibp_dia=75; what is not given is drawn",
+	  "hr 40-150, spo2 85-100, nibp_sys 70-220, nibp_dia 40-130, as in hr=70,spo2=98" },
+	{ OPT_LEAD, "lead", "DURATION", "baseline before the infusion; default 10min",
+	  "a duration such as 40s or 12min" },
+	{ OPT_START, "start", "DURATION", "begin so long into the infusion",
+	  "a duration such as 40s or 12min" },
 	{ OPT_CUFF, "cuff", "DURATION",
-	  "cuff interval; default 2min in baseline, 5min in infusion, 10min in recovery" },
-	{ OPT_CUFF_AT, "cuff-at", "LIST", "further cuff measurements at these seconds (with --emit), as if asked for" },
-	{ OPT_TCP, "modbus-tcp", "HOST:PORT", "Modbus TCP server; port 0: any free one" },
+	  "cuff interval; default 2min in baseline, 5min in infusion, 10min in recovery",
+	  "a duration of 50s or more" },
+	{ OPT_CUFF_AT, "cuff-at", "LIST", "further cuff measurements at these seconds (with --emit), as if asked for",
+	  "seconds, as in 60,400" },
+	{ OPT_TCP, "modbus-tcp", "HOST:PORT", "Modbus TCP server; port 0: any free one",
+	  "HOST:PORT, as in 127.0.0.1:0" },
 	{ OPT_RTU, "rtu", "PATH",
-	  "Modbus RTU on a pseudo terminal, linked to PATH; chairs may share one, told apart by --unit" },
-	{ OPT_NONIN, "nonin", "PATH", "Nonin data format 2 on a pseudo terminal, linked to PATH" },
+	  "Modbus RTU on a pseudo terminal, linked to PATH; chairs may share one, told apart by --unit",
+	  "a path" },
+	{ OPT_NONIN, "nonin", "PATH", "Nonin data format 2 on a pseudo terminal, linked to PATH",
+	  "a path" },
 	{ OPT_INTELLIVUE, "intellivue", "PATH",
-	  "Philips IntelliVue data export (MIB port) on a pseudo terminal, linked to PATH; a host associates and polls" },
-	{ OPT_INTELLIVUE_LAN, "intellivue-lan", "HOST:PORT", "the same in datagrams; port 0: any free one" },
-	{ OPT_UNIT, "unit", "N", "Modbus unit, 1-247; default 1" },
+	  "Philips IntelliVue data export (MIB port) on a pseudo terminal, linked to PATH; a host associates and polls",
+	  "a path" },
+	{ OPT_INTELLIVUE_LAN, "intellivue-lan", "HOST:PORT", "the same in datagrams; port 0: any free one",
+	  "HOST:PORT, as in 127.0.0.1:0" },
+	{ OPT_UNIT, "unit", "N", "Modbus unit, 1-247; default 1",
+	  "a whole number, 1 to 247" },
 	{ OPT_FAULT, "fault", "KIND",
-	  "the Modbus side misbehaves: silent half-open reset drip wrong-unit busy garbage" },
-	{ OPT_FAULT_AT, "fault-at", "DURATION", "from then on (wall time); default at once" },
-	{ OPT_FAULT_FOR, "fault-for", "DURATION", "for so long; default for ever" },
-	{ OPT_SPEED, "speed", "S", "model time runs S times as fast as the wall's; default 1" },
-	{ OPT_FOR, "for", "DURATION", "end after so long (wall time; with --emit time of the model)" },
+	  "the Modbus side misbehaves: silent half-open reset drip wrong-unit busy garbage",
+	  "silent, half-open, reset, drip, wrong-unit, busy or garbage" },
+	{ OPT_FAULT_AT, "fault-at", "DURATION", "from then on (wall time); default at once",
+	  "a duration such as 40s or 12min" },
+	{ OPT_FAULT_FOR, "fault-for", "DURATION", "for so long; default for ever",
+	  "a duration such as 40s or 12min" },
+	{ OPT_SPEED, "speed", "S", "model time runs S times as fast as the wall's; default 1",
+	  "0.01 to 1000" },
+	{ OPT_FOR, "for", "DURATION", "end after so long (wall time; with --emit time of the model)",
+	  "a duration such as 40s or 12min, not 0" },
 	{ OPT_JSON, "json", NULL,
-	  "events on stdout as JSON, one a line; the first says \"ready\" and where the devices are" },
+	  "events on stdout as JSON, one a line; the first says \"ready\" and where the devices are", NULL },
 	{ OPT_COMMANDS, "commands", NULL,
-	  "read commands from stdin: [CHAIR] infuse|stop|cuff|scenario NAME|fault KIND|give DRUG" },
+	  "read commands from stdin: [CHAIR] infuse|stop|cuff|scenario NAME|fault KIND|give DRUG", NULL },
 	{ OPT_EMIT, "emit", "csv",
-	  "no devices: write the session as `vitalsctl replay --csv` reads it, as fast as possible" },
-	{ OPT_TRUTH, "truth", "FILE", "with --emit: the course without noise, and when what really happened" },
-	{ OPT_PLAY, "play", "FILE", "replay a recording of raw bytes at its own pace, through --link" },
-	{ OPT_LINK, "link", "PATH", "where --play makes its pseudo terminal" },
-	{ OPT_HELP, "help", NULL, "this text" },
-	{ OPT_VERSION, "version", NULL, "the version" },
+	  "no devices: write the session as `vitalsctl replay --csv` reads it, as fast as possible",
+	  "csv" },
+	{ OPT_TRUTH, "truth", "FILE", "with --emit: the course without noise, and when what really happened",
+	  "a path" },
+	{ OPT_PLAY, "play", "FILE", "replay a recording of raw bytes at its own pace, through --link",
+	  "a path" },
+	{ OPT_LINK, "link", "PATH", "where --play makes its pseudo terminal",
+	  "a path" },
+	{ OPT_HELP, "help", NULL, "this text", NULL },
+	{ OPT_VERSION, "version", NULL, "the version", NULL },
 };
 #define N_OPTIONS (sizeof table / sizeof *table)
 
@@ -152,6 +182,11 @@ static bool number(const char *text, double low, double high, double *ret)
 		return false;
 	*ret = x;
 	return true;
+}
+
+static bool whole(const char *text, double low, double high, double *ret)
+{
+	return number(text, low, high, ret) && *ret == floor(*ret);
 }
 
 static bool duration(const char *text, double *ret_s)
@@ -237,6 +272,13 @@ static bool id_is_good(const char *id)
 	return n > 0 && n < VS_SIM_ID_CAP && id[0] != '-' && strspn(id, "abcdefghijklmnopqrstuvwxyz0123456789-") == n;
 }
 
+static bool host_and_port(const char *text)
+{
+	const char *colon = strrchr(text, ':');
+	double port;
+	return colon && colon > text && whole(colon + 1, 0, 65535, &port);
+}
+
 static bool pk_set(const char *text, enum vs_pk_set *ret)
 {
 	static const char *const names[] = { "domino", "clements", "perez" };
@@ -270,7 +312,7 @@ static bool place_option(struct vs_sim_place *p, int option, const char *text)
 	case OPT_AT:
 		return duration(text, &patient->at_s);
 	case OPT_SEED:
-		if (!number(text, 0, 1e15, &x))
+		if (!whole(text, 0, 1e15, &x))
 			return false;
 		patient->seed = (uint64_t)x;
 		return true;
@@ -293,7 +335,7 @@ static bool place_option(struct vs_sim_place *p, int option, const char *text)
 	case OPT_CUFF_AT:
 		return cuff_times(text, &p->setup);
 	case OPT_UNIT:
-		if (!number(text, 1, 247, &x))
+		if (!whole(text, 1, 247, &x))
 			return false;
 		p->unit = (unsigned char)x;
 		return true;
@@ -305,7 +347,7 @@ static bool place_option(struct vs_sim_place *p, int option, const char *text)
 		return duration(text, &p->fault_for_s);
 	case OPT_TCP:
 		p->tcp = text;
-		return strrchr(text, ':') != NULL;
+		return host_and_port(text);
 	case OPT_RTU:
 		p->rtu = text;
 		return *text;
@@ -314,7 +356,7 @@ static bool place_option(struct vs_sim_place *p, int option, const char *text)
 		return *text;
 	case OPT_INTELLIVUE_LAN:
 		p->lan = text;
-		return strrchr(text, ':') != NULL;
+		return host_and_port(text);
 	default:
 		p->nonin = text;
 		return *text;
@@ -411,12 +453,12 @@ static int finish(struct vs_sim_options *o, const struct vs_sim_place *common, u
 	return 0;
 }
 
-static const char *name_of(int option)
+static int refused(int option, const char *text)
 {
-	for (size_t i = 0; i < N_OPTIONS; i++)
-		if ((int)table[i].option == option)
-			return table[i].name;
-	return "";
+	size_t i = 0;
+	while ((int)table[i].option != option)
+		i++;
+	return usage("--%s: '%s' is not what it takes: %s", table[i].name, text, table[i].takes);
 }
 
 static int take(struct vs_sim_options *o, struct vs_sim_place *common, unsigned *count, int option, const char *text)
@@ -428,14 +470,14 @@ static int take(struct vs_sim_options *o, struct vs_sim_place *common, unsigned 
 		if (good)
 			add_place(o, common, text);
 	} else if (option == OPT_CHAIRS) {
-		good = number(text, 1, CHAIRS_MAX, &n);
+		good = whole(text, 1, CHAIRS_MAX, &n);
 		*count = good ? (unsigned)n : 0;
 	} else if (option >= OPT_SPEED) {
 		good = run_option(o, option, text);
 	} else {
 		good = place_option(o->n_places ? &o->places[o->n_places - 1] : common, option, text);
 	}
-	return good ? 0 : usage("--%s: '%s' is not what it takes", name_of(option), text);
+	return good ? 0 : refused(option, text);
 }
 
 int vs_sim_options_parse(int argc, char **argv, struct vs_sim_options *ret)

@@ -347,11 +347,17 @@ def test_what_is_no_recording_is_refused(tmp_path, text, line):
     [], ["--chairs", "0", "--nonin", "x"], ["--scenario", "party"], ["--modbus-tcp", "127.0.0.1"], ["--nonsense"], ["--speed"],
     ["--emit", "csv", "--chairs", "2"], ["--emit", "xml"], ["--preset", "P8", "--emit", "csv"], ["--play", "x"],
     ["--nonin", "x", "--chair", "a", "--chair", "a"], ["--cuff", "5s", "--emit", "csv"], ["--baseline", "hr", "--emit", "csv"],
-    ["--weight", "nan", "--emit", "csv"], ["--truth", "x", "--nonin", "y"], ["--emit", "csv", "and"],
+    ["--weight", "nan", "--emit", "csv"], ["--nonin", "x", "--unit", "1.5"], ["--chairs", "1.5", "--nonin", "x"],
+    ["--modbus-tcp", "127.0.0.1:70000"], ["--modbus-tcp", "127.0.0.1:"], ["--truth", "x", "--nonin", "y"], ["--emit", "csv", "and"],
 ])
 def test_wrong_usage_is_2_and_says_what_is_wrong(words, tmp_path):
     p = subprocess.run([VITALS_SIM, *words], capture_output=True, text=True, timeout=5, cwd=tmp_path)
     assert p.returncode == 2 and p.stderr.startswith("vitals-sim: ") and p.stdout == ""
+
+
+def test_a_wrong_value_is_told_what_would_be_right():
+    p = subprocess.run([VITALS_SIM, "--nonin", "x", "--cuff", "6s"], capture_output=True, text=True, timeout=5)
+    assert "--cuff: '6s'" in p.stderr and "50s or more" in p.stderr, p.stderr
 
 
 def test_what_cannot_be_done_is_1_and_harms_nothing(tmp_path):
