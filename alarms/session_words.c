@@ -38,8 +38,10 @@ static int number(struct reader *r, const char *option, const char *word, double
 {
 	size_t used;
 	double v;
-	if (!vs_entry_number(word, &used, &v) || word[used] || v < lowest)
+	if (!vs_entry_number(word, &used, &v) || word[used])
 		return wrong(r, "%s wants a number, not '%.32s'", option, word);
+	if (v < lowest)
+		return wrong(r, "%s wants %g or more, not '%.32s'", option, lowest, word);
 	*ret = v;
 	return 0;
 }

@@ -101,6 +101,8 @@ static char *command(struct request *q, struct vs_session_command *c)
 	vs_chair_command(q->chair, c, &a);
 	if (!a.accepted) {
 		char words[1024];
+		if (c->verb == VS_VERB_OPEN) /* a number that is left out looks like a session that was removed */
+			q->daemon->last_session--;
 		vs_gate_findings_text(&a.findings, words, sizeof words);
 		record_refusal(q, words);
 		return refused(&a);

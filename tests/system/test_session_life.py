@@ -304,7 +304,10 @@ def test_what_cannot_be_is_refused_and_nothing_is_half_done(daemon, monitor):
     p = d.ctl(*opening, "--patient", "N-1", "--chair", "chair-9", "--operator", "anna", check=False)
     assert p.returncode == 1 and "no chair 'chair-9'" in p.stderr
     assert n.phase() == "none"
+    assert "or more" in n.refused("--weight", *opening, "--patient", "N-1", "--weight", "0")
     n.does(*opening, "--patient", "N-1", "--weight", "70")
+    number = d.ctl_json("session", "show", "--chair", "chair-1")["session"].rsplit("-", 1)[1]
+    assert number == "1", f"session {number}: who was refused took no number, or sessions seem to be missing"
     before = d.ctl_json("session", "show", "--chair", "chair-1")["session_state"]
     wrong_now = ["infusion", "paused", "recovery", "screening"]
     for phase in wrong_now:
