@@ -78,20 +78,23 @@ bool vs_entry_is_urgent(const struct vs_entry *e)
 
 /* ---- words ---- */
 
-#define WORDS 6
+#define WORDS 12
 struct words {
 	unsigned len;
+	bool cut; /* more words, or longer ones */
 	char at[WORDS][64];
 };
 
 static void split(const char *text, struct words *w)
 {
 	w->len = 0;
-	while (*text && w->len < WORDS) {
-		size_t skip = strspn(text, " \t"), n = strcspn(text + skip, " \t");
-		if (n > 0)
-			snprintf(w->at[w->len++], sizeof w->at[0], "%.*s", (int)(n < 63 ? n : 63), text + skip);
-		text += skip + n;
+	w->cut = false;
+	for (text += strspn(text, " \t"); *text && !w->cut; text += strspn(text, " \t")) {
+		size_t n = strcspn(text, " \t");
+		w->cut = n >= sizeof w->at[0] || w->len == WORDS;
+		if (!w->cut)
+			snprintf(w->at[w->len++], sizeof w->at[0], "%.*s", (int)n, text);
+		text += n;
 	}
 }
 
@@ -117,14 +120,15 @@ bool vs_entry_number(const char *text, size_t *ret_used, double *ret)
 	return true;
 }
 
-/* "52.5mg/h" or "52.5" "mg/h": moves the unit into a word of its own. */
-static bool number_and_unit(struct words *w, unsigned i, double *ret, const char **ret_unit)
+/* "52.5mg/h", or "52.5" "mg/h", from the i-th word on.  Returns where the words go on, 0: there is no number. */
+static unsigned number_and_unit(struct words *w, unsigned i, double *ret, const char **ret_unit)
 {
 	size_t used;
 	if (i >= w->len || !vs_entry_number(w->at[i], &used, ret))
-		return false;
-	*ret_unit = w->at[i][used] ? w->at[i] + used : i + 1 < w->len ? w->at[i + 1] : "";
-	return true;
+		return 0;
+	bool apart = !w->at[i][used] && i + 1 < w->len;
+	*ret_unit = apart ? w->at[i + 1] : w->at[i] + used;
+	return i + 1 + apart;
 }
 
 /* The word behind NAME= in a list "name=value name=value"; NULL: not there. */
@@ -148,6 +152,15 @@ static bool refuse(struct vs_gate_findings *out, const struct kind *k, const cha
 	return false;
 }
 
+/* What is said beyond the value would be lost. */
+static bool ends(const struct words *w, unsigned next, const struct kind *k, struct vs_gate_findings *out)
+{
+	if (next < w->len)
+		vs_gate_add(out, VS_GATE_ENTRY, VS_HARD, "%s: '%.63s' is one word too many; what else there is to say goes into "
+			"--note", k->name, w->at[next]);
+	return next >= w->len;
+}
+
 /* ---- one form each; false: refused, and said why ---- */
 
 static bool whole(double v)
@@ -164,25 +177,27 @@ static bool read_number(const struct kind *k, struct words *w, struct vs_entry *
 		score ? "" : " ", score ? "" : k->unit);
 	if (w->len > 0 && synonym(k->words, w->at[0], other))
 		snprintf(w->at[0], sizeof w->at[0], "%s", other);
-	if (!number_and_unit(w, 0, &e->number_value, &unit) || e->number_value < k->lowest || e->number_value > k->highest ||
+	unsigned next = number_and_unit(w, 0, &e->number_value, &unit);
+	if (!next || e->number_value < k->lowest || e->number_value > k->highest ||
 	    (score && !whole(e->number_value)) || (*unit && strcasecmp(unit, k->unit) != 0))
 		return refuse(out, k, wanted);
 	e->has_number = true;
 	snprintf(e->unit, sizeof e->unit, "%s", k->unit);
-	return true;
+	return ends(w, next, k, out);
 }
 
 static bool read_pain(const struct kind *k, struct words *w, struct vs_entry *e, struct vs_gate_findings *out)
 {
 	const char *unit;
-	if (!number_and_unit(w, 0, &e->number_value, &unit))
+	unsigned next = number_and_unit(w, 0, &e->number_value, &unit);
+	if (!next)
 		return refuse(out, k, "0-10, or 0-100 mm");
 	bool line = !strcasecmp(unit, "mm");
 	if (e->number_value < 0 || e->number_value > (line ? 100 : 10) || (*unit && !line && strcasecmp(unit, "nrs") != 0))
 		return refuse(out, k, "0-10, or 0-100 mm");
 	e->has_number = true;
 	snprintf(e->unit, sizeof e->unit, "%s", line ? "mm" : "{score}");
-	return true;
+	return ends(w, next, k, out);
 }
 
 /* Usual bands of a 0-10 scale: 1 to 3 mild, 4 to 6 moderate, from 7 severe. */
@@ -205,7 +220,7 @@ static bool read_severity(const struct kind *k, struct words *w, struct vs_entry
 {
 	const char *unit;
 	if (number_and_unit(w, 0, &e->number_value, &unit)) {
-		if (e->number_value < k->lowest || e->number_value > k->highest || *unit)
+		if (e->number_value < k->lowest || e->number_value > k->highest || *unit || w->len > 1)
 			return refuse(out, k, "none, mild, moderate, severe, or 0-10");
 		e->has_number = true;
 		e->severity = severity_of_number(e->number_value);
@@ -259,7 +274,7 @@ static bool read_check(const struct kind *k, struct words *w, struct vs_entry *e
 
 static bool read_event(const struct kind *k, struct words *w, struct vs_entry *e, struct vs_gate_findings *out)
 {
-	char list[160] = "";
+	char list[232] = "";
 	size_t len = 0;
 	for (size_t i = 0; i < sizeof events / sizeof *events; i++) {
 		if (w->len > 0 && !strcasecmp(w->at[0], events[i].code))
@@ -281,22 +296,42 @@ static bool read_event(const struct kind *k, struct words *w, struct vs_entry *e
 	return true;
 }
 
+/* How a drug may be given, where no amount tells its name from its route. */
+static bool is_route(const char *word)
+{
+	static const char *const routes[] = { "iv", "im", "sc", "po", "sl", "pr", "oral", "nasal" };
+	for (size_t i = 0; i < sizeof routes / sizeof *routes; i++)
+		if (!strcasecmp(word, routes[i]))
+			return true;
+	return false;
+}
+
+static bool joined(const struct words *w, unsigned from, unsigned to, char *buf, size_t cap)
+{
+	size_t len = 0;
+	for (unsigned i = from; i < to && len < cap; i++)
+		len += (size_t)snprintf(buf + len, cap - len, "%s%s", len ? " " : "", w->at[i]);
+	return len < cap;
+}
+
 static bool read_drug(const struct kind *k, struct words *w, struct vs_entry *e, struct vs_gate_findings *out)
 {
 	const char *unit;
-	unsigned next = 1;
-	if (w->len == 0)
-		return refuse(out, k, "a name, then amount, unit and route: ondansetron 4 mg iv");
-	snprintf(e->word, sizeof e->word, "%s", w->at[0]);
-	if (number_and_unit(w, 1, &e->number_value, &unit)) {
-		if (!*unit || e->number_value <= 0)
+	unsigned name = 1, next = 0;
+	while (name < w->len && !(next = number_and_unit(w, name, &e->number_value, &unit)))
+		name++;
+	if (next) {
+		if (!*unit || e->number_value <= 0 || strlen(unit) >= sizeof e->unit)
 			return refuse(out, k, "an amount with its unit: ondansetron 4 mg iv");
 		e->has_number = true;
-		snprintf(e->unit, sizeof e->unit, "%.11s", unit);
-		next = unit == w->at[2] ? 3 : 2;
+		snprintf(e->unit, sizeof e->unit, "%s", unit);
+	} else {
+		name = next = w->len > 1 && is_route(w->at[w->len - 1]) ? w->len - 1 : w->len;
 	}
-	if (next < w->len)
-		snprintf(e->detail, sizeof e->detail, "%.23s", w->at[next]);
+	if (w->len == 0 || !joined(w, 0, name, e->word, sizeof e->word))
+		return refuse(out, k, "a name, then amount, unit and route: ondansetron 4 mg iv");
+	if (!joined(w, next, w->len, e->detail, sizeof e->detail))
+		return refuse(out, k, "a route of at most 23 letters; what else there is to say goes into --note");
 	return true;
 }
 
@@ -304,7 +339,8 @@ static bool read_rate(const struct kind *k, struct words *w, struct vs_entry *e,
 {
 	static const char *const units[] = { "mg/h", "mg/kg/h", "mL/h" };
 	const char *unit;
-	if (!number_and_unit(w, 0, &e->number_value, &unit) || e->number_value < 0)
+	unsigned next = number_and_unit(w, 0, &e->number_value, &unit);
+	if (!next || e->number_value < 0)
 		return refuse(out, k, "a number with its unit: 52.5 mg/h, 0.75 mg/kg/h or 10 mL/h");
 	for (unsigned i = 0; i < 3; i++)
 		if (!strcasecmp(unit, units[i]))
@@ -312,17 +348,18 @@ static bool read_rate(const struct kind *k, struct words *w, struct vs_entry *e,
 	if (!e->unit[0])
 		return refuse(out, k, "its unit: mg/h, mg/kg/h or mL/h (they are not the same)");
 	e->has_number = true;
-	return true;
+	return ends(w, next, k, out);
 }
 
 static bool read_bolus(const struct kind *k, struct words *w, struct vs_entry *e, struct vs_gate_findings *out)
 {
 	const char *unit;
-	if (!number_and_unit(w, 0, &e->number_value, &unit) || e->number_value <= 0 || (*unit && strcasecmp(unit, "mg") != 0))
+	unsigned next = number_and_unit(w, 0, &e->number_value, &unit);
+	if (!next || e->number_value <= 0 || (*unit && strcasecmp(unit, "mg") != 0))
 		return refuse(out, k, "an amount in mg");
 	e->has_number = true;
 	snprintf(e->unit, sizeof e->unit, "mg");
-	return true;
+	return ends(w, next, k, out);
 }
 
 bool vs_entry_read(enum vs_entry_kind kind, const char *value, struct vs_entry *e, struct vs_gate_findings *out)
@@ -331,6 +368,8 @@ bool vs_entry_read(enum vs_entry_kind kind, const char *value, struct vs_entry *
 	struct words w;
 	split(value, &w);
 	e->kind = kind;
+	if (w.cut && k->form != TEXT)
+		return refuse(out, k, "fewer or shorter words; what else there is to say goes into --note");
 	switch (k->form) {
 	case NUMBER:   return read_number(k, &w, e, out);
 	case PAIN:     return read_pain(k, &w, e, out);

@@ -30,7 +30,7 @@ struct vs_gate_finding {
 	enum vs_gate gate;
 	enum vs_verdict verdict;
 	bool settled;   /* by --confirm or an override: it did not stop the command */
-	char text[184]; /* what was measured and what is needed, for a nurse */
+	char text[248]; /* what was measured and what is needed, for a nurse */
 };
 
 #define VS_GATE_FINDINGS 24

@@ -49,6 +49,7 @@ extern const size_t vs_session_moves_len;
 
 #define VS_WHO_CAP 33    /* operators, patient codes, session ids: a word of up to 32 characters */
 #define VS_REASON_CAP 120
+#define VS_NOTE_CAP 1025     /* what a nurse writes: kept in the record, not in the session */
 
 /* Screening questions (presets.yaml, `screening:`): any but the wanted answer needs an override. */
 #define VS_CHECKS 16
@@ -99,7 +100,7 @@ struct vs_entry {
 	char word[64];     /* the value where it is no number; also the item of a check, the code of an event */
 	char detail[24];   /* its second word: answer of a check, severity of an event, route of a drug */
 	char unit[12];
-	char note[VS_REASON_CAP];
+	char note[VS_NOTE_CAP];
 	char operator[VS_WHO_CAP];
 	int64_t from_wall_ms, to_wall_ms; /* of a symptom; 0: not said */
 };
@@ -133,8 +134,8 @@ struct vs_session_command {
 	struct vs_dose_order order;    /* VERB_OPEN */
 	struct vs_course course;       /* VERB_OPEN */
 	enum vs_entry_kind kind;       /* VERB_ENTRY */
-	char value[96];                /* VERB_ENTRY: all its words */
-	char note[VS_REASON_CAP];
+	char value[VS_NOTE_CAP];       /* VERB_ENTRY: all its words */
+	char note[VS_NOTE_CAP];
 	uint32_t corrects;
 	int64_t from_wall_ms, to_wall_ms;
 };

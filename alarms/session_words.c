@@ -29,7 +29,7 @@ static int wrong(struct reader *r, const char *format, ...)
 static int text(struct reader *r, const char *option, const char *word, char *to, size_t cap)
 {
 	if (strlen(word) >= cap)
-		return wrong(r, "%s: at most %zu characters", option, cap - 1);
+		return wrong(r, "%s: at most %zu characters (an accented letter counts as two)", option, cap - 1);
 	snprintf(to, cap, "%s", word);
 	return 0;
 }
@@ -68,7 +68,7 @@ static int append_value(struct reader *r, const char *word)
 	struct vs_session_command *c = r->c;
 	size_t len = strlen(c->value);
 	if (len + 1 + strlen(word) >= sizeof c->value)
-		return wrong(r, "a value has at most %zu characters; use --note", sizeof c->value - 1);
+		return wrong(r, "a value has at most %zu characters (an accented letter counts as two)", sizeof c->value - 1);
 	snprintf(c->value + len, sizeof c->value - len, "%s%s", len ? " " : "", word);
 	return 0;
 }

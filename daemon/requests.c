@@ -120,14 +120,17 @@ static char *command(struct request *q, struct vs_session_command *c)
 
 /* Words as vs_session_parse takes them: the daemon and a replay understand the same commands. */
 struct words {
-	const char *at[80];
+	const char *at[320];
 	size_t n;
+	bool cut; /* more than that */
 };
 
 static void word(struct words *w, const char *text)
 {
-	if (text && w->n < sizeof w->at / sizeof *w->at)
+	bool room = w->n < sizeof w->at / sizeof *w->at;
+	if (text && room)
 		w->at[w->n++] = text;
+	w->cut |= text && !room;
 }
 
 static void option(struct words *w, const char *name, const char *value)
@@ -150,6 +153,8 @@ static char *command_of_words(struct request *q, struct words *w)
 		word(w, "--confirm");
 	struct vs_session_command c;
 	char why[256];
+	if (w->cut)
+		return vs_daemon_error("more than %zu words", sizeof w->at / sizeof *w->at);
 	if (vs_session_parse(w->at, w->n, &c, why, sizeof why) < 0)
 		return vs_daemon_error("%s", why);
 	if (c.verb == VS_VERB_OPEN) {
@@ -161,7 +166,7 @@ static char *command_of_words(struct request *q, struct words *w)
 
 static char *session_start(struct request *q)
 {
-	struct words w = { .n = 0 };
+	struct words w = { 0 };
 	char kg[32], last_kg[32], dose[32], minutes[32], step[32];
 	const struct {
 		const char *key, *option;
@@ -183,7 +188,7 @@ static char *session_start(struct request *q)
 
 static char *session_phase(struct request *q)
 {
-	struct words w = { .n = 0 };
+	struct words w = { 0 };
 	if (!text_of(q, "phase"))
 		return vs_daemon_error("which phase? screening, baseline, infusion, paused, recovery, discharged or aborted");
 	word(&w, "phase");
@@ -193,7 +198,7 @@ static char *session_phase(struct request *q)
 
 static char *session_transfer(struct request *q)
 {
-	struct words w = { .n = 0 };
+	struct words w = { 0 };
 	word(&w, "transfer");
 	word(&w, text_of(q, "destination"));
 	return command_of_words(q, &w);
@@ -201,7 +206,7 @@ static char *session_transfer(struct request *q)
 
 static char *entry(struct request *q)
 {
-	struct words w = { .n = 0 };
+	struct words w = { 0 };
 	size_t i;
 	const json_t *v;
 	if (!text_of(q, "entry"))

@@ -65,6 +65,8 @@ static int take_option(struct vs_ask *a, int argc, char **argv, int *i, const ch
 	const char **place = place_of(a, name, own, &is_switch);
 	if (!place)
 		return vs_ctl_usage("%s: there is no option %s", argv[0], argv[*i]);
+	if (is_switch && equals)
+		return vs_ctl_usage("%s: %.*s takes no value", argv[0], (int)strcspn(argv[*i], "="), argv[*i]);
 	if (is_switch)
 		*place = "yes";
 	else if (equals)
@@ -76,10 +78,22 @@ static int take_option(struct vs_ask *a, int argc, char **argv, int *i, const ch
 	return VS_EXIT_DONE;
 }
 
+/* What a request can carry: JSON is UTF-8, and what is not would be left out of it. */
+static bool is_utf8(const char *text)
+{
+	json_t *string = json_string(text);
+	json_decref(string);
+	return string != NULL;
+}
+
 int vs_ask_options(struct vs_ask *a, int argc, char **argv, const char *const *own)
 {
 	memset(a, 0, sizeof *a);
 	bool options = true;
+	for (int i = 1; i < argc; i++)
+		if (!is_utf8(argv[i]))
+			return vs_ctl_usage("%s: word %d is no text in UTF-8: set the terminal to UTF-8, or leave the accents out", argv[0],
+				i + 1);
 	for (int i = 1; i < argc; i++) {
 		if (options && strcmp(argv[i], "--") == 0) {
 			options = false;

@@ -15,7 +15,7 @@ struct vs_ask {
 	bool json;                    /* --json */
 	const char *values[16];       /* of the command's own options, in the order of their names; NULL: not given */
 	int n_words;                  /* what stands without an option */
-	char *words[64];
+	char *words[256];
 	unsigned patience_ms; /* how long an answer may take; 0: 10 s */
 	char *trouble;        /* not NULL: why there is no answer is written here, not on stderr */
 	size_t trouble_cap;

@@ -531,7 +531,8 @@ static void do_session(struct run *run, const json_t *body)
 	struct vs_session_command c = { .verb = VS_VERB_PHASE, .phase = vs_phase_by_name(phase, strlen(phase)) };
 	if (c.phase >= VS_PHASE_COUNT)
 		return;
-	(void)command(run, &c, body);
+	if (c.phase != run->watch.session.phase) /* an urgent entry led there by itself */
+		(void)command(run, &c, body);
 	keep_baseline(run, body);
 }
 
@@ -548,7 +549,8 @@ static void do_limit(struct run *run, const json_t *body)
 static void do_entry(struct run *run, const json_t *body)
 {
 	struct vs_session_command c = { .verb = VS_VERB_ENTRY, .kind = vs_entry_by_name(text_of(body, "entry")) };
-	static const char *const keys[] = { "item", "value", "unit", "severity", "route", "detail" };
+	static const char *const keys[] = { "item", "value", "unit", "severity", "route" };
+	const char *item = text_of(body, "item");
 	bool scored = c.kind == VS_ENTRY_MED || c.kind == VS_ENTRY_RATE || c.kind == VS_ENTRY_BOLUS;
 	if (strcmp(text_of(body, "entry"), "limit-change") == 0)
 		do_limit(run, body);
@@ -561,7 +563,8 @@ static void do_entry(struct run *run, const json_t *body)
 		size_t at = strlen(c.value);
 		if (json_is_number(v))
 			snprintf(number, sizeof number, "%.10g", json_number_value(v));
-		if (*word && (scored || strcmp(keys[i], "unit") != 0))
+		bool again = i > 0 && strcmp(word, item) == 0; /* a drug or an event without a number is its own value */
+		if (*word && !again && (scored || strcmp(keys[i], "unit") != 0))
 			snprintf(c.value + at, sizeof c.value - at, "%s%s", at ? " " : "", word);
 	}
 	snprintf(c.note, sizeof c.note, "%s", text_of(body, "note"));

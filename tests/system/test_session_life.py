@@ -148,6 +148,13 @@ def check_report(d, session, alarm):
     assert missing.returncode == 1 and "no session 's-none'" in missing.stderr
 
 
+def replayed(d, session):
+    """Kinds and phases of what a replay of the log says of a session, without requests."""
+    p = subprocess.run([VITALSCTL, "replay", "--log", d.log, "--session", session, "--json"], capture_output=True, text=True, timeout=60)
+    assert p.returncode == 0, p.stderr
+    return [(e["kind"], e.get("entry") or e.get("phase")) for e in map(json.loads, p.stdout.splitlines()) if e["kind"] in ("session", "entry")]
+
+
 def test_a_seizure_aborts_in_one_go(daemon, monitor):
     d = daemon([chair(monitor)]).start()
     s = d.subscribe("session/")
@@ -159,7 +166,11 @@ def test_a_seizure_aborts_in_one_go(daemon, monitor):
     aborted = s.wait("session", phase="aborted")
     assert aborted["reason"] == "seizure" and aborted["priority"] == "high"
     n.refused("A1", "session", "phase", "recovery")
+    n.enters("ae headache mild")
     n.does("session", "phase", "recovery", *OVERRIDE)
+    wanted = [("entry", "ae"), ("session", "aborted"), ("entry", "ae"), ("session", "recovery")]
+    again = wait_for(lambda: (r := replayed(d, aborted["session"]))[-1] == wanted[-1] and r)
+    assert again and again[-4:] == wanted, "side effects are lived again, each once"
 
 
 def test_a_restart_in_the_middle(daemon, monitor):
@@ -419,6 +430,21 @@ def test_what_a_nurse_may_say_besides(daemon, monitor):
     n.refused("2.14 mg/kg/h", "entry", "rate", "150", "--unit", "mg/h")
     n.does("entry", "rate", "150", "--unit", "mg/h", "--confirm")
     n.does("entry", "rass", "-2")
+    story = "She says that the music has colours; she is calm, and asks to go on. " * 12
+    n.does("entry", "note", *story.split())
+    n.does("entry", "moaas", "4", "--note", story.strip())
+    n.refused("one word too many", "entry", "oxygen", "2", "L/min", "by", "mask")
+    n.refused("at most 1024", "entry", "note", story * 2)
+    n.does("entry", "med", "acetylsalicylic", "acid", "500", "mg", "po")
+    for words in (("entry", "note", "m\udcfcde"), ("session", "phase", "paused", "--reason", "m\udcfcde"),
+                  ("session", "phase", "paused", "--confirm=no")):
+        p = n._run(words, False)
+        assert p.returncode == 2 and p.stderr, f"{words}: not UTF-8, or a value where none belongs: nothing is left out in silence"
+    assert n.phase() == "infusion"
     n.does("session", "transfer", "intensive", "care")
+    said = [json.loads(r["body"]) for r in d.sql("select body from audit_event where kind = 'entry'")]
+    assert [e["note"] for e in said if e.get("note", "").startswith("She says")] == [story.strip()] * 2
+    assert [(e["item"], e["value"], e["unit"], e["route"]) for e in said if e["entry"] == "med"] == [
+        ("acetylsalicylic acid", 500, "mg", "po")]
     rows = wait_for(lambda: d.sql("select phase, outcome from audit_session where outcome is not null"))
     assert rows == [{"phase": "discharged", "outcome": "transferred"}]
