@@ -11,16 +11,9 @@
 #include "config/device.h"
 #include "config/limit_format.h"
 #include "config/presets.h"
+#include "tests/must.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define MUST(condition)                                                                                                \
-	do {                                                                                                           \
-		if (!(condition)) {                                                                                    \
-			fprintf(stderr, "%s:%d: broken promise: %s\n", __FILE__, __LINE__, #condition);                \
-			abort();                                                                                       \
-		}                                                                                                      \
-	} while (0)
 
 static struct vs_findings found; /* one for all inputs: read_once.c */
 

@@ -10,16 +10,9 @@
 #include "alarms/engine.h"
 #include "alarms/gates.h"
 #include "config/limits.h"
+#include "tests/must.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define MUST(condition)                                                                                                \
-	do {                                                                                                           \
-		if (!(condition)) {                                                                                    \
-			fprintf(stderr, "%s:%d: broken promise: %s\n", __FILE__, __LINE__, #condition);                \
-			abort();                                                                                       \
-		}                                                                                                      \
-	} while (0)
 
 static const struct vs_limit_set *adult;
 static uint64_t next_alarm;
