@@ -534,10 +534,15 @@ static int match_devices(struct vs_chair *c, const struct vs_chair_config *cfg, 
 				moved_to[k] = i;
 			}
 		fresh[i] = !now[i];
-		if (fresh[i] && !(now[i] = device_new(c, &cfg->devices[i])))
+		if (fresh[i] && !(now[i] = device_new(c, &cfg->devices[i]))) {
+			while (i--)
+				if (fresh[i])
+					free(now[i]);
 			return -ENOMEM;
-		now[i]->config = &cfg->devices[i];
+		}
 	}
+	for (unsigned i = 0; i < n; i++)
+		now[i]->config = &cfg->devices[i];
 	return 0;
 }
 

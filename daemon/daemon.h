@@ -92,5 +92,6 @@ char *vs_daemon_error(const char *format, ...) __attribute__((format(printf, 1, 
 
 /* reload.c: has the texts of the sets recorded by which chairs are judged from now on.  0 or -ENOMEM. */
 int vs_daemon_record_limits(struct vs_daemon *d, const struct vs_config *config, const struct vs_limit_sets *sets);
-/* reload.c: reads the configuration again.  An invalid one changes nothing; findings are said.  0 or -EINVAL. */
+/* reload.c: reads the configuration again.  An invalid one changes nothing; findings are said.  0; -EINVAL; -ENOMEM: nothing was
+ * changed, or some chair goes on as before or is not there, which was said. */
 int vs_daemon_reload(struct vs_daemon *d);

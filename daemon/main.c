@@ -221,6 +221,7 @@ static void on_signal(uv_signal_t *s, int number)
 	int r = vs_daemon_reload(d);
 	/* Before every endpoint is bound there is nothing to be ready with: vs_daemon_ready says it then. */
 	vs_notify_status(d->ready,
+			 r == -ENOMEM ? "watching; there was no memory for all of the new configuration, see the journal" :
 			 r < 0 ? "watching; the new configuration was refused, the old one stays in force"
 			       : "watching with the new configuration");
 }

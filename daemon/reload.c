@@ -86,16 +86,24 @@ static struct vs_retired **retired_place(struct vs_daemon *d, const char *id)
 	return r;
 }
 
-static void retire(struct vs_daemon *d, struct vs_chair *c)
+/* room: from malloc(), one for each chair that goes. */
+static void retire(struct vs_daemon *d, struct vs_chair *c, struct vs_retired **room)
 {
-	struct vs_retired *r = malloc(sizeof *r);
-	if (!r)
-		abort(); /* the service is started again, with the new configuration and a new epoch */
+	struct vs_retired *r = *room;
+	*room = r->next;
 	memcpy(r->id, c->id, sizeof r->id);
 	memcpy(r->seq, c->seq, sizeof r->seq);
 	r->next = d->retired;
 	d->retired = r;
 	vs_chair_close(c);
+}
+
+static void free_room(struct vs_retired *room)
+{
+	for (struct vs_retired *next; room; room = next) {
+		next = room->next;
+		free(room);
+	}
 }
 
 /* A number is never used for another message, also not by a chair that was away. */
@@ -136,55 +144,105 @@ int vs_daemon_record_limits(struct vs_daemon *d, const struct vs_config *config,
 	return r;
 }
 
-int vs_daemon_reload(struct vs_daemon *d)
+/* What a new configuration consists of, and the room that taking it over needs. */
+struct change {
+	struct vs_config *config;
+	struct vs_limit_sets *sets;
+	struct vs_session_data *data;
+	struct vs_chair **chairs;
+	unsigned n;
+	struct vs_retired *room;
+};
+
+static int make_room(const struct vs_daemon *d, struct change *w)
 {
-	struct vs_config *config = NULL;
-	struct vs_limit_sets *sets = NULL;
-	struct vs_session_data *data = NULL, *old_data = d->session_data;
-	bool traced = d->config->audit_trace;
-	int r = read_all(d, &config, &sets, &data);
-	if (r < 0)
-		return r;
-	bool kept_alike = same_retention(d->config, config);
-	struct vs_chair **chairs = calloc(config->n_chairs ? config->n_chairs : 1, sizeof *chairs);
-	if (!chairs)
-		return -ENOMEM;
-	if (vs_daemon_record_limits(d, config, sets) < 0)
-		vs_say(VS_SAY_ERROR, "%s: no memory to record the texts of the limit sets; a replay will need their files", config->file);
-	say_what_waits(d->config, config);
-	d->session_data = data; /* an open session keeps its copy of the preset; gates are as of now */
-	keep_fixed(d->config, config);
+	w->chairs = calloc(w->config->n_chairs ? w->config->n_chairs : 1, sizeof *w->chairs);
+	bool short_of = !w->chairs;
+	for (unsigned i = 0; i < d->n_chairs && !short_of; i++) {
+		struct vs_retired *r = config_of(w->config, d->chairs[i]->id) ? NULL : malloc(sizeof *r);
+		short_of = !r && !config_of(w->config, d->chairs[i]->id);
+		if (r)
+			r->next = w->room, w->room = r;
+	}
+	return short_of ? -ENOMEM : 0;
+}
+
+/* Nothing was changed yet. */
+static int give_up(const struct vs_daemon *d, struct change *w)
+{
+	vs_say(VS_SAY_ERROR, "%s: no memory for the new configuration, the old one stays in force", d->config->file);
+	free_room(w->room);
+	free(w->chairs);
+	vs_presets_free(w->data);
+	vs_limits_free(w->sets);
+	vs_config_free(w->config);
+	return -ENOMEM;
+}
+
+/* One chair as the new configuration wants it. */
+static int take_over(struct vs_daemon *d, struct change *w, const struct vs_chair_config *cfg)
+{
+	const struct vs_limit_set *set = vs_limits_find(w->sets, cfg->limits);
+	struct vs_chair *c = vs_daemon_chair(d, cfg->id);
+	int r = 0;
+	if (c) {
+		c->watch->data = w->data;
+		r = vs_chair_reconfigure(c, cfg, set);
+	} else if ((c = create(d, cfg, set))) {
+		vs_chair_start(c, NULL, 0, VS_BLIND_NOT);
+	}
+	if (c)
+		w->chairs[w->n++] = c;
+	if (!c || r < 0)
+		vs_say(VS_SAY_ERROR, "%s: no memory for its new configuration: %s; restart vitalsd", cfg->id,
+		       c ? "it is watched with the old one" : "nobody watches it");
+	return c ? r : -ENOMEM;
+}
+
+static int take_over_all(struct vs_daemon *d, struct change *w)
+{
+	int r = 0;
 	for (unsigned i = 0; i < d->n_chairs; i++)
-		if (!config_of(config, d->chairs[i]->id))
-			retire(d, d->chairs[i]);
-	unsigned n = 0;
-	for (unsigned i = 0; i < config->n_chairs; i++) {
-		const struct vs_chair_config *cfg = &config->chairs[i];
-		const struct vs_limit_set *set = vs_limits_find(sets, cfg->limits);
-		struct vs_chair *c = vs_daemon_chair(d, cfg->id);
-		if (c) {
-			c->watch->data = data;
-			r = vs_chair_reconfigure(c, cfg, set);
-		} else if ((c = create(d, cfg, set))) {
-			vs_chair_start(c, NULL, 0, VS_BLIND_NOT);
-		}
-		if (c)
-			chairs[n++] = c;
-		else
-			r = -ENOMEM;
+		if (!config_of(w->config, d->chairs[i]->id))
+			retire(d, d->chairs[i], &w->room);
+	for (unsigned i = 0; i < w->config->n_chairs; i++) {
+		int e = take_over(d, w, &w->config->chairs[i]);
+		r = e < 0 ? e : r;
 	}
 	free(d->chairs);
-	d->chairs = chairs;
-	d->n_chairs = n;
-	vs_config_free(d->config);
-	vs_limits_free(d->sets);
-	vs_presets_free(old_data);
-	d->config = config;
-	d->sets = sets;
-	if (config->audit_trace != traced)
-		vs_daemon_say_policy(d);
-	if (!kept_alike)
-		vs_daemon_say_retention(d);
-	vs_say(VS_SAY_NOTICE, "%s: the new configuration is in force: %u chairs", config->file, n);
+	d->chairs = w->chairs;
+	d->n_chairs = w->n;
 	return r;
+}
+
+int vs_daemon_reload(struct vs_daemon *d)
+{
+	struct change w = { .config = NULL };
+	struct vs_config *old = d->config;
+	struct vs_limit_sets *old_sets = d->sets;
+	struct vs_session_data *old_data = d->session_data;
+	int r = read_all(d, &w.config, &w.sets, &w.data);
+	if (r < 0)
+		return r;
+	if (make_room(d, &w) < 0)
+		return give_up(d, &w);
+	if (vs_daemon_record_limits(d, w.config, w.sets) < 0)
+		vs_say(VS_SAY_ERROR, "%s: no memory to record the texts of the limit sets; a replay will need their files", w.config->file);
+	say_what_waits(old, w.config);
+	keep_fixed(old, w.config);
+	d->session_data = w.data; /* an open session keeps its copy of the preset; gates are as of now */
+	r = take_over_all(d, &w);
+	d->config = w.config;
+	d->sets = w.sets;
+	if (old->audit_trace != w.config->audit_trace)
+		vs_daemon_say_policy(d);
+	if (!same_retention(old, w.config))
+		vs_daemon_say_retention(d);
+	if (r < 0)
+		return r; /* a chair stands on what was in force before: that stays for as long as the process */
+	vs_config_free(old);
+	vs_limits_free(old_sets);
+	vs_presets_free(old_data);
+	vs_say(VS_SAY_NOTICE, "%s: the new configuration is in force: %u chairs", w.config->file, w.n);
+	return 0;
 }
