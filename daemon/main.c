@@ -324,6 +324,17 @@ static int open_chairs(struct vs_daemon *d)
 	return vs_store_start(d->store);
 }
 
+/* Until there are handlers: a stop or a reload that comes while the configuration is being read is done afterwards. */
+static void hold_signals(int how)
+{
+	sigset_t set;
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(how, &set, NULL);
+}
+
 static void open_handles(struct vs_daemon *d)
 {
 	uv_timer_init(d->loop, &d->tick);
@@ -335,6 +346,7 @@ static void open_handles(struct vs_daemon *d)
 	uv_signal_start(&d->on_term, on_signal, SIGTERM);
 	uv_signal_start(&d->on_int, on_signal, SIGINT);
 	uv_signal_start(&d->on_hup, on_signal, SIGHUP);
+	hold_signals(SIG_UNBLOCK);
 	signal(SIGPIPE, SIG_IGN);
 	d->wall_offset_ms = vs_wall_ms() - (int64_t)vs_boottime_ms();
 	d->tick_due_ms = vs_boottime_ms();
@@ -388,6 +400,7 @@ static int load_and_run(const char *file)
 	struct vs_config *config = NULL;
 	struct vs_limit_sets *sets = NULL;
 	struct vs_session_data *session_data = NULL;
+	hold_signals(SIG_BLOCK);
 	int r = vs_config_load(file, &config, &findings);
 	if (r == 0)
 		r = vs_limits_load((const char *const *)config->limit_files, config->n_limit_files, &sets, &findings);

@@ -243,6 +243,6 @@ int vs_daemon_reload(struct vs_daemon *d)
 	vs_config_free(old);
 	vs_limits_free(old_sets);
 	vs_presets_free(old_data);
-	vs_say(VS_SAY_NOTICE, "%s: the new configuration is in force: %u chairs", w.config->file, w.n);
+	vs_say(VS_SAY_NOTICE, "%s: the new configuration is in force: %u chair%s", w.config->file, w.n, w.n == 1 ? "" : "s");
 	return 0;
 }

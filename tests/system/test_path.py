@@ -500,3 +500,21 @@ def test_a_socket_takes_the_place_of_a_dead_socket_and_of_nothing_else(daemon, m
         assert d.stop() == 0
     assert file.read_text() == "not ours" and folder.is_dir()
     assert "libnanomsg" not in d.said()
+
+
+def test_what_is_asked_for_before_there_is_a_loop_is_done_by_it(daemon, monitor):
+    """`systemctl reload` or `stop` right behind the start: no death by the signal, and no deaf daemon."""
+    d = daemon([chair(monitor)])
+
+    def pending(*numbers):
+        signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+        for number in numbers:
+            os.kill(os.getpid(), number)
+
+    d.process = subprocess.Popen([VITALSD, "--config", d.config], stderr=open(d.stderr, "ab"),
+                                 preexec_fn=lambda: pending(signal.SIGHUP))
+    assert wait_for(lambda: "the new configuration is in force: 1 chair\n" in d.said())
+    assert d.stop() == 0
+    d.process = subprocess.Popen([VITALSD, "--config", d.config], stderr=open(d.stderr, "ab"),
+                                 preexec_fn=lambda: pending(signal.SIGTERM))
+    assert d.process.wait(20) == 0
