@@ -146,6 +146,13 @@ void vs_session_body(struct vs_json *j, const struct vs_session *s, const struct
 		text(j, "priority", "high");
 }
 
+/* A subscriber finds these in every entry. */
+static void text_or_null(struct vs_json *j, const char *key, const char *value)
+{
+	vs_json_key(j, key);
+	vs_json_string(j, value[0] ? value : NULL);
+}
+
 void vs_entry_body(struct vs_json *j, const struct vs_entry *e)
 {
 	text(j, "entry", vs_entry_name(e->kind));
@@ -158,11 +165,11 @@ void vs_entry_body(struct vs_json *j, const struct vs_entry *e)
 		vs_json_number(j, e->number_value);
 	else
 		vs_json_string(j, e->kind == VS_ENTRY_CHECK ? e->detail : e->word[0] ? e->word : NULL);
-	text(j, "unit", e->unit);
+	text_or_null(j, "unit", e->unit);
 	if (e->kind != VS_ENTRY_CHECK) /* its answer is the value */
 		text(j, e->kind == VS_ENTRY_AE ? "severity" : e->kind == VS_ENTRY_MED ? "route" : "detail", e->detail);
-	text(j, "note", e->note);
-	text(j, "operator", e->operator);
+	text_or_null(j, "note", e->note);
+	text_or_null(j, "operator", e->operator);
 	if (e->corrects) {
 		vs_json_key(j, "corrects");
 		vs_json_uint(j, e->corrects);

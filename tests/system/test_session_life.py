@@ -448,3 +448,9 @@ def test_what_a_nurse_may_say_besides(daemon, monitor):
         ("acetylsalicylic acid", 500, "mg", "po")]
     rows = wait_for(lambda: d.sql("select phase, outcome from audit_session where outcome is not null"))
     assert rows == [{"phase": "discharged", "outcome": "transferred"}]
+
+    # The words of an entry that a subscriber finds in each of them, null where there is nothing to say.
+    said = [json.loads(r["body"]) for r in d.sql("select body from audit_event where kind = 'entry'")]
+    assert len(said) >= 6
+    for body in said:
+        assert {"entry", "value", "unit", "note", "operator"} <= body.keys(), body
