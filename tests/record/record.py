@@ -11,23 +11,34 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("VITALSD_BUILD", ROOT / "build"))
 WRITER = BUILD / "tests/record/logwriter"
 CTL = BUILD / "clients/vitalsctl"
+PATIENCE = 60.0  # seconds for whatever must come: a machine that is slow today is no failure
 
 
 class Writer:
-    """A run of logwriter in a folder."""
+    """A run of logwriter in a folder.  `err` is all that it complained of, once it has ended."""
 
     def __init__(self, folder, *options, env=None, prefix=()):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(exist_ok=True, parents=True)
-        self.said = tempfile.TemporaryFile()  # a pipe that nobody reads would hold the writer up
+        self.said, self.complained = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # a pipe that nobody reads would hold the writer up
         self.process = subprocess.Popen(
             [*prefix, str(WRITER), str(folder), *map(str, options)], stdin=subprocess.PIPE, stdout=self.said,
-            stderr=subprocess.PIPE, env={**os.environ, **(env or {})})
+            stderr=self.complained, env={**os.environ, **(env or {})})
 
-    def end(self, timeout=60):
+    def complaints(self):
+        """What it complained of so far."""
+        return os.pread(self.complained.fileno(), 1 << 20, 0).decode()
+
+    def last(self, n=8):
+        """The kinds of the last messages so far."""
+        size = os.fstat(self.said.fileno()).st_size
+        lines = os.pread(self.said.fileno(), 8192, max(0, size - 8192)).decode(errors="replace").split("\n")[1:-1]
+        return [line.split("/")[0] for line in lines[-n:]]
+
+    def end(self, timeout=5 * PATIENCE):
         """What it published, in order; the first line is what it found at its start."""
-        _, err = self.process.communicate(b"stop\n", timeout=timeout)
-        self.err = err.decode()
+        self.process.communicate(b"stop\n", timeout=timeout)
+        self.err = self.complaints()
         return self.read()
 
     def read(self):
@@ -38,8 +49,8 @@ class Writer:
 
     def kill(self):
         self.process.kill()
-        _, err = self.process.communicate(timeout=30)
-        self.err = err.decode()
+        self.process.communicate(timeout=PATIENCE)
+        self.err = self.complaints()
         return self.read()
 
 
@@ -62,13 +73,13 @@ def recorded(log):
 
 
 def sql(log, statement, mode="-list"):
-    r = subprocess.run(["sqlite3", "-batch", mode, str(log), statement], capture_output=True, text=True, timeout=60)
+    r = subprocess.run(["sqlite3", "-batch", mode, str(log), statement], capture_output=True, text=True, timeout=2 * PATIENCE)
     assert r.returncode == 0, r.stderr
     return r.stdout.rstrip("\n") if mode == "-list" else r.stdout
 
 
 def ctl(*args, status=0, text=True):
-    r = subprocess.run([str(CTL), *map(str, args)], capture_output=True, text=text, timeout=60)
+    r = subprocess.run([str(CTL), *map(str, args)], capture_output=True, text=text, timeout=2 * PATIENCE)
     assert r.returncode == status, f"{args}: exit {r.returncode}\n{r.stdout}\n{r.stderr}"
     return r.stdout if status == 0 else r.stdout + r.stderr
 
@@ -114,7 +125,7 @@ def asan():
     return next((line.split()[2] for line in out.split("\n") if "libasan" in line), "")
 
 
-def wait_for(what, seconds):
+def wait_for(what, seconds=PATIENCE):
     until = time.monotonic() + seconds
     while not what():
         if time.monotonic() > until:
@@ -124,7 +135,14 @@ def wait_for(what, seconds):
 
 
 def rows_in(log, what):
+    """How many there are so far; a log that is just being made has none.  Looking changes nothing, not even the WAL."""
     try:
-        return int(sql(log, f"SELECT count(*) FROM {what}"))
-    except (AssertionError, ValueError):
+        db = sqlite3.connect(f"file:{log}?mode=ro", uri=True)
+    except sqlite3.Error:
         return 0
+    try:
+        return db.execute(f"SELECT count(*) FROM {what}").fetchone()[0]
+    except sqlite3.Error:
+        return 0
+    finally:
+        db.close()

@@ -110,12 +110,12 @@ def test_nothing_of_it_can_be_read(log):
 def test_gone_while_it_is_written(tmp_path, how):
     w = Writer(tmp_path, "--readings", 100000, "--chairs", 2, "--rate", 800, *RING)
     log = tmp_path / "vitals.db"
-    assert wait_for(lambda: rows_in(log, "seal") and rows_in(log, "event") > 6, 30)
+    assert wait_for(lambda: rows_in(log, "seal") and rows_in(log, "event") > 6)
     before = end_of(log)
     os.rename(log, tmp_path / "elsewhere.db")
     if how == "deleted":
         (tmp_path / "elsewhere.db").unlink()
-    assert wait_for(lambda: log.exists() and rows_in(log, "reading") > 20, 30)
+    assert wait_for(lambda: log.exists() and rows_in(log, "reading") > 20)
     w.end()
     assert w.process.returncode == 0 and "moved or deleted" in w.err
     link, = asked(tmp_path, "SELECT * FROM link")

@@ -17,7 +17,7 @@ NEVER_HERE = {12, 18, 22}  # every alarm of this log was acknowledged, no gate o
 def log(tmp_path_factory):
     folder = tmp_path_factory.mktemp("questions")
     w = Writer(folder, "--readings", 920, "--rate", 2000)  # a session takes time: its messages are not of one millisecond
-    w.process.wait(30)
+    w.process.wait(120)
     w.end()
     write(folder, "--readings", 5)
     path = folder / "vitals.db"

@@ -65,7 +65,7 @@ def test_kill_9_at_any_instant_loses_nothing_that_was_published(tmp_path):
     for n in range(KILLS):
         w = Writer(tmp_path, "--readings", 100000, "--chairs", 3, "--rate", 4000)
         if n % 3:  # since it is there; else it may not be yet
-            assert wait_for(lambda: os.fstat(w.said.fileno()).st_size, 60)
+            assert wait_for(lambda: os.fstat(w.said.fileno()).st_size)
         time.sleep(dice.uniform(0, 0.25))
         for m in w.kill():
             assert published.setdefault(key_of(m), m) == m, "a number was used for two messages"
@@ -87,18 +87,22 @@ def left(tmp_path_factory):
     """What a killed writer left: rows in the WAL, and the newest in the ring alone."""
     folder = tmp_path_factory.mktemp("left")
     w = Writer(folder, "--readings", 100000, "--rate", 2000, *RING)
-    assert wait_for(lambda: b'"kind":"request"' in os.pread(w.said.fileno(), 1 << 20, 0), 60)
+    assert wait_for(lambda: b'"kind":"request"' in os.pread(w.said.fileno(), 1 << 20, 0))
     time.sleep(0.1)
     return folder, w.kill()
 
 
 def calls_of(tmp_path, left, *options):
-    """How many calls on its files a run makes that nothing disturbs."""
-    count = tmp_path / "count"
-    folder = start_from(tmp_path / "undisturbed", left)
-    w = Writer(folder, *options, env=disk(folder, count=count))
-    w.end()
-    return int.from_bytes(count.read_bytes(), "little")
+    """How many calls on its files a run makes that nothing disturbs: the fewest of three, for one that takes longer commits more often."""
+    found = []
+    for n in range(3):
+        count = tmp_path / f"count{n}"
+        folder = start_from(tmp_path / f"undisturbed{n}", left)
+        w = Writer(folder, *options, env=disk(folder, count=count))
+        w.end()
+        found.append(int.from_bytes(count.read_bytes(), "little"))
+        shutil.rmtree(folder)
+    return min(found)
 
 
 def start_from(folder, left):
@@ -160,11 +164,13 @@ def traced(tmp_path_factory):
     """Three runs with every call kept: from nothing, killed in its midst, ended in order."""
     folder = tmp_path_factory.mktemp("traced")
     place, trace = folder / "log", folder / "trace"
-    published, bounds = [], []
+    published, bounds, rows = [], [], 0
     for n, seconds in enumerate((0.6, 0.9, 0.4)):
         w = Writer(place, "--readings", 100000, "--chairs", 2, "--rate", 600, "--acks", *RING,
                    env=disk(place, trace=trace, count=folder / "count"))
         time.sleep(seconds)
+        assert wait_for(lambda: w.last()) and wait_for(lambda: rows_in(place / "vitals.db", "reading") > rows + 200), "it has not committed"
+        rows = rows_in(place / "vitals.db", "reading")
         published += w.kill() if n == 1 else w.end()
         bounds.append((len(read_trace(trace)), in_the_log(place, folder / f"look{n}")))
     return place, read_trace(trace), bounds, published
@@ -239,7 +245,7 @@ def collect(points, n, dice):
 
 def spoil_pages(log, *tables):
     """The first page of each table is no page any more; and somebody else writes, so that nobody trusts what he remembers."""
-    db = sqlite3.connect(log, isolation_level=None, timeout=20)
+    db = sqlite3.connect(log, isolation_level=None, timeout=60)
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     roots = [db.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", (t,)).fetchone()[0] for t in tables]
     db.execute("BEGIN IMMEDIATE")
@@ -258,11 +264,11 @@ def test_a_page_that_is_damaged_while_it_runs(tmp_path, tables):
     numbers are not lost, also when the next start finds nothing but the new file."""
     w = Writer(tmp_path, "--readings", 100000, "--chairs", 2, "--rate", 800, "--calm", 110, *RING)
     log = tmp_path / "vitals.db"
-    assert wait_for(lambda: rows_in(log, "event WHERE kind = 'request'") == 2, 30)
+    assert wait_for(lambda: rows_in(log, "event WHERE kind = 'request'") == 2)
     last_seal = sql(log, "SELECT seal || ', ' || lower(hex(hash)) FROM seal ORDER BY seal DESC LIMIT 1")
     spoil_pages(log, *tables.split())
-    assert wait_for(lambda: any(p.stat().st_ino != log.stat().st_ino for p in tmp_path.glob("vitals.db.damaged-*[0-9]")), 20), w.process.poll()
-    assert wait_for(lambda: rows_in(log, "reading") > 50, 20)
+    assert wait_for(lambda: any(p.stat().st_ino != log.stat().st_ino for p in tmp_path.glob("vitals.db.damaged-*[0-9]"))), w.process.poll()
+    assert wait_for(lambda: rows_in(log, "reading") > 50)
     published = w.kill()
     kept, = [p for p in tmp_path.glob("vitals.db.damaged-*") if not p.name.endswith("-wal")]
     assert "damaged" in w.err and "Keep both" in w.err
@@ -332,11 +338,11 @@ def test_copies_taken_in_the_midst_of_writing(tmp_path):
     """cp of database and WAL, in this order, as schema/README.md says."""
     w = Writer(tmp_path / "log", "--readings", 1000000, "--chairs", 2, "--rate", 2000, *RING)
     log = tmp_path / "log/vitals.db"
-    assert wait_for(lambda: rows_in(log, "reading") > 500, 30)
+    assert wait_for(lambda: rows_in(log, "reading") > 500)
     copies = []
     for n in range(8):
         grown = rows_in(log, "reading")
-        assert wait_for(lambda: rows_in(log, "reading") > grown, 30), "there is no writing to be in the midst of"
+        assert wait_for(lambda: rows_in(log, "reading") > grown), "there is no writing to be in the midst of"
         copy = tmp_path / str(n)
         copy.mkdir()
         begun = None

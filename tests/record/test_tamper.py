@@ -30,20 +30,20 @@ def log(tmp_path_factory):
     with open(folder / "vitals.db", "r+b") as f:
         f.write(bytes(100))
     w = Writer(folder, "--readings", 450, "--chairs", 2, "--ring", 64 << 10, "--wait")
-    assert wait_for(lambda: b'"closed":' in os.pread(w.said.fileno(), 1 << 20, 0), 30), "the seal of a closed session"
+    assert wait_for(lambda: b'"closed":' in os.pread(w.said.fileno(), 1 << 20, 0)), "the seal of a closed session"
     published = w.end()
     crowded = Writer(folder, "--readings", 1000000, "--rate", 4000, "--ring", 64 << 10)
     for _ in range(10):
-        locker = sqlite3.connect(folder / "vitals.db", isolation_level=None, timeout=10)
+        locker = sqlite3.connect(folder / "vitals.db", isolation_level=None, timeout=60)
         locker.execute("BEGIN IMMEDIATE")
         time.sleep(0.7)
         locker.execute("ROLLBACK")
         locker.close()
-        if wait_for(lambda: rows_in(folder / "vitals.db", "gap"), 2):
+        if wait_for(lambda: rows_in(folder / "vitals.db", "gap"), 5):
             break
     published += crowded.end()
     w = Writer(folder, "--readings", 45, "--rate", 60, "--wait", "--ring", 64 << 10)
-    assert wait_for(lambda: rows_in(folder / "vitals.db", "audit_event WHERE epoch = 4") >= 45, 20)
+    assert wait_for(lambda: rows_in(folder / "vitals.db", "audit_event WHERE epoch = 4") >= 45)
     published += w.kill()
     db = sqlite3.connect(folder / "vitals.db")
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
