@@ -13,7 +13,7 @@ import threading
 import time
 import tty
 
-from house import BUILD
+from house import BUILD, PATIENCE
 
 PROBE = BUILD / "tests" / "system" / "acquire-probe"
 
@@ -40,7 +40,7 @@ class Probe:
                 self.lines.append(json.loads(line))
                 self.more.notify_all()
 
-    def wait(self, test, seconds=10, after=0):
+    def wait(self, test, seconds=PATIENCE, after=0):
         """The first line from number `after` on for which test(line) holds."""
         end = time.monotonic() + seconds
         seen = after
@@ -55,10 +55,10 @@ class Probe:
                     raise AssertionError(f"nothing in {seconds} s; last: {self.lines[-5:]}")
                 self.more.wait(left)
 
-    def value(self, metric, value, seconds=10, after=0, device=None):
+    def value(self, metric, value, seconds=PATIENCE, after=0, device=None):
         return self.wait(lambda x: x.get("values", {}).get(metric) == value and device in (None, x["device"]), seconds, after)
 
-    def status(self, status, seconds=10, after=0, device=None):
+    def status(self, status, seconds=PATIENCE, after=0, device=None):
         return self.wait(lambda x: x.get("status") == status and device in (None, x["device"]), seconds, after)
 
     def values(self, metric, device=None):
@@ -68,8 +68,8 @@ class Probe:
         """Counters by device; the program must end with nothing left open."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(15) == 0
-        self.reader.join(5)
+        assert self.process.wait(PATIENCE) == 0
+        self.reader.join(PATIENCE)
         assert self.lines[-1] == {"closed": 0}
         return {x["device"]: x["counters"] for x in self.lines if "counters" in x}
 
@@ -167,7 +167,7 @@ class RtuDevice:
     def unplug(self):
         self.unplugged = True
         os.unlink(self.path)
-        self.thread.join(5)
+        self.thread.join(PATIENCE)
         os.close(self.master)
 
     def _serve(self, master):

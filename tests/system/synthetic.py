@@ -6,7 +6,7 @@ import signal
 import subprocess
 import time
 
-from house import BUILD, VITALSCTL, Subscriber, ask, free_port, wait_for
+from house import BUILD, PATIENCE, VITALSCTL, Subscriber, ask, free_port, wait_for
 
 
 class Synthetic:
@@ -48,8 +48,8 @@ class Synthetic:
         self.heard.append(s)
         return s
 
-    def ask(self, request, seconds=5):
-        return ask(self.query, request, seconds)
+    def ask(self, request):
+        return ask(self.query, request)
 
     def replay(self, kind, epoch, after=0, limit=1000, chair="chair-1"):
         return self.ask({"op": "replay", "chair": chair, "kind": kind, "epoch": epoch, "after": after, "limit": limit})
@@ -58,13 +58,13 @@ class Synthetic:
         """The log goes on in a new file, which is asked once a minute."""
         before = len(self.files())
         self.do("pass 61")
-        assert wait_for(lambda: len(self.files()) > before, 10), "the log stayed in one file"
+        assert wait_for(lambda: len(self.files()) > before), "the log stayed in one file"
 
     def files(self):
         return sorted(self.folder.glob("vitals*.db"))
 
     def sql(self, file, query):
-        return subprocess.run(["sqlite3", "-readonly", file, query], capture_output=True, text=True, timeout=20).stdout.strip()
+        return subprocess.run(["sqlite3", "-readonly", file, query], capture_output=True, text=True, timeout=PATIENCE).stdout.strip()
 
     def publisher_pid(self):
         pid = self.process.pid
@@ -72,12 +72,12 @@ class Synthetic:
 
     def kill(self):
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(PATIENCE)
 
     def quit(self):
         self.process.stdin.write("quit\n")
         self.process.stdin.flush()
-        return self.process.wait(10)
+        return self.process.wait(PATIENCE)
 
     def end(self):
         for s in self.heard:
@@ -96,7 +96,13 @@ class Watch:
                                         stderr=open(self.err, "w"), stdin=subprocess.DEVNULL)
 
     def lines(self):
-        return self.out.read_text().splitlines()
+        """Whole ones: the last may just be on its way."""
+        return self.out.read_text().split("\n")[:-1]
+
+    def connected(self):
+        """From here on it misses nothing; for one with --json that hears a chair's signs of life."""
+        assert wait_for(lambda: self.events("alive")), self.err.read_text()
+        return self
 
     def events(self, kind=None):
         found = [json.loads(line) for line in self.lines() if line.endswith("}")]
@@ -108,7 +114,7 @@ class Watch:
     def stop(self):
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
-        return self.process.wait(10)
+        return self.process.wait(PATIENCE)
 
 
 def alive(pid):

@@ -9,13 +9,13 @@ import time
 
 import pytest
 
-from house import ROOT, VITALSCTL, free_port, wait_for
-from monitors import ModbusMonitor, bp_device, oximeter_device
+from house import PATIENCE, ROOT, VITALSCTL, wait_for
+from monitors import ModbusMonitor, bp_device, oximeter_device, raise_pressure
 
 
 @pytest.fixture
 def monitor():
-    m = ModbusMonitor(free_port())
+    m = ModbusMonitor()
     m.set("input", 0, [121, 79, 93])
     m.set("input", 9, [1])
     m.set("holding", 0, [97, 72])
@@ -24,7 +24,7 @@ def monitor():
 
 
 def audit(log, *words, status=0):
-    p = subprocess.run([VITALSCTL, *words, "--log", log], capture_output=True, text=True, timeout=30)
+    p = subprocess.run([VITALSCTL, *words, "--log", log], capture_output=True, text=True, timeout=PATIENCE)
     assert p.returncode == status, p.stdout + p.stderr
     return p.stdout
 
@@ -39,7 +39,7 @@ def test_a_session_from_its_start_to_the_auditor(daemon, monitor):
     opened = s.wait("session", phase="screening")
     session = opened["session"]
     d.ctl("entry", "--chair", "chair-1", "note", "--note", "comfortable", "--operator", "ben")
-    time.sleep(3)
+    assert wait_for(lambda: d.sql(f"select 1 from audit_observation where session = '{session}' limit 1 offset 50"))
 
     # While the daemon runs: readable, sealed as far as it got, and whole.
     running = json.loads(audit(d.log, "audit", "verify", "--json"))
@@ -71,7 +71,7 @@ def test_a_session_from_its_start_to_the_auditor(daemon, monitor):
     assert session in audit(d.log, "audit", "sessions", "--patient", "P-0042")
     bundle = json.loads(audit(d.log, "audit", "export", session, "--format", "fhir"))
     assert {e["resource"]["resourceType"] for e in bundle["entry"]} >= {"Patient", "Device", "Observation", "AuditEvent"}
-    published = [m for _, m in s.messages() if m.get("session") == session and m["kind"] != "alive"]
+    published = [m for _, m in s.all() if m.get("session") == session and m["kind"] != "alive"]
     lines = [json.loads(x) for x in audit(d.log, "audit", "export", session, "--format", "json").splitlines()]
     for m in published:
         assert m in lines
@@ -98,7 +98,7 @@ def test_a_killed_daemon_leaves_a_log_that_verifies(daemon, monitor):
     assert d.stop() == 0, d.said()
     rows = d.sql("select epoch, chair, kind, seq, body from audit_event where kind <> 'seal'")
     recorded = {(r["epoch"], r["chair"], r["kind"], r["seq"]): json.loads(r["body"]) for r in rows}
-    for _, m in s.messages():
+    for _, m in s.all():
         if m["kind"] not in ("alive", "seal"):
             assert recorded[m["epoch"], m["chair"], m["kind"], m["seq"]] == m
     verdict = json.loads(audit(d.log, "audit", "verify", "--json"))
@@ -117,15 +117,13 @@ def test_a_replay_of_the_log_derives_the_alarms_of_the_time(daemon, monitor):
     session = s.wait("session", phase="screening")["session"]
     d.ctl("session", "phase", "--chair", "chair-1", "baseline", "--operator", "anna", "--override", "test", "--second", "ben",
           check=False)
-    for number, (systolic, diastolic, mean) in enumerate([(150, 92, 110), (150, 92, 110), (150, 92, 110), (184, 101, 127)], 101):
-        monitor.set("input", 0, [systolic, diastolic, mean])
-        monitor.set("input", 9, [number])
-        time.sleep(0.5)
+    raise_pressure(d, monitor)
+    s.wait("alarm", rule="sbp-hi-crit", change="raised")
     time.sleep(1)
     d.ctl("session", "phase", "--chair", "chair-1", "discharged", "--reason", "cancelled", "--operator", "anna", check=False)
     time.sleep(0.5)
     assert d.stop() == 0, d.said()
-    heard = [m for m in s.bodies("alarm") if m["session"] == session]
+    heard = [m for _, m in s.all() if m["kind"] == "alarm" and m["session"] == session]
     assert ("sbp-hi-crit", "raised") in [(m["rule"], m["change"]) for m in heard]
     audit(d.log, "replay", "--session", session, "--diff")
     lines = [json.loads(x) for x in audit(d.log, "replay", "--session", session, "--json").splitlines()]
@@ -180,13 +178,15 @@ def test_an_alarm_is_explained_while_it_stands_and_years_later(daemon, monitor):
                  "devices": [bp_device(monitor.port), oximeter_device(monitor.port)]}]).start()
     s = d.subscribe()
     s.wait("vitals", device="bp")
+    measured = lambda: sum("nibp_sys" in v["values"] for v in s.bodies("vitals", device="bp"))
     d.ctl("session", "start", "--chair", "chair-1", "--patient", "P-0042", "--protocol", "P1", "--weight", "70", "--operator", "anna")
     for entry in (("check", "all", "no"), ("consent", "yes"), ("pain", "6")):
         d.ctl("entry", "--chair", "chair-1", *entry, "--operator", "anna")
     d.ctl("session", "phase", "--chair", "chair-1", "baseline", "--operator", "anna")
     d.ctl("entry", "--chair", "chair-1", "moaas", "5", "--operator", "anna")
+    had = measured()
     monitor.set("input", 9, [2])
-    wait_for(lambda: sum("nibp_sys" in v["values"] for v in s.bodies("vitals", device="bp")))
+    assert wait_for(lambda: measured() > had)
     infusion = ("session", "phase", "--chair", "chair-1", "infusion", "--confirm", "--override", "test", "--second", "ben", "--operator", "anna")
     assert wait_for(lambda: d.ctl(*infusion, check=False).returncode == 0), "a rate and a saturation are there within seconds"
     monitor.set("input", 0, [172, 90, 117])

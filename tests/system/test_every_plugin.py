@@ -4,20 +4,20 @@
 import json
 import os
 import subprocess
+import threading
 import time
 import tty
 
 import pytest
 
-from house import ROOT, VITALSCTL, VITALSD, VITALS_SIM, Daemon, wait_for
+from house import PATIENCE, ROOT, VITALSCTL, VITALSD, VITALS_SIM, Daemon, has_open, wait_for
 
-SILENT_S = 2.5  # the daemon opens its lines in this time; what came before would be lost
 STEP_MS = 15
 ENGINE_FLAGS = {"suspect"}  # the alarm engine's doubt, not the device's
 
 
 def plugins():
-    out = subprocess.run([VITALSCTL, "plugins", "--json"], capture_output=True, text=True, timeout=30, check=True).stdout
+    out = subprocess.run([VITALSCTL, "plugins", "--json"], capture_output=True, text=True, timeout=PATIENCE, check=True).stdout
     return {p["name"]: p for p in map(json.loads, out.splitlines()) if not p["link"].startswith("udp") and p["name"] != "modbus"}
 
 
@@ -38,25 +38,48 @@ def pieces(name):
             yield data[at:at + 400]
 
 
-def recording(path, parts, silent_s=SILENT_S, step_ms=STEP_MS):
-    rows = (f"{1000 * silent_s + i * step_ms:.0f} {part.hex()}\n" for i, part in enumerate(parts))
-    path.write_text("vitals-recording 1 " + path.stem + "\n" + "".join(rows))
-    return path
-
-
 class Player:
-    """vitals-sim --play, ready."""
+    """vitals-sim --play, ready: the line `link` is there.  It plays what is recorded while it listens, and that begins when the
+    test says so: when those that shall hear it have opened the line."""
 
-    def __init__(self, rec, link, seconds=60):
-        self.process = subprocess.Popen([VITALS_SIM, "--play", rec, "--link", link, "--for", str(seconds)],
+    def __init__(self, parts, link, step_ms=STEP_MS):
+        self.parts, self.step_ms, self.link = list(parts), step_ms, link
+        self.recording = link.with_name(link.name + ".rec")
+        os.mkfifo(self.recording)
+        self.feed = os.open(self.recording, os.O_RDWR)
+        self.process = subprocess.Popen([VITALS_SIM, "--play", self.recording, "--link", link, "--for", "3600"],
                                         stdout=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL)
         assert self.process.stdout.readline() == "ready\n"
+        self.ready = time.monotonic()
+        self.thread = None
+
+    def play(self):
+        first_ms = 1000 * (time.monotonic() - self.ready) + 300
+        rows = "".join(f"{first_ms + i * self.step_ms:.0f} {part.hex()}\n" for i, part in enumerate(self.parts))
+        text = f"vitals-recording 1 {self.link.name}\n{rows}".encode()
+        self.thread = threading.Thread(target=self.record, args=(text,), daemon=True)
+        self.thread.start()
+        return self
+
+    def record(self, text):
+        while text:
+            try:
+                text = text[os.write(self.feed, text[:4096]):]
+            except OSError:  # stopped
+                return
 
     def stop(self):
         if self.process.poll() is None:
-            self.process.terminate()
-        self.process.wait(5)
+            self.process.kill()  # it would wait for a reader of the last bytes
+        self.process.wait(PATIENCE)
         self.process.stdout.close()
+        os.set_blocking(self.feed, False)
+        try:
+            while os.read(self.feed, 65536) or (self.thread and self.thread.is_alive()):
+                pass
+        except BlockingIOError:
+            pass
+        os.close(self.feed)
 
 
 @pytest.fixture
@@ -145,15 +168,15 @@ def a_chair(name, path):
 def test_the_daemon_says_what_decode_says(tmp_path, player):
     """Each plugin on a chair of its own, all at once."""
     d = Daemon(tmp_path / "d", [a_chair(name, tmp_path / name) for name in PLUGINS])
-    wanted = {}
-    for name in PLUGINS:
-        parts = list(pieces(name))
-        wanted[name] = readings(decode(name, b"".join(parts)))
-        player(recording(tmp_path / f"{name}.rec", parts), tmp_path / name)
+    wanted = {name: readings(decode(name, b"".join(pieces(name)))) for name in PLUGINS}
+    players = [player(pieces(name), tmp_path / name) for name in PLUGINS]
     d.start()
     try:
         s = d.subscribe("vitals/")
-        wait_for(lambda: not differences(s, wanted), 20, step=0.5)
+        opened(d, *(p.link for p in players))
+        for p in players:
+            p.play()
+        assert wait_for(lambda: not differences(s, wanted), step=0.5), json.dumps(differences(s, wanted), indent=1)
         time.sleep(0.5)  # and nothing more
         wrong = differences(s, wanted)
         s.stop()
@@ -163,26 +186,37 @@ def test_the_daemon_says_what_decode_says(tmp_path, player):
         d.stop()
 
 
+def opened(d, *links):
+    assert wait_for(lambda: has_open(d.process.pid, *links)), "a line was not opened"
+    assert d.ask({"op": "snapshot"})["ok"]  # whatever belongs to the opening is done
+
+
 def differences(subscriber, wanted):
     events = subscriber.bodies("vitals")
     found = {n: difference(units, published(events, n)) for n, units in wanted.items()}
     return {n: why for n, why in found.items() if why}
 
 
-def same_of_a_record(name, tmp_path, player):
-    parts = list(pieces(name))
-    player(recording(tmp_path / f"{name}.rec", parts, step_ms=5), tmp_path / name)
-    seconds = str(SILENT_S + 0.005 * len(parts) + 1)
-    return subprocess.Popen([VITALSCTL, "record", "--line", "9600 8N1", tmp_path / name, tmp_path / f"{name}.txt",
-                             "--for", seconds], stderr=subprocess.DEVNULL)
+def recorded(path):
+    """How many bytes a recording has so far."""
+    return sum(len(line.split("#")[0].split()) for line in path.read_text().splitlines())
 
 
 def test_a_record_decodes_like_the_bytes(tmp_path, player):
-    at_work = {name: same_of_a_record(name, tmp_path, player) for name in PLUGINS}
-    for name, process in at_work.items():
-        assert process.wait(30) == 0
-        wanted = decode(name, b"".join(pieces(name)))
-        assert decode(name, b"", "--hex", tmp_path / f"{name}.txt") == wanted != "", name
+    at_work = {}
+    for name in PLUGINS:
+        p = player(pieces(name), tmp_path / name, step_ms=5)
+        at_work[name] = p, subprocess.Popen([VITALSCTL, "record", "--line", "9600 8N1", p.link, tmp_path / f"{name}.txt"],
+                                            stderr=subprocess.DEVNULL)
+    for name, (p, _) in at_work.items():
+        assert wait_for((tmp_path / f"{name}.txt").exists), "it makes its file when the line is open"
+        p.play()
+    for name, (_, process) in at_work.items():
+        data = b"".join(pieces(name))
+        assert wait_for(lambda: recorded(tmp_path / f"{name}.txt") >= len(data)), name
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
+        assert decode(name, b"", "--hex", tmp_path / f"{name}.txt") == decode(name, data) != "", name
 
 
 # Sent whole these are frames of the other format as well: the values stand in the same places.
@@ -199,14 +233,22 @@ def good_stream(name):
         if v.get("direction") == "tx" or not v.get("expect") or any(first.get(k) != value for k, value in others.items()):
             continue
         data = bytes.fromhex(v["bytes_hex"])
-        done = subprocess.run([VITALSCTL, "decode", "--plugin", name, "--json"], input=data, capture_output=True, timeout=30)
+        done = subprocess.run([VITALSCTL, "decode", "--plugin", name, "--json"], input=data, capture_output=True, timeout=PATIENCE)
         if b"dropped 0 bytes, 0 frames rejected" in done.stderr and b'"value":null' not in done.stdout:
             good.append(data)
     return good
 
 
-def probe(path, *more):
+def probe_of(path, *more):
     return subprocess.Popen([VITALSCTL, "probe", path, *more], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def probe(player, *more):
+    """A probe at work on a line that begins to speak when it listens."""
+    process = probe_of(player.link, *more)
+    assert wait_for(lambda: has_open(process.pid, player.link) or process.poll() is not None), "the line was not opened"
+    player.play()
+    return process
 
 
 def test_each_device_is_found_out(tmp_path, player):
@@ -216,12 +258,11 @@ def test_each_device_is_found_out(tmp_path, player):
         good = good_stream(name)
         if not good:
             continue
-        parts = (good * (60 // len(good) + 1))[:60]
-        player(recording(tmp_path / f"{name}.rec", parts, silent_s=2, step_ms=60), tmp_path / name)
-        at_work[name] = probe(tmp_path / name, "--line", "9600 8N1", "--for", "5", "--json")
+        p = player((good * (60 // len(good) + 1))[:60], tmp_path / name, step_ms=60)
+        at_work[name] = probe(p, "--line", "9600 8N1", "--for", "5", "--json")
     wrong = {}
     for name, process in at_work.items():
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=PATIENCE)
         found = [json.loads(line) for line in out.splitlines()]
         names = [f["plugin"] for f in found]
         if not names or names[0] not in (name, ALIKE.get(name)) or name not in names:
@@ -235,9 +276,7 @@ UNKNOWN = ("nonin-df2", "masimo-ascii1", "nellcor-ascii", "berry-pm6750", "ge-dr
 
 def probed(name, tmp_path, player):
     """A port of which nobody knows what it is, and the probe at work on it."""
-    parts = good_stream(name)[:1] * 150
-    player(recording(tmp_path / f"{name}.rec", parts, silent_s=0.5, step_ms=200), tmp_path / name)
-    return probe(tmp_path / name, "--for", "2")
+    return probe(player(good_stream(name)[:1] * 1500, tmp_path / name, step_ms=200), "--for", "2")
 
 
 def test_from_unknown_ports_to_values(tmp_path, player):
@@ -245,7 +284,7 @@ def test_from_unknown_ports_to_values(tmp_path, player):
     at_work = {name: probed(name, tmp_path, player) for name in UNKNOWN}
     chairs = ""
     for name, p in at_work.items():
-        out, err = p.communicate(timeout=60)
+        out, err = p.communicate(timeout=2 * PATIENCE)
         assert p.returncode == 0, err
         assert out.startswith(f"1. {name}, certain at ") or out.startswith(f"1. {name}, likely at "), out
         assert "listening at 9600 8N1 for 2 s" in err
@@ -256,7 +295,7 @@ def test_from_unknown_ports_to_values(tmp_path, player):
     head = json.loads(d.config.read_text())
     del head["chairs"]
     d.config.write_text("".join(f"{k}: {json.dumps(v)}\n" for k, v in head.items()) + "chairs:\n" + chairs)
-    check = subprocess.run([VITALSD, "--check", "--config", d.config], capture_output=True, text=True, timeout=30)
+    check = subprocess.run([VITALSD, "--check", "--config", d.config], capture_output=True, text=True, timeout=PATIENCE)
     assert check.returncode == 0, check.stderr
     d.start()
     try:
@@ -264,7 +303,7 @@ def test_from_unknown_ports_to_values(tmp_path, player):
         for name in UNKNOWN:
             wanted = readings(decode(name, good_stream(name)[0]))
             want = {m for unit in wanted for m, (v, _) in unit.items() if v is not None and not m.startswith("nibp")}
-            wait_for(lambda: any(want & set(e["values"]) for e in s.bodies("vitals", chair=name)), 20)
+            wait_for(lambda: any(want & set(e["values"]) for e in s.bodies("vitals", chair=name)))
             assert all(e["values"][m] in {u[m][0] for u in wanted if m in u} for e in s.bodies("vitals", chair=name)
                        for m in want & set(e["values"]))
         s.stop()
@@ -277,15 +316,14 @@ def test_a_fragment_names_what_differs_and_every_one_passes_the_check(tmp_path, 
     port = tmp_path / "cms50"
     path = ROOT / "plugins/cms50-5byte/captures/cms50-5byte.json"
     data = bytes.fromhex(json.loads(path.read_text())[0]["bytes_hex"])
-    player(recording(tmp_path / "cms50.rec", [data] * 100, silent_s=0.5, step_ms=30), port)
-    out, err = probe(port, "--line", "19200 8O1", "--for", "2", "--json").communicate(timeout=30)
+    out, err = probe(player([data] * 100, port, step_ms=30), "--line", "19200 8O1", "--for", "2", "--json").communicate(timeout=PATIENCE)
     found = [json.loads(line) for line in out.splitlines()]
     assert found[0]["plugin"] == "cms50-5byte" and "parity: none" in found[0]["fragment"], (found, err)
     for f in found:
         config = tmp_path / "c.yaml"
         config.write_text(f"site: s\nlog: {{ path: {tmp_path}/x.db }}\nchairs:\n  - id: c\n    limits: ketamine-adult\n"
                           "    devices:\n" + "".join(f"      {line}\n" for line in f["fragment"].splitlines()))
-        check = subprocess.run([VITALSD, "--check", "--config", config], capture_output=True, text=True, timeout=30)
+        check = subprocess.run([VITALSD, "--check", "--config", config], capture_output=True, text=True, timeout=PATIENCE)
         assert check.returncode == 0, (f, check.stderr)
 
 
@@ -295,9 +333,8 @@ def test_a_fragment_names_what_differs_and_every_one_passes_the_check(tmp_path, 
     ([b"HELLO WORLD, I AM NO MONITOR\r\n"] * 20, "readable text"),
     ([bytes([0x9C, 0xE7, 0xF3, 0xFE]) * 10] * 20, "another speed or parity")])
 def test_what_cannot_be_found_out_is_said(tmp_path, player, parts, words):
-    player(recording(tmp_path / "x.rec", parts, silent_s=0.7, step_ms=20), tmp_path / "x")
-    p = probe(tmp_path / "x", "--line", "9600 8N1", "--for", "1.6")
-    out, err = p.communicate(timeout=30)
+    p = probe(player(parts, tmp_path / "x", step_ms=20), "--line", "9600 8N1", "--for", "1.6")
+    out, err = p.communicate(timeout=PATIENCE)
     assert p.returncode == 1 and out == "" and words.lower() in err.lower(), err
 
 
@@ -312,9 +349,9 @@ def test_nothing_is_sent_without_talk_and_no_cuff_is_started_with_it(tmp_path):
             return os.read(master, 65536)
         except BlockingIOError:
             return b""
-    assert probe(name, "--for", "0.1").wait(30) == 1
+    assert probe_of(name, "--for", "0.1").wait(PATIENCE) == 1
     assert sent() == b""
-    assert probe(name, "--for", "0.1", "--talk").wait(60) == 1
+    assert probe_of(name, "--for", "0.1", "--talk").wait(2 * PATIENCE) == 1
     talk = sent()
     assert talk
     for plugin, vector in (("berry-pm6750", "cmd_nibp_start"), ("oem7bit-806c", "cmd_nibp_start"), ("par-nibp", "cmd_start"),
@@ -334,7 +371,7 @@ def test_a_device_that_waits_to_be_asked(tmp_path):
         master, slave = os.openpty()
         tty.setraw(slave)
         os.set_blocking(master, False)
-        p = probe(os.ttyname(slave), "--plugin", "contec-v7", "--for", "1", *more)
+        p = probe_of(os.ttyname(slave), "--plugin", "contec-v7", "--for", "1", *more)
         heard, started = b"", False
         while p.poll() is None:
             try:

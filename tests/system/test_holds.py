@@ -133,7 +133,7 @@ def test_the_daemon_removes_by_itself_where_it_is_told_to(kept, until_now):
     d = kept("10y", start=False, years_of=folder, retention_apply="daily")
     assert f"vitals-{first}.db" in names(d)
     d.start()
-    r, = wait_for(lambda: d.sql("select name, operator, reason, policy from removal"), 20)
+    r, = wait_for(lambda: d.sql("select name, operator, reason, policy from removal"))
     assert r == {"name": f"vitals-{first}.db", "operator": "vitalsd", "reason": "retention_apply: daily", "policy": "10y"}
     assert wait_for(lambda: f"vitals-{first}.db" not in names(d)) and f"vitals-{first + 1}.db" in names(d)
     assert wait_for(lambda: verified(d)["ok"])
@@ -143,11 +143,11 @@ def test_a_clock_that_may_be_wrong_removes_nothing_by_itself(kept):
     """The clock of a machine with an empty battery can be years ahead at its start: everything would be old then.  The record shows
     nothing of these years, and that is left to a person to judge."""
     d = kept("6y", retention_apply="daily")
-    assert wait_for(lambda: "the clock may be wrong" in d.said(), 20), d.said()
+    assert wait_for(lambda: "the clock may be wrong" in d.said()), d.said()
     assert states(d) == ["due", "due", "young"] and names(d) == ["vitals-2015.db", "vitals-2016.db", "vitals-2017.db"]
     d.stop()
     d.start()  # what was written since then makes it no better
-    assert wait_for(lambda: d.said().count("the clock may be wrong") == 2, 20), d.said()
+    assert wait_for(lambda: d.said().count("the clock may be wrong") == 2), d.said()
     p = log(d, "retention", "--apply", "--operator", "emil", "--reason", "the clock is right")
     assert p.returncode == 0 and names(d) == ["vitals-2017.db"], p.stderr
 
@@ -181,7 +181,7 @@ def test_what_the_daemon_does_not_remove_by_itself_is_said(kept, until_now):
     d = kept("10y", start=False, years_of=folder, retention_apply="daily")
     change(d.folder / f"vitals-{first}.db", CHANGES[0])
     d.start()
-    assert wait_for(lambda: f"vitals-{first}.db is kept: it is not as it was sealed" in d.said(), 20), d.said()
+    assert wait_for(lambda: f"vitals-{first}.db is kept: it is not as it was sealed" in d.said()), d.said()
     assert f"vitals-{first}.db" in names(d)
 
 

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from house import VITALSCTL, Daemon, wait_for
-from test_every_plugin import Player, decode, readings, recording, without_metric
+from test_every_plugin import Player, decode, opened, readings, without_metric
 
 CLEAN, NOISY, AFTER = 30, 160, 230  # lines of 17 bytes; 3072 good bytes make a line clean again
 SHOWN = 4  # readings back: a number that was said so lately can bear witness for another
@@ -35,8 +35,8 @@ def disturbed(tmp_path):
     r = random.Random(11)
     sent = list(walk(r, CLEAN + NOISY + AFTER))
     parts = list(on_the_line(r, sent))
-    p = Player(recording(tmp_path / "line.rec", parts), tmp_path / "oximeter")
-    yield sent, parts
+    p = Player(parts, tmp_path / "oximeter")
+    yield sent, parts, p
     p.stop()
 
 
@@ -50,7 +50,7 @@ def strange(units, sent):
 
 
 def test_a_noisy_line_is_told_and_brings_no_number_of_its_own(tmp_path, disturbed):
-    sent, parts = disturbed
+    sent, parts, line = disturbed
     d = Daemon(tmp_path / "d", [{"id": "c", "limits": "ketamine-adult", "devices": [
         {"id": "oximeter", "plugin": "nonin-ascii", "serial": {"path": str(tmp_path / "oximeter"), "parity": "none"}}]}])
     wanted = [({m: v for m, (v, _) in u.items() if v is not None}, {f for _, of in u.values() for f in of})
@@ -58,10 +58,12 @@ def test_a_noisy_line_is_told_and_brings_no_number_of_its_own(tmp_path, disturbe
     d.start()
     try:
         s = d.subscribe("")
-        told = wait_for(lambda: [e for e in s.bodies("device") if "line noisy" in e["detail"]], 15)
+        opened(d, line.link)
+        line.play()
+        told = wait_for(lambda: [e for e in s.bodies("device") if "line noisy" in e["detail"]])
         assert told and told[0]["status"] == "online" and "check cable, grounding and baud rate" in told[0]["detail"]
         assert "line noisy" in d.ctl("status", "--chair", "c").stdout
-        wait_for(lambda: len(s.bodies("vitals")) >= len(wanted), 20)
+        assert wait_for(lambda: len(s.bodies("vitals")) >= len(wanted))
         noisy = [e for e in s.bodies("device") if e["status"] == "online"]
         assert [e["detail"][:10] for e in noisy] == ["", "line noisy", ""], noisy
         assert "line noisy" not in d.ctl("status", "--chair", "c").stdout
@@ -79,9 +81,9 @@ def test_a_noisy_line_is_told_and_brings_no_number_of_its_own(tmp_path, disturbe
 
 
 def test_a_recording_of_it_says_so(disturbed):
-    _, parts = disturbed
-    p = subprocess.run([VITALSCTL, "decode", "--plugin", "nonin-ascii"], input=b"".join(parts), capture_output=True, timeout=30)
+    _, parts, _ = disturbed
+    p = subprocess.run([VITALSCTL, "decode", "--plugin", "nonin-ascii"], input=b"".join(parts), capture_output=True, timeout=60)
     assert p.returncode == 0 and b"the line is noisy" in p.stderr and b"(questionable)" in p.stdout
     clean = subprocess.run([VITALSCTL, "decode", "--plugin", "nonin-ascii"], input=b"".join(parts[:CLEAN]), capture_output=True,
-                           timeout=30)
+                           timeout=60)
     assert b"noisy" not in clean.stderr and b"questionable" not in clean.stdout

@@ -2,18 +2,20 @@
 import json
 import os
 import signal
+import socket
+import struct
 import subprocess
 import time
 
 import pytest
 
-from house import VITALSCTL, VITALSD, ask, free_port, wait_for
-from monitors import ModbusMonitor, bp_device, oximeter_device
+from house import PATIENCE, VITALSCTL, VITALSD, free_port, wait_for
+from monitors import ModbusMonitor, bp_device, cuff, oximeter_device, raise_pressure
 
 
 @pytest.fixture
 def monitor():
-    m = ModbusMonitor(free_port())
+    m = ModbusMonitor()
     m.set("input", 0, [121, 79, 93])
     m.set("input", 9, [1])
     m.set("holding", 0, [97, 72])
@@ -26,28 +28,14 @@ def chair(monitor, name="chair-1", **more):
             "devices": [bp_device(monitor.port), oximeter_device(monitor.port)], **more}
 
 
-def cuff(monitor, sys, dia, mean, number):
-    """A finished cuff measurement: values first, then the counter that makes it new."""
-    monitor.set("input", 0, [sys, dia, mean])
-    monitor.set("input", 9, [number])
-
-
-def raise_pressure(monitor):
-    """Step by step: a reading 40 mmHg above the median of the last three would be doubted."""
-    for number in (102, 103, 104):
-        cuff(monitor, 150, 92, 110, number)
-        time.sleep(0.45)
-    cuff(monitor, 184, 101, 127, 105)
-
-
 def test_pressure_rises_alarm_comes_and_goes_and_is_recorded(daemon, monitor):
     d = daemon([chair(monitor)]).start()
     s = d.subscribe()
     s.wait("vitals", device="bp")
-    cuff(monitor, 124, 80, 95, 2)
+    cuff(d, monitor, 124, 80, 95)
     vitals = s.wait("vitals", device="bp", values={"nibp_sys": 124, "nibp_dia": 80, "nibp_map": 95})
     assert (vitals["v"], vitals["site"], vitals["chair"], vitals["session"]) == (1, "test-clinic", "chair-1", None)
-    raise_pressure(monitor)
+    raise_pressure(d, monitor)
     raised = s.wait("alarm", rule="sbp-hi-crit", change="raised")
     assert raised["priority"] == "high" and raised["state"] == "active" and raised["signal"] == "on"
     assert raised["value"] == 184 and raised["limit"] == 180 and raised["unit"] == "mm[Hg]"
@@ -55,7 +43,7 @@ def test_pressure_rises_alarm_comes_and_goes_and_is_recorded(daemon, monitor):
 
     listed = d.ctl_json("alarm", "list")
     assert raised["alarm"] in [a["alarm"] for a in listed["alarms"]]
-    cuff(monitor, 150, 92, 110, 106)
+    cuff(d, monitor, 150, 92, 110)
     latched = s.wait("alarm", rule="sbp-hi-crit", change="latched")
     assert latched["alarm"] == raised["alarm"] and latched["state"] == "latched"
     d.ctl("alarm", "ack", "--chair", "chair-1", raised["alarm"], "--operator", "anna")
@@ -72,11 +60,12 @@ def test_what_is_published_is_numbered_without_gaps_and_stands_in_the_log_as_pub
     d = daemon([chair(monitor)]).start()
     s = d.subscribe()
     s.wait("vitals", device="oximeter")
-    raise_pressure(monitor)
+    raise_pressure(d, monitor)
     s.wait("alarm", rule="sbp-hi-crit")
-    time.sleep(1.5)
+    signs = len(s.bodies("alive"))
+    assert wait_for(lambda: len(s.bodies("alive")) > signs + 1), "and a second more"
     assert d.stop() == 0
-    heard = s.messages()
+    heard = s.all()
     by_topic = {}
     for topic, body in heard:
         by_topic.setdefault(topic, []).append(body)
@@ -102,23 +91,31 @@ def test_probe_off_is_no_value_with_its_reason_and_never_a_number(daemon, monito
     s.wait("vitals", device="oximeter", values={"spo2": 97, "pr": 72})
     monitor.set("discrete", 3, [True])
     assert wait_for(lambda: [v for v in s.bodies("vitals", device="oximeter") if not v["values"]])
-    last = s.bodies("vitals", device="oximeter")[-1]
+    last = [v for v in s.bodies("vitals", device="oximeter") if not v["values"]][0]
     assert "spo2:probe_off" in last["flags"] and "pr:probe_off" in last["flags"]
-    monitor.set("discrete", 3, [False])
     monitor.set("holding", 0, [0, 72])
-    assert wait_for(lambda: s.bodies("vitals", device="oximeter")[-1]["values"] == {"pr": 72})
-    assert s.bodies("vitals", device="oximeter")[-1]["flags"] == ["spo2:no_value"]
+    monitor.set("discrete", 3, [False])
+    assert s.wait("vitals", device="oximeter", values={"pr": 72})["flags"] == ["spo2:no_value"]
 
 
 def test_an_old_cuff_reading_is_not_shown_as_new(daemon, monitor):
     d = daemon([chair(monitor)]).start()
     s = d.subscribe("vitals/")
-    s.wait("vitals", device="bp")
-    time.sleep(1.0)
-    with_values = [v for v in s.bodies("vitals", device="bp") if v["values"]]
-    assert len(with_values) <= 1
-    cuff(monitor, 121, 79, 93, 2)  # an equal one, but new
-    assert wait_for(lambda: len([v for v in s.bodies("vitals", device="bp") if v["values"]]) == len(with_values) + 1)
+    first = s.wait("vitals", device="bp")
+
+    def with_values():
+        return [v for v in s.bodies("vitals", device="bp") if v["values"]]
+
+    def polled(times):
+        seen = len(s.bodies("vitals", device="bp"))
+        assert wait_for(lambda: len(s.bodies("vitals", device="bp")) >= seen + times)
+    polled(5)
+    before = len(with_values())
+    assert before <= 1 and all(v["seq"] <= first["seq"] + 1 for v in with_values())
+    monitor.measures(121, 79, 93)  # an equal one, but new
+    assert wait_for(lambda: len(with_values()) == before + 1)
+    polled(5)
+    assert len(with_values()) == before + 1
 
 
 def test_kill_9_at_any_moment_loses_nothing_that_was_published(daemon, monitor):
@@ -127,20 +124,17 @@ def test_kill_9_at_any_moment_loses_nothing_that_was_published(daemon, monitor):
     for n in range(6):
         d.start()
         s = d.subscribe()
-        s.wait("alive")
-        cuff(monitor, 150 + n, 92, 110, 2 * n + 2)
-        time.sleep(0.3 + 0.07 * n)
-        cuff(monitor, 184, 101, 127, 2 * n + 3)
+        epoch = s.wait("alive")["epoch"]
+        monitor.measures(150 + n, 92, 110)
+        assert wait_for(lambda: len(s.bodies("vitals", epoch=epoch)) > 9)
+        monitor.measures(184, 101, 127)
         time.sleep(0.31 + 0.13 * n)
         d.kill()
-        time.sleep(0.2)
-        heard += s.messages()
-        s.stop()
+        heard += s.all()
     d.start()
     d.stop()
     logged = {(r["epoch"], r["kind"], r["seq"]): json.loads(r["body"]) for r in d.sql("select * from audit_event")}
     kept = [b for _, b in heard if b["kind"] != "alive"]
-    assert len(kept) > 50
     for b in kept:
         assert logged.get((b["epoch"], b["kind"], b["seq"])) == b
     epochs = sorted({b["epoch"] for b in kept})
@@ -150,17 +144,20 @@ def test_kill_9_at_any_moment_loses_nothing_that_was_published(daemon, monitor):
 def test_an_alarm_and_its_acknowledgement_outlive_kill_9(daemon, monitor):
     d = daemon([chair(monitor)]).start()
     s = d.subscribe("alarm/")
-    wait_for(lambda: d.ctl_json("status")["chairs"][0]["values"].get("nibp_sys"))
-    raise_pressure(monitor)
+    assert wait_for(lambda: d.ctl_json("status")["chairs"][0]["values"].get("nibp_sys"))
+    raise_pressure(d, monitor)
     alarm = s.wait("alarm", rule="sbp-hi-crit", change="raised")["alarm"]
     d.ctl("alarm", "ack", "--chair", "chair-1", alarm, "--operator", "anna")
-    d.kill()
-    began = time.monotonic()
-    d.start()
-    standing = {a["alarm"]: a for a in d.ctl_json("alarm", "list")["alarms"]}
-    assert time.monotonic() - began < 2.0
-    assert standing[alarm]["state"] == "active" and standing[alarm]["signal"] == "acknowledged"
-    assert standing[alarm]["rule"] == "sbp-hi-crit"
+    took = []
+    for _ in range(3):
+        d.kill()
+        began = time.monotonic()
+        d.start()
+        took.append(time.monotonic() - began)
+        standing = {a["alarm"]: a for a in d.ctl_json("alarm", "list")["alarms"]}
+        assert standing[alarm]["state"] == "active" and standing[alarm]["signal"] == "acknowledged"
+        assert standing[alarm]["rule"] == "sbp-hi-crit"
+    assert min(took) < 2.0, "once of three times the machine had nothing else to do"
 
 
 def test_a_peer_that_sends_to_the_pub_socket_costs_at_most_the_publisher_for_a_moment(daemon, monitor):
@@ -169,15 +166,14 @@ def test_a_peer_that_sends_to_the_pub_socket_costs_at_most_the_publisher_for_a_m
     d.events = f"tcp://127.0.0.1:{port}"
     d.start()
     s = d.subscribe()
-    s.wait("alive")
     subprocess.run(["timeout", "1", "nanocat", "--pub", "--connect", d.events, "--data", "x", "--interval", "1"],
                    capture_output=True)
     subprocess.run(["timeout", "1", "nanocat", "--push", "--connect", d.events, "--data", "x"], capture_output=True)
     assert d.process.poll() is None
     before = len(s.bodies("vitals"))
-    raise_pressure(monitor)
+    assert wait_for(lambda: len(s.bodies("vitals")) > before), "it does not go on"
+    raise_pressure(d, monitor)
     s.wait("alarm", rule="sbp-hi-crit", change="raised")
-    assert len(s.bodies("vitals")) > before
     for topic in ("vitals/chair-1", "alarm/chair-1"):
         seqs = [b["seq"] for t, b in s.messages() if t == topic]
         assert seqs == sorted(set(seqs))
@@ -189,9 +185,9 @@ def test_a_silent_monitor_is_an_alarm_and_its_old_value_looks_old(daemon, monito
     s.wait("vitals", device="oximeter")
     monitor.stop()
     monitor.stop = lambda: None
-    raised = s.wait("alarm", seconds=20, rule="device-offline", change="raised")
+    raised = s.wait("alarm", rule="device-offline", change="raised")
     assert raised["class"] == "technical" and raised["device"] in ("bp", "oximeter") and raised["priority"] == "low"
-    assert wait_for(lambda: d.ask({"op": "snapshot"})["chairs"][0]["values"]["spo2"]["value"] is None, 5)
+    assert wait_for(lambda: d.ask({"op": "snapshot"})["chairs"][0]["values"]["spo2"]["value"] is None)
     snap = d.ask({"op": "snapshot"})
     spo2 = snap["chairs"][0]["values"]["spo2"]
     assert "stale" in spo2["flags"] and spo2["last_value"] == 97, spo2
@@ -221,14 +217,14 @@ def test_reload_touches_only_what_changed(daemon, monitor):
     d = daemon([chair(monitor)]).start()
     s = d.subscribe()
     s.wait("vitals", device="oximeter")
+    touched = [b for b in s.bodies("device", chair="chair-1", device="oximeter")]
     changed = chair(monitor)
     changed["devices"][0]["poll"] = "400ms"
     second = {"id": "chair-2", "limits": "ketamine-adult", "devices": [oximeter_device(monitor.port)]}
     d.configure([changed, second])
     d.process.send_signal(signal.SIGHUP)
     s.wait("vitals", chair="chair-2")
-    assert not [b for b in s.bodies("device", chair="chair-1", device="oximeter") if b["status"] in ("connecting", "offline")
-                and b["seq"] > 4], "the oximeter was not touched"
+    assert s.bodies("device", chair="chair-1", device="oximeter") == touched, "the oximeter was not touched"
     d.config.write_text("site: 7\nchairs: nonsense\nwhat: is this\n")
     d.process.send_signal(signal.SIGHUP)
     assert wait_for(lambda: f"{d.config}:3:" in d.said())
@@ -274,15 +270,15 @@ def test_the_log_cannot_be_written_for_a_while(daemon, monitor):
     s = d.subscribe()
     s.wait("vitals", device="oximeter")
     locker = subprocess.Popen(["sqlite3", d.log], stdin=subprocess.PIPE, text=True)
-    locker.stdin.write("begin exclusive;\n")
+    locker.stdin.write(".timeout 60000\nbegin exclusive;\n")
     locker.stdin.flush()
-    s.wait("alarm", seconds=20, rule="log-fail", change="raised")
-    raise_pressure(monitor)
+    s.wait("alarm", rule="log-fail", change="raised")
+    raise_pressure(d, monitor)
     alarm = s.wait("alarm", rule="sbp-hi-crit", change="raised")
     locker.stdin.write("rollback;\n.quit\n")
     locker.stdin.close()
-    locker.wait(5)
-    s.wait("alarm", seconds=15, rule="log-fail", change="cleared")
+    locker.wait(PATIENCE)
+    s.wait("alarm", rule="log-fail", change="cleared")
     assert wait_for(lambda: d.sql(f"select * from audit_alarm where alarm='{alarm['alarm']}'"))
     assert d.stop() == 0
     numbers = [r["seq"] for r in d.sql("select seq from audit_event where kind='vitals' order by seq")]
@@ -309,7 +305,6 @@ def test_session_commands_and_entries_reach_log_and_subscriber(daemon, monitor):
 
 
 def test_control_clients_that_misbehave_hurt_nobody(daemon, monitor):
-    import socket
     d = daemon([chair(monitor)]).start()
     hangers = []
     for _ in range(80):
@@ -324,7 +319,7 @@ def test_control_clients_that_misbehave_hurt_nobody(daemon, monitor):
         c.close()
     with socket.socket(socket.AF_UNIX) as c:
         c.connect(str(d.control))
-        c.settimeout(5)
+        c.settimeout(PATIENCE)
         try:
             c.sendall(os.urandom(200_000))
             while c.recv(65536):
@@ -365,40 +360,45 @@ def test_a_publisher_that_hangs_is_noticed_and_started_again(daemon, monitor):
     s.wait("alive")
     publisher = int(subprocess.run(["pgrep", "-P", str(d.process.pid)], capture_output=True, text=True).stdout)
     os.kill(publisher, signal.SIGSTOP)
-    assert wait_for(lambda: "sent nothing for 3 s" in d.said(), 8)
+    assert wait_for(lambda: "sent nothing for 3 s" in d.said())
     before = len(s.bodies("alive"))
-    assert wait_for(lambda: len(s.bodies("alive")) > before + 1, 8)
+    assert wait_for(lambda: len(s.bodies("alive")) > before + 1)
     assert d.process.poll() is None
 
 
+SO_TIMESTAMP = 29  # Linux: each message comes with the time at which it was sent
+
+
 def test_the_watchdog_is_fed_from_the_far_end_of_the_path(daemon, monitor, tmp_path):
-    import socket
     d = daemon([chair(monitor)])
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as n:
         n.bind(str(tmp_path / "notify"))
-        n.settimeout(10)
+        n.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMP, 1)
+        n.settimeout(PATIENCE)
         d.process = subprocess.Popen([VITALSD, "--config", d.config], stderr=open(d.stderr, "ab"), env={
             **os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "5000000"})
-        heard = []
-        while heard.count("WATCHDOG=1") < 3:
-            heard += n.recv(4096).decode().split("\n")
+        heard, fed = [], []
+
+        def hears():
+            """One more message; when it was fed, as the kernel knows: however late the test comes to read it."""
+            data, (stamp,), _, _ = n.recvmsg(4096, 256)
+            heard.extend(data.decode().split("\n"))
+            if b"WATCHDOG=1" in data:
+                fed.append(sum(x * y for x, y in zip(struct.unpack("qq", stamp[2]), (1, 1e-6))))
+        while len(fed) < 3:
+            hears()
         assert "READY=1" in heard
         publisher = int(subprocess.run(["pgrep", "-P", str(d.process.pid)], capture_output=True, text=True).stdout)
         os.kill(publisher, signal.SIGSTOP)
-        n.settimeout(1.6)
-        try:  # what was on its way may still come; then nothing, until the publisher is back
-            for _ in range(3):
-                n.recv(4096)
-            assert False, "fed although nothing is sent any more"
-        except socket.timeout:
-            pass
-        n.settimeout(6)
-        assert "WATCHDOG=1" in n.recv(4096).decode()
+        assert wait_for(lambda: "sent nothing for 3 s" in d.said())
+        back = time.time()
+        while fed[-1] < back:  # another publisher is there
+            hears()
+        assert max(b - a for a, b in zip(fed, fed[1:])) > 2.5, "fed although nothing was sent any more"
         d.process.send_signal(signal.SIGTERM)
-        assert d.process.wait(10) == 0
-        said = ""
-        while "STOPPING=1" not in said:
-            said = n.recv(4096).decode()
+        assert d.process.wait(PATIENCE) == 0
+        while "STOPPING=1" not in heard:
+            hears()
 
 
 def fill(path):

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from house import ROOT
+from house import PATIENCE, ROOT, wait_for
 from probing import Probe, RtuDevice
 
 VECTORS = json.loads((ROOT / "plugins/nonin-df2/captures/nonin-df2.json").read_text())
@@ -42,16 +42,13 @@ def oximeter(path):
 
 def opened(p):
     """The line is open when the probe has it among its descriptors: what was sent before would be lost."""
-    end = time.monotonic() + 5
-    while time.monotonic() < end:
+    def is_open():
         fds = f"/proc/{p.process.pid}/fd"
         try:
-            if any("/pts/" in os.readlink(f"{fds}/{f}") for f in os.listdir(fds)):
-                return
+            return any("/pts/" in os.readlink(f"{fds}/{f}") for f in os.listdir(fds))
         except FileNotFoundError:
-            pass
-        time.sleep(0.02)
-    raise AssertionError("the line was not opened")
+            return False
+    assert wait_for(is_open), "the line was not opened"
 
 
 def test_readings_from_a_line(probe, line):
@@ -78,11 +75,11 @@ def test_byte_by_byte_with_noise_around(probe, line):
 def test_random_bytes_are_no_reading_and_are_said(probe, line):
     p = probe(oximeter(line.path))
     opened(p)
-    stop = time.monotonic() + 6
+    stop = time.monotonic() + PATIENCE
     while time.monotonic() < stop and not any(x.get("status") == "no-signal" for x in p.lines):
         line.send(os.urandom(50))
         time.sleep(0.05)
-    assert "speed and parity" in p.status("no-signal", seconds=1)["detail"]
+    assert "speed and parity" in p.status("no-signal")["detail"]
     assert p.values("spo2") == []
     line.send(PACKET)
     p.value("spo2", 97)
@@ -93,11 +90,11 @@ def test_silence_is_said(probe, line):
     opened(p)
     line.send(PACKET)
     p.status("online")
-    x = p.status("no-signal", seconds=12)
+    x = p.status("no-signal")
     assert "is the device on" in x["detail"]
     at = len(p.lines)
     line.send(PACKET)
-    p.status("online", after=at, seconds=3)
+    p.status("online", after=at)
 
 
 def test_unplugged_and_plugged_in_again(probe, line):
@@ -131,16 +128,14 @@ def test_closing_and_opening_again_leaves_nothing(probe, line):
         opened(p)
         p.process.send_signal(signal.SIGHUP)
         time.sleep(0.1)
-    opened(p)
-    time.sleep(0.2)
-    line.send(PACKET)
-    p.value("spo2", 97)
+    assert wait_for(lambda: line.send(PACKET) or p.values("spo2"), step=0.3)
+    assert set(p.values("spo2")) == {97}
     p.stop()
 
 
 def test_behind_a_device_server(probe):
     server = socket.create_server(("127.0.0.1", 0))
-    server.settimeout(10)
+    server.settimeout(PATIENCE)
     p = probe({"id": "ox", "plugin": "nonin-df2", "tcp": {"host": "127.0.0.1", "port": server.getsockname()[1]}})
     for _ in range(3):  # the server closes, and is there again
         c, _ = server.accept()
@@ -153,4 +148,4 @@ def test_behind_a_device_server(probe):
     c, _ = server.accept()
     server.close()
     c.close()
-    assert "refused" in p.status("offline", seconds=6)["detail"]
+    assert "refused" in p.status("offline")["detail"]

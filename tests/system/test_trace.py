@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from house import VITALSCTL, free_port, wait_for
+from house import PATIENCE, VITALSCTL, wait_for
 from monitors import ModbusMonitor, bp_device, oximeter_device
 
 AUDITOR, GROUP = 65534, 54321
@@ -16,7 +16,7 @@ AUDITOR, GROUP = 65534, 54321
 
 @pytest.fixture
 def monitor():
-    m = ModbusMonitor(free_port())
+    m = ModbusMonitor()
     m.set("input", 0, [121, 79, 93])
     m.set("input", 9, [1])
     m.set("holding", 0, [97, 72])
@@ -39,13 +39,13 @@ def running(daemon, monitor):
         if patient == "P-1":
             d.ctl("session", "phase", "--chair", "chair-1", "discharged", "--reason", "cancelled", "--operator", "anna")
             s.wait("session", phase="discharged")
-    wait_for(lambda: d.sql(f"select 1 from audit_session where session = '{sessions[1]}'"))
+    assert wait_for(lambda: d.sql(f"select 1 from audit_session where session = '{sessions[1]}'"))
     return d, s, sessions
 
 
 def read(d, *words, control=True, prefix=(), tool=VITALSCTL):
     more = ("--control", d.control) if control else ()
-    return subprocess.run([*prefix, tool, *words, "--log", d.log, *more], capture_output=True, text=True, timeout=30)
+    return subprocess.run([*prefix, tool, *words, "--log", d.log, *more], capture_output=True, text=True, timeout=PATIENCE)
 
 
 def accesses(s):
@@ -108,7 +108,7 @@ def test_nobody_reads_in_another_s_name(running):
     d.configure(json.loads(d.config.read_text())["chairs"], audit={"trace": True},
                 operators=[{"name": "anna", "role": "nurse"}, {"name": "eve", "role": "auditor", "uid": AUDITOR}])
     d.process.send_signal(signal.SIGHUP)
-    wait_for(lambda: "is in force" in d.said())
+    assert wait_for(lambda: "is in force" in d.said())
     p = read(d, "audit", "show", old, "--reader", "eve")
     assert (p.returncode, p.stdout) == (1, "") and "eve has a login of his own" in p.stderr
     assert read(d, "audit", "show", old, "--reader", "anna").returncode == 0
@@ -121,7 +121,7 @@ def test_the_policy_follows_the_configuration(running):
     d.configure(json.loads(d.config.read_text())["chairs"])
     d.process.send_signal(signal.SIGHUP)
     s.wait("entry", entry="read-trace", value="off")
-    wait_for(lambda: read(d, "audit", "show", old, control=False).returncode == 0)
+    assert wait_for(lambda: read(d, "audit", "show", old, control=False).returncode == 0)
     p = read(d, "audit", "show", old, control=False)
     assert p.returncode == 0 and not accesses(s)
     d.stop()

@@ -107,7 +107,7 @@ def test_the_daemon_runs_it(environment, monkeypatch, daemon):
         def says_it():
             os.write(master, sample)
             return [b for b in events.bodies("vitals") if b["values"] == {"spo2": 97, "pr": 72}]
-        assert wait_for(says_it, seconds=10, step=0.3)
+        assert wait_for(says_it, step=0.3)
     finally:
         os.close(slave)
         os.close(master)
