@@ -11,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "clients/ctl/show.h"
 #include "config/config.h"
 
 #define DEFAULT_CONTROL "/run/vitalsd/control.sock"
@@ -229,6 +230,8 @@ json_t *vs_ask_daemon(const struct vs_ask *a, json_t *request)
 	free(line);
 	if (!answer)
 		complain(a, "vitalsd gave no answer");
+	if (!a->json)
+		vs_show_calm(answer);
 	return answer;
 }
 

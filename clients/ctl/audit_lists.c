@@ -55,7 +55,8 @@ static const struct list lists[] = {
 	  "SELECT *" ALARMS },
 	{ "entries", VS_LOG_EVENTS, "No entry was found.",
 	  "SELECT " WHEN(TIME_OF("e.at_ms")) " AS TIME, o.chair AS CHAIR, e.session AS SESSION, e.operator AS OPERATOR, " OF("entry")
-	  " AS ENTRY, coalesce(" OF("item") ", " OF("rule") ") AS ITEM, " OF("value") " AS VALUE, " OF("unit") " AS UNIT, " OF("note")
+	  " AS ENTRY, coalesce(" OF("item") ", " OF("rule") ") AS ITEM, iif(" OF("value") " IS " OF("item") ", NULL, " OF("value")
+	  ") AS VALUE, " OF("unit") " AS UNIT, coalesce(" OF("severity") ", " OF("route") ", " OF("detail") ") AS DETAIL, " OF("note")
 	  " AS NOTE, " OF("corrects") " AS CORRECTS" EVENTS("e.kind = 'entry'") " ORDER BY e.at_ms, e.event",
 	  "SELECT o.epoch, e.seq, " TIME_OF("e.at_ms") " AS recorded_at, o.chair, e.session, e.operator, " OF("entry") " AS entry, "
 	  OF("value") " AS value, " OF("unit") " AS unit, " OF("note") " AS note, " BODY " AS 'body!'" EVENTS("e.kind = 'entry'")

@@ -76,7 +76,7 @@ int vs_log_json(sqlite3_stmt *st);
 int vs_log_csv(sqlite3_stmt *st, FILE *to);
 /* The present row as a JSON object; columns whose name ends with '!' are JSON already (the '!' is cut). */
 json_t *vs_log_row(sqlite3_stmt *st);
-/* One field of CSV, quoted where it must be. */
+/* One field of CSV, quoted where it must be; a text that a spreadsheet would take for a formula has an apostrophe before it. */
 void vs_csv_field(FILE *to, const char *text);
 /* Writes a file that stands under its name only when all of it is on the disk; `write` gets a stream, or stdout where `name` is
  * NULL, and returns an exit status.  An existing file is refused, or with `replace` replaced at once.  The exit status; why not is said. */

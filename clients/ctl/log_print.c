@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "clients/ctl/log.h"
+#include "clients/ctl/show.h"
 #include "core/json.h"
 #include "core/timetext.h"
 
@@ -191,9 +192,8 @@ static char *cell(sqlite3_stmt *st, int i)
 	else
 		text = (const char *)sqlite3_column_text(st, i);
 	char *copy = strdup(text ? text : "");
-	for (char *p = copy; p && *p; p++)
-		if ((unsigned char)*p < 0x20)
-			*p = ' '; /* control characters of a note are no business of the terminal */
+	if (copy)
+		vs_show_calm_text(copy);
 	return copy;
 }
 
@@ -312,13 +312,24 @@ int vs_log_json(sqlite3_stmt *st)
 	return rc == SQLITE_DONE ? VS_EXIT_DONE : VS_EXIT_FAILED;
 }
 
+/* What a spreadsheet would compute: also a nurse's note may begin like a formula. */
+static bool is_formula(const char *text)
+{
+	char *end;
+	if (!*text || !strchr("=+-@\t\r", *text))
+		return false;
+	strtod(text, &end);
+	return end == text || *end;
+}
+
 void vs_csv_field(FILE *to, const char *text)
 {
-	if (!text[strcspn(text, ",\"\r\n")]) {
+	bool formula = is_formula(text);
+	if (!formula && !text[strcspn(text, ",\"\r\n")]) {
 		fputs(text, to);
 		return;
 	}
-	fputc('"', to);
+	fputs(formula ? "\"'" : "\"", to);
 	for (; *text; text++) {
 		if (*text == '"')
 			fputc('"', to);

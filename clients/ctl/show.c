@@ -1,6 +1,7 @@
 #include "clients/ctl/show.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -18,6 +19,38 @@ static const char *text_of(const json_t *o, const char *key)
 {
 	const char *s = json_string_value(json_object_get(o, key));
 	return s ? s : "";
+}
+
+void vs_show_calm_text(char *text)
+{
+	for (unsigned char *p = (unsigned char *)text; *p; p++)
+		if (*p < 0x20 || *p == 0x7f)
+			*p = ' ';
+		else if (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0) /* U+0080 to U+009F */
+			p[0] = p[1] = ' ';
+}
+
+static void calm_string(json_t *string)
+{
+	char *text = strdup(json_string_value(string));
+	if (!text)
+		return;
+	vs_show_calm_text(text);
+	json_string_set(string, text);
+	free(text);
+}
+
+void vs_show_calm(json_t *value)
+{
+	const char *key;
+	json_t *of;
+	size_t i;
+	if (json_is_string(value))
+		calm_string(value);
+	json_object_foreach(value, key, of)
+		vs_show_calm(of);
+	json_array_foreach(value, i, of)
+		vs_show_calm(of);
 }
 
 static const char *colour(const struct vs_show *s, const char *code)

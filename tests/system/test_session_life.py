@@ -440,11 +440,19 @@ def test_what_a_nurse_may_say_besides(daemon, monitor):
         p = n._run(words, False)
         assert p.returncode == 2 and p.stderr, f"{words}: not UTF-8, or a value where none belongs: nothing is left out in silence"
     assert n.phase() == "infusion"
+    n.does("entry", "note", "=1+1 \x1b[31mred\nand on")
     n.does("session", "transfer", "intensive", "care")
     said = [json.loads(r["body"]) for r in d.sql("select body from audit_event where kind = 'entry'")]
     assert [e["note"] for e in said if e.get("note", "").startswith("She says")] == [story.strip()] * 2
     assert [(e["item"], e["value"], e["unit"], e["route"]) for e in said if e["entry"] == "med"] == [
         ("acetylsalicylic acid", 500, "mg", "po")]
+
+    def shown(*words):
+        return subprocess.run([VITALSCTL, *words, "--log", d.log], capture_output=True, text=True, check=True, timeout=30).stdout
+    for words in (("audit", "entries"), ("session", "report", said[-1]["session"]), ("session", "report", said[-1]["session"], "--format", "html")):
+        assert "=1+1  [31mred and on" in shown(*words), f"{words}: a note cannot speak to the terminal, nor break a line"
+    assert "\"'=1+1 \x1b[31mred\nand on\"" in shown("audit", "entries", "--csv"), "a spreadsheet would compute it"
+    assert any(e["value"] == "=1+1 \x1b[31mred\nand on" for e in json.loads(shown("audit", "entries", "--json")))
     rows = wait_for(lambda: d.sql("select phase, outcome from audit_session where outcome is not null"))
     assert rows == [{"phase": "discharged", "outcome": "transferred"}]
 
