@@ -105,7 +105,7 @@ def evening(tmp_path):
 def test_the_head_is_signed_and_published_when_a_day_begins(evening):
     """Readings and nobody there: over each midnight (UTC) one seal is signed and published, so that who keeps them has one a day."""
     w = evening
-    s = w.daemon.subscribe("seal/")
+    s = w.subscribe("seal/")
     for _ in range(2):
         w.clock.run(1200)
         w.clock.step_wall(86400 - 1200)  # ten to midnight again
@@ -120,10 +120,9 @@ def test_the_head_is_signed_and_published_when_a_day_begins(evening):
     assert all(f["signed"] for f in first.values()), seals
     midnights = [f for d, f in first.items() if d != "2026-10-24"]
     assert [f["at"] for f in midnights] == ["00:00", "00:00"], "within the minute"
-    told = {b["head"]: b for b in s.bodies("seal")}
+    told = {b["head"]: b for _, b in s.all()}
     recorded = [json.loads(r["body"])["head"] for r in w.daemon.sql("select body from audit_event where kind = 'seal'")]
     for f in midnights:
         assert f["head"] in recorded and f["head"] in told and len(told[f["head"]]["signature"]) == 128, (f, sorted(told))
-    s.stop()
     p = subprocess.run([VITALSCTL, "audit", "verify", "--log", w.daemon.log], capture_output=True, text=True)
     assert p.returncode == 0, p.stdout

@@ -56,6 +56,12 @@ class Nurse:
 
     def cuff(self, sys, dia, mean):
         cuff(self.d, self.monitor, sys, dia, mean, (self.chair,))
+        assert wait_for(self.judged), "rate and saturation are judged when there were enough of them: gates look at that"
+
+    def judged(self):
+        rules = self.d.ctl_json("why", "--chair", self.chair)["rules"]
+        values = {r["rule"]: r.get("value") for r in rules}
+        return all(values[rule] is not None for rule in ("hr-hi-crit", "spo2-lo-crit"))
 
     def phase(self):
         return self.d.ctl_json("session", "show", "--chair", self.chair)["phase"]
@@ -442,8 +448,9 @@ def test_what_a_nurse_may_say_besides(daemon, monitor):
     assert n.phase() == "infusion"
     n.does("entry", "note", "=1+1 \x1b[31mred\nand on")
     n.does("session", "transfer", "intensive", "care")
+    assert wait_for(lambda: d.sql("select 1 from audit_session where outcome is not null")), "all that was said before is in the log"
     said = [json.loads(r["body"]) for r in d.sql("select body from audit_event where kind = 'entry'")]
-    assert [e["note"] for e in said if e.get("note", "").startswith("She says")] == [story.strip()] * 2
+    assert [e["note"] for e in said if (e.get("note") or "").startswith("She says")] == [story.strip()] * 2
     assert [(e["item"], e["value"], e["unit"], e["route"]) for e in said if e["entry"] == "med"] == [
         ("acetylsalicylic acid", 500, "mg", "po")]
 

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from house import ROOT, VITALSCTL, VITALS_SIM, Daemon, derived_again, wait_for
+from house import PATIENCE, ROOT, VITALSCTL, VITALS_SIM, Daemon, Subscriber, derived_again, wait_for
 from warp import Clock
 
 MINUTE, HOUR = 60, 3600
@@ -84,7 +84,13 @@ class Ward:
 
     def ctl(self, *words):
         return subprocess.run([VITALSCTL, *words, "--control", self.daemon.control], capture_output=True, text=True,
-                              timeout=60, env=self.env)
+                              timeout=2 * PATIENCE, env=self.env)
+
+    def subscribe(self, topic):
+        """Time passes until a sign of life has come: from then on it misses nothing."""
+        s = Subscriber(self.daemon.events, topic, self.daemon.folder)
+        assert wait_for(lambda: self.clock.run(1) or s.lines(), step=0.1), self.daemon.said()
+        return s
 
     def patient(self, chair, what):
         self.sim.stdin.write(f"{chair} {what}\n")
@@ -104,7 +110,7 @@ class Ward:
         self.clock.run_free()
         status = self.daemon.stop()
         self.sim.terminate()
-        self.sim.wait(10)
+        self.sim.wait(PATIENCE)
         return status
 
 
