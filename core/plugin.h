@@ -7,6 +7,7 @@
  *	transmit  when the connection stands, and every poll_ms, for bytes to send (NULL: a device that only talks)
  *	frame     with all bytes that are waiting, oldest first: is a frame there?
  *	decode    with one frame: what does it say?
+ *	again     where the line is noisy: the result of the cuff is wanted once more, or not any more
  *
  * A stream decoder in between (plugins/feed.h) does the buffering, and moves on ONE byte after a false start.
  * Facts about a device come from its manual; name manual and section beside them. */
@@ -17,7 +18,7 @@
 
 /* Compared before a foreign plugin is used.  The numbers of metrics and flags are part of it: a shared object that was
  * built against another vocabulary would name the wrong ones. */
-#define VS_PLUGIN_ABI_VERSION 3
+#define VS_PLUGIN_ABI_VERSION 4
 #define VS_PLUGIN_ABI                                                                                                  \
 	((uint32_t)VS_PLUGIN_ABI_VERSION << 16 | (uint32_t)VS_METRIC_COUNT << 8 | (uint32_t)VS_FLAG_COUNT)
 
@@ -115,6 +116,10 @@ struct vs_plugin {
 	/* Bytes to send, at most cap (>= VS_TX_MAX); 0: nothing to send, or not something this device can do.  NULL: a
 	 * device that only talks. */
 	size_t (*transmit)(void *state, enum vs_transmit_why why, uint8_t *buf, size_t cap);
+	/* The line is noisy, and the cuff's result that decode reported last needs a witness (plugins/gate.h).  true: report
+	 * it once more, asked for or where the device shows it next, although it is no new one; false: not any more.
+	 * Needs poll_ms, which ends the waiting.  NULL: a result comes once. */
+	void (*again)(void *state, bool wanted);
 };
 
 /* What a shared object must export: `const struct vs_plugin *vs_plugin_export(void);` */

@@ -110,10 +110,17 @@ static void on_up(void *ctx)
 	arm(d);
 }
 
+/* What no second answer has confirmed is said now: the pressure is old enough. */
+static void settle(struct vs_device *d)
+{
+	d->stream.read_ms = vs_boottime_ms();
+	vs_feed_settle(d->stream.feed, on_unit, d);
+}
+
 static void on_lost(void *ctx, const char *why)
 {
-	(void)ctx; /* it is opened again at once: either that fails, or the silence shows */
-	(void)why;
+	(void)why; /* it is opened again at once: either that fails, or the silence shows */
+	settle(ctx);
 }
 
 static void on_failed(void *ctx, const char *why)
@@ -130,6 +137,7 @@ static void silent(struct vs_device *d)
 	uint64_t frames = s->feed->frames;
 	/* A spot check sends one record and no more: it may stand behind a byte that looked like the start of a longer one. */
 	vs_feed_flush(s->feed, on_unit, on_frame, d);
+	settle(d);
 	count(d);
 	if (s->feed->frames != frames)
 		return;
@@ -158,6 +166,8 @@ static void on_timer(uv_timer_t *t)
 	if (vs_link_is_up(s->link) && now >= s->due_ms) {
 		s->due_ms += (now - s->due_ms) / s->period_ms * s->period_ms + s->period_ms;
 		d->counters.polls++;
+		s->read_ms = vs_boottime_ms();
+		vs_feed_poll(s->feed, on_unit, d);
 		transmit(d, VS_TX_POLL);
 	}
 	if (now >= s->heard_ms + s->silence_ms)

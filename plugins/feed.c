@@ -28,6 +28,12 @@ static void drop(struct vs_feed *f, size_t n)
 		f->plugin->broken(f->state);
 }
 
+static void want_again(struct vs_feed *f, enum vs_gate_result result)
+{
+	if (result != VS_RESULT_NONE)
+		f->plugin->again(f->state, result == VS_RESULT_HELD);
+}
+
 /* The whole frame at the head of the buffer. */
 static void take(struct vs_feed *f, size_t len, vs_feed_fn *fn, vs_feed_frame_fn *frame_fn, void *ctx)
 {
@@ -47,7 +53,7 @@ static void take(struct vs_feed *f, size_t len, vs_feed_fn *fn, vs_feed_frame_fn
 	f->frames++;
 	vs_gate_frame(&f->gate, len);
 	if (d == VS_UNIT) {
-		vs_gate_reading(&f->gate, &r);
+		want_again(f, vs_gate_reading(&f->gate, &r));
 		fn(ctx, f, f->units++, &r);
 	}
 	if (frame_fn)
@@ -96,6 +102,29 @@ void vs_feed_flush(struct vs_feed *f, vs_feed_fn *fn, vs_feed_frame_fn *frame_fn
 	while (f->head < f->tail)
 		if (!advance(f, fn, frame_fn, ctx))
 			drop(f, 1);
+}
+
+/* A reading that no frame completes. */
+static void give(struct vs_feed *f, const struct vs_reading *r, vs_feed_fn *fn, void *ctx)
+{
+	f->frame = f->buf + f->head;
+	f->frame_len = 0;
+	want_again(f, VS_RESULT_SETTLED);
+	fn(ctx, f, f->units++, r);
+}
+
+void vs_feed_poll(struct vs_feed *f, vs_feed_fn *fn, void *ctx)
+{
+	struct vs_reading r;
+	if (vs_gate_poll(&f->gate, &r))
+		give(f, &r, fn, ctx);
+}
+
+void vs_feed_settle(struct vs_feed *f, vs_feed_fn *fn, void *ctx)
+{
+	struct vs_reading r;
+	if (vs_gate_settle(&f->gate, &r))
+		give(f, &r, fn, ctx);
 }
 
 void vs_feed_reset(struct vs_feed *f)

@@ -38,6 +38,11 @@ void vs_feed_bytes(struct vs_feed *f, const uint8_t *bytes, size_t len, vs_feed_
 /* The line has been silent for so long that what waits cannot be completed any more: a frame that may stand behind a
  * false start is still found. */
 void vs_feed_flush(struct vs_feed *f, vs_feed_fn *fn, vs_feed_frame_fn *frame_fn, void *ctx);
+/* poll_ms has passed: call it before the plugin is asked what to send.  A result of the cuff waits for its witness only
+ * where this is called. */
+void vs_feed_poll(struct vs_feed *f, vs_feed_fn *fn, void *ctx);
+/* The line is lost, or silent: a result that waits for its witness comes now, marked. */
+void vs_feed_settle(struct vs_feed *f, vs_feed_fn *fn, void *ctx);
 /* Forget what is half there: the line was closed. */
 void vs_feed_reset(struct vs_feed *f);
 /* Bytes that wait for the rest of their frame. */

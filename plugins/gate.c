@@ -21,6 +21,7 @@ void vs_gate_init(struct vs_gate *g, const struct vs_plugin *p)
 	memset(g, 0, sizeof *g);
 	g->close = p->strong ? 0 : p->checked ? CLOSE_CHECKED : CLOSE_UNCHECKED;
 	g->spot = p->spot;
+	g->repeats = p->again;
 }
 
 static void remember_damage(struct vs_gate *g)
@@ -85,6 +86,14 @@ static bool passes(const struct vs_gate *g, const struct vs_obs *o)
 	return same >= (is_near(o->metric, o->value, g->metric[o->metric].passed) ? 1 : 2);
 }
 
+static void hold(struct vs_gate *g, struct vs_obs *o)
+{
+	o->flags |= VS_FLAG(QUESTIONABLE);
+	o->has_value = false;
+	o->value = 0;
+	g->held++;
+}
+
 /* A number without a witness. */
 static void doubt(struct vs_gate *g, struct vs_obs *o)
 {
@@ -96,9 +105,7 @@ static void doubt(struct vs_gate *g, struct vs_obs *o)
 		g->marked++;
 		return;
 	}
-	o->has_value = false;
-	o->value = 0;
-	g->held++;
+	hold(g, o);
 	if (g->metric[o->metric].held < PATIENCE)
 		g->metric[o->metric].held++;
 }
@@ -113,17 +120,91 @@ static void judge(struct vs_gate *g, struct vs_obs *o)
 	g->metric[o->metric].passed = o->value;
 }
 
-void vs_gate_reading(struct vs_gate *g, struct vs_reading *r)
+/* ---- results of the cuff that can be had again */
+
+static bool may_wait(const struct vs_gate *g, const struct vs_obs *o)
 {
-	for (unsigned i = 0; g->close && i < r->len; i++) {
+	return g->repeats && g->polled && vs_metric_is_nibp(o->metric);
+}
+
+/* One measurement is believed, or doubted, whole.  Returns how many numbers it has. */
+static unsigned result_of(const struct vs_gate *g, const struct vs_reading *r, struct vs_obs *ret)
+{
+	unsigned n = 0;
+	for (unsigned i = 0; i < r->len && n < VS_GATE_RESULT; i++)
+		if (r->obs[i].has_value && may_wait(g, &r->obs[i]))
+			ret[n++] = r->obs[i];
+	return n;
+}
+
+static bool is_witnessed(const struct vs_gate *g, const struct vs_obs *now, unsigned n)
+{
+	bool same = g->polls && n == g->results;
+	for (unsigned i = 0; same && i < n; i++)
+		same = now[i].metric == g->result[i].metric && now[i].value == g->result[i].value;
+	return same;
+}
+
+/* What differs from the one that waits takes its place, and what is left of its time: one of the two is damaged. */
+static enum vs_gate_result judge_result(struct vs_gate *g, struct vs_reading *r)
+{
+	struct vs_obs now[VS_GATE_RESULT];
+	unsigned n = result_of(g, r, now), waited = g->polls;
+	if (!n)
+		return VS_RESULT_NONE;
+	if (!g->noisy || is_witnessed(g, now, n)) {
+		g->polls = 0;
+		return waited ? VS_RESULT_SETTLED : VS_RESULT_NONE;
+	}
+	memcpy(g->result, now, n * sizeof *now);
+	g->results = n;
+	g->polls = waited ? waited : VS_GATE_POLLS;
+	for (unsigned i = 0; i < r->len; i++)
+		if (r->obs[i].has_value && may_wait(g, &r->obs[i]))
+			hold(g, &r->obs[i]);
+	return VS_RESULT_HELD;
+}
+
+bool vs_gate_settle(struct vs_gate *g, struct vs_reading *ret)
+{
+	if (!g->polls)
+		return false;
+	g->polls = 0;
+	*ret = (struct vs_reading){ .len = g->results };
+	for (unsigned i = 0; i < g->results; i++) {
+		ret->obs[i] = g->result[i];
+		ret->obs[i].flags |= VS_FLAG(QUESTIONABLE);
+	}
+	g->marked += g->results;
+	return true;
+}
+
+bool vs_gate_poll(struct vs_gate *g, struct vs_reading *ret)
+{
+	g->polled = true;
+	if (g->polls > 1) {
+		g->polls--;
+		return false;
+	}
+	return vs_gate_settle(g, ret);
+}
+
+/* ---- */
+
+enum vs_gate_result vs_gate_reading(struct vs_gate *g, struct vs_reading *r)
+{
+	if (!g->close)
+		return VS_RESULT_NONE;
+	for (unsigned i = 0; i < r->len; i++) {
 		struct vs_obs *o = &r->obs[i];
 		double value = o->value;
-		if (!o->has_value || o->word)
+		if (!o->has_value || o->word || may_wait(g, o))
 			continue;
 		if (g->noisy)
 			judge(g, o);
 		g->metric[o->metric].said[g->metric[o->metric].n++ % VS_GATE_MEMORY] = value;
 	}
+	return judge_result(g, r);
 }
 
 void vs_gate_reset(struct vs_gate *g)

@@ -41,9 +41,9 @@ void vs_nibp_add_error(struct vs_reading *ret, const struct vs_nibp *v, uint64_t
 
 bool vs_nibp_is_new(struct vs_nibp_shown *m, const struct vs_nibp *v)
 {
-	if (m->known && m->last.sys == v->sys && m->last.dia == v->dia && m->last.map == v->map &&
+	if (m->known && !m->again && m->last.sys == v->sys && m->last.dia == v->dia && m->last.map == v->map &&
 	    m->last.rate == v->rate)
 		return false;
-	*m = (struct vs_nibp_shown){ true, *v };
+	*m = (struct vs_nibp_shown){ true, m->again, *v };
 	return true;
 }

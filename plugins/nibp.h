@@ -17,9 +17,10 @@ void vs_nibp_add_error(struct vs_reading *ret, const struct vs_nibp *v, uint64_t
 /* The last result of a monitor that shows it again and again: a repeated display is not a new measurement. */
 struct vs_nibp_shown {
 	bool known;
+	bool again; /* a noisy line made it doubtful (vs_plugin.again): it is wanted once more */
 	struct vs_nibp last;
 };
 
-/* True: this result was not shown before, and is remembered.  Forget (zero) the memory when a measurement is seen
+/* True: this result was not shown before, or is wanted again, and is remembered.  Forget (zero) the memory when a measurement is seen
  * running: the next result is new even when it is equal. */
 bool vs_nibp_is_new(struct vs_nibp_shown *m, const struct vs_nibp *v);

@@ -104,6 +104,8 @@ const char *vs_plugin_fault(const struct vs_plugin *p)
 		return "it has no frame or no decode function";
 	if (p->poll_ms && !p->transmit)
 		return "it wants to be polled and has nothing to send";
+	if (p->again && !p->poll_ms)
+		return "it can say a result again and is never polled: nothing would end the waiting for it";
 	if (!p->metrics || p->metrics >> VS_METRIC_COUNT)
 		return "it does not say which metrics it reports";
 	if (!p->silence_ms)

@@ -231,6 +231,7 @@ static int listen_to(struct decode *d, struct vs_feed *f, int fd)
 	uint64_t due = d->plugin->poll_ms ? now_ms() + d->plugin->poll_ms : UINT64_MAX;
 	while (!vs_line_ended()) {
 		if (now_ms() >= due) {
+			vs_feed_poll(f, on_unit, d);
 			ask(d, f, VS_TX_POLL);
 			due += d->plugin->poll_ms;
 		}
@@ -303,6 +304,7 @@ static int run(struct decode *d)
 		; /* said */
 	else if ((status = is_line ? listen_to(d, f, fd) : read_all(d, f, fd)) == VS_EXIT_DONE) {
 		vs_feed_flush(f, on_unit, on_frame, d);
+		vs_feed_settle(f, on_unit, d);
 		count(d, f);
 	}
 	free(f);

@@ -157,6 +157,11 @@ static size_t transmit(void *state, enum vs_transmit_why why, uint8_t *buf, size
 	}
 }
 
+static void again(void *state, bool wanted)
+{
+	((struct state *)state)->shown.again = wanted;
+}
+
 const struct vs_plugin vs_plugin_berry_pm6750 = {
 	.abi = VS_PLUGIN_ABI,
 	.name = "berry-pm6750",
@@ -175,4 +180,5 @@ const struct vs_plugin vs_plugin_berry_pm6750 = {
 	.frame = frame,
 	.decode = decode,
 	.transmit = transmit,
+	.again = again,
 };

@@ -9,7 +9,8 @@
  *	        bits 8-11; class 0 is the basic one
  *	group: u32 status (bit 0: exists), u16 label, i16 values; values <= -32001 are codes for "none"
  *
- * The cuff's last result stands in every record: it is reported when it is new. */
+ * The cuff's last result stands in every record: it is reported when it is new, and on a noisy line until
+ * two records say the same. */
 #include "plugins/ge-dri/ge-dri.h"
 
 #include "core/bytes.h"
@@ -244,6 +245,11 @@ static size_t transmit(void *state, enum vs_transmit_why why, uint8_t *buf, size
 	return vs_ge_dri_request(VS_GE_DRI_DISPLAYED, INTERVAL_S, 0, buf);
 }
 
+static void again(void *state, bool wanted)
+{
+	((struct state *)state)->shown.again = wanted;
+}
+
 const struct vs_plugin vs_plugin_ge_dri = {
 	.abi = VS_PLUGIN_ABI,
 	.name = "ge-dri",
@@ -262,4 +268,5 @@ const struct vs_plugin vs_plugin_ge_dri = {
 	.frame = frame,
 	.decode = decode,
 	.transmit = transmit,
+	.again = again,
 };

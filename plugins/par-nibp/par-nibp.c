@@ -261,6 +261,14 @@ static const struct vs_plugin_option options[] = {
 	{ NULL },
 };
 
+/* Code 18 sends the last result as often as it is asked for. */
+static void again(void *state, bool wanted)
+{
+	struct state *s = state;
+	s->want_result = wanted;
+	s->polls = s->asked = 0;
+}
+
 const struct vs_plugin vs_plugin_par_nibp = {
 	.abi = VS_PLUGIN_ABI,
 	.name = "par-nibp",
@@ -280,6 +288,7 @@ const struct vs_plugin vs_plugin_par_nibp = {
 	.frame = nibp_frame,
 	.decode = nibp_decode,
 	.transmit = transmit,
+	.again = again,
 };
 
 const struct vs_plugin vs_plugin_par_spo2 = {

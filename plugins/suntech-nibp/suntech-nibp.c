@@ -157,6 +157,14 @@ static size_t transmit(void *state, enum vs_transmit_why why, uint8_t *buf, size
 	}
 }
 
+/* The module keeps its result: it is asked for as after "done". */
+static void again(void *state, bool wanted)
+{
+	struct state *s = state;
+	s->done = s->want_result = wanted;
+	s->silent_polls = 0;
+}
+
 const struct vs_plugin vs_plugin_suntech_nibp = {
 	.abi = VS_PLUGIN_ABI,
 	.name = "suntech-nibp",
@@ -175,4 +183,5 @@ const struct vs_plugin vs_plugin_suntech_nibp = {
 	.frame = frame,
 	.decode = decode,
 	.transmit = transmit,
+	.again = again,
 };

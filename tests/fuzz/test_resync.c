@@ -6,6 +6,8 @@
  * 2. From a clean line every number of a patient whose values move (walk.h) comes, at once and unmarked.
  * 3. With 1 % of all bytes replaced by random ones: how many numbers come that the device did not send?  Printed for each
  *    million frames, without and with the gate for noisy lines (plugins/gate.h), and what the gate costs.
+ *    Polls pass as in the daemon, what a plugin asks for then is damaged like the rest, and the device answers with the
+ *    result of this round; a device that is silent for too long loses its witnesses.
  *
  * A number that one of the last VS_GATE_MEMORY readings of its metric was sent with is `late`: not this reading's, but
  * one that the device did send, a moment ago. */
@@ -108,6 +110,11 @@ struct noise {
 	uint64_t noisy_frames;
 	uint64_t all_right; /* right and late ones without the gate */
 	uint64_t before[VS_METRIC_COUNT][VS_GATE_MEMORY]; /* rounds of the readings before, newest first; 0: none */
+	uint64_t random;
+	uint64_t end;         /* bytes sent so far */
+	uint64_t heard;       /* good frames until the round before */
+	double now_ms, poll_ms, heard_ms; /* the time; of the next poll; of the last good frame */
+	bool asked;           /* a whole request has reached the device */
 };
 
 static bool was_sent(const struct sent *s, const struct vs_obs *o)
@@ -157,11 +164,62 @@ static void disturb(uint8_t *bytes, size_t len, unsigned per_mille, uint64_t *ra
 			bytes[i] = (uint8_t)seed_random(random);
 }
 
+/* What the plugin has to send reaches the device whole, or not at all. */
+static void send(struct bench *b, struct noise *n, enum vs_transmit_why why)
+{
+	uint8_t is[VS_TX_MAX], was[VS_TX_MAX];
+	size_t len = b->plugin->transmit(b->state, why, is, sizeof is);
+	memcpy(was, is, len);
+	disturb(is, len, n->per_mille, &n->random);
+	n->asked |= len && !memcmp(is, was, len);
+}
+
+static void receive(struct bench *b, struct noise *n, const uint8_t *bytes, size_t len)
+{
+	uint8_t damaged[WALK_ROUND_MAX];
+	n->ring[n->rounds % ROUNDS].end = n->end += len;
+	memcpy(damaged, bytes, len);
+	disturb(damaged, len, n->per_mille, &n->random);
+	vs_feed_bytes(&b->feed, damaged, len, on_unit, NULL, n);
+	if (b->plugin->again)
+		send(b, n, VS_TX_REPLY);
+}
+
+/* A device that answers: until nothing waits for another answer. */
+static void ask(struct bench *b, struct noise *n, const uint8_t *answer, size_t len)
+{
+	do {
+		while (n->asked) {
+			n->asked = false;
+			receive(b, n, answer, len);
+		}
+		vs_feed_poll(&b->feed, on_unit, n);
+		send(b, n, VS_TX_POLL);
+	} while (b->feed.gate.polls || n->asked);
+}
+
+/* A device that talks by itself: its polls, and its silence, until the next round. */
+static void let_time_pass(struct bench *b, struct noise *n, double hz)
+{
+	n->now_ms += 1000 / hz;
+	for (; b->plugin->poll_ms && n->poll_ms <= n->now_ms; n->poll_ms += b->plugin->poll_ms)
+		vs_feed_poll(&b->feed, on_unit, n);
+	if (b->feed.frames != n->heard)
+		n->heard_ms = n->now_ms;
+	n->heard = b->feed.frames;
+	if (n->now_ms - n->heard_ms < b->plugin->silence_ms)
+		return;
+	vs_feed_flush(&b->feed, on_unit, NULL, n);
+	vs_feed_settle(&b->feed, on_unit, n);
+	vs_feed_reset(&b->feed);
+	n->heard_ms = n->now_ms;
+}
+
 static void live_through(struct bench *b, struct noise *n, uint64_t frames)
 {
 	uint8_t bytes[WALK_ROUND_MAX];
 	struct walk w;
-	uint64_t random = 4711, end = 0;
+	n->random = 4711;
 	b->settings[0].name = NULL;
 	start(b);
 	if (!n->gate)
@@ -170,11 +228,13 @@ static void live_through(struct bench *b, struct noise *n, uint64_t frames)
 	for (uint64_t sent = 0; sent < frames; sent += w.device->frames, n->rounds++) {
 		size_t len = walk_round(&w, bytes);
 		struct sent *s = &n->ring[n->rounds % ROUNDS];
-		s->end = end += len;
 		s->metrics = w.sent;
 		memcpy(s->value, w.now, sizeof s->value);
-		disturb(bytes, len, n->per_mille, &random);
-		vs_feed_bytes(&b->feed, bytes, len, on_unit, NULL, n);
+		receive(b, n, bytes, len);
+		if (w.device->hz > 0)
+			let_time_pass(b, n, w.device->hz);
+		else if (b->plugin->again)
+			ask(b, n, bytes + w.answer, len - w.answer);
 		n->noisy_frames += b->feed.gate.noisy ? w.device->frames : 0;
 	}
 }

@@ -60,6 +60,7 @@ size_t walk_round(struct walk *w, uint8_t *out)
 		measure(w);
 	w->rounds++;
 	w->sent = 0;
+	w->answer = 0;
 	return w->device->put(w, out);
 }
 
@@ -221,6 +222,7 @@ static size_t par_nibp(struct walk *w, uint8_t *out)
 	snprintf(line + n, sizeof line - (size_t)n, "\x02"
 						    "999\x03\r\x02%s%02X\x03\r",
 		 result, sum((uint8_t *)result, (size_t)len));
+	w->answer = (size_t)(strrchr(line, '\x02') - line);
 	the(w, VS_CUFF_PRESSURE, 1);
 	return text(out, line);
 }
@@ -483,7 +485,7 @@ static const struct walk_device devices[] = {
 	{ "and-tm2657", 0, 1, and_tm2657 },
 	{ "berry-pm6750", 1, 4, berry },
 	{ "oem7bit-806c", 1, 4, oem7bit },
-	{ "ge-dri", 0.1, 1, ge_dri },
+	{ "ge-dri", 0.2, 1, ge_dri },
 	{ "philips-intellivue", 1, 1, intellivue_serial },
 	{ "philips-intellivue-lan", 1, 1, intellivue_message },
 	{ "draeger-medibus", 1, 1, draeger },

@@ -13,6 +13,7 @@ struct walk {
 	uint64_t random, rounds;
 	double now[VS_METRIC_COUNT];
 	uint32_t sent; /* bits 1 << metric: in the round that was put last */
+	size_t answer; /* where in it the result of the cuff starts, which can be asked for again */
 	const struct walk_device *device;
 };
 

@@ -13,10 +13,35 @@ static const struct vs_plugin unchecked = { .name = "unchecked" }, checked = { .
 			      strong = { .name = "strong", .checked = true, .strong = true },
 			      spot = { .name = "spot", .checked = true, .spot = true };
 
+static void again(void *state, bool wanted)
+{
+	(void)state, (void)wanted;
+}
+
+/* Its cuff can say a result again. */
+static const struct vs_plugin twice = { .name = "twice", .poll_ms = 500, .again = again };
+
 enum { FRAME = 20 }; /* bytes, enough to stand between two damages */
 
+/* What came of a reading, in letters. */
+static char *told(const struct vs_reading *r, char *heard)
+{
+	const struct vs_obs *o = &r->obs[0];
+	assert_int_equal(r->len, 1);
+	if (!o->has_value) {
+		assert_true(o->flags & VS_FLAG(QUESTIONABLE));
+		assert_true(o->value == 0);
+		*heard++ = '-';
+		return heard;
+	}
+	if (o->flags & VS_FLAG(QUESTIONABLE))
+		*heard++ = '?';
+	*heard++ = (char)('0' + (int)o->value - 90);
+	return heard;
+}
+
 /* A story in letters: a good frame of 20 bytes with a saturation (digits: 90 + digit), a good one with nothing in it `.`, a short
- * one of 3 bytes `,`, lost bytes `x`, the line closed and opened `o`.  heard: what came of each reading, in letters: the digit
+ * one of 3 bytes `,`, lost bytes `x`, the line closed and opened `o`, a poll `p`, the line lost `l`.  heard: what came of each reading, in letters: the digit
  * where it passes, `-` where it is held, the digit after `?` where it is marked. */
 static void live(struct vs_gate *g, const char *story, enum vs_metric m, char *heard)
 {
@@ -30,20 +55,17 @@ static void live(struct vs_gate *g, const char *story, enum vs_metric m, char *h
 			vs_gate_reset(g);
 			continue;
 		}
+		if (*story == 'p' || *story == 'l') {
+			if (*story == 'p' ? vs_gate_poll(g, &r) : vs_gate_settle(g, &r))
+				heard = told(&r, heard);
+			continue;
+		}
 		vs_gate_frame(g, *story == ',' ? 3 : FRAME);
 		if (*story < '0' || *story > '9')
 			continue;
 		vs_reading_add(&r, m, 90 + (*story - '0'), 0);
 		vs_gate_reading(g, &r);
-		if (!r.obs[0].has_value) {
-			assert_true(r.obs[0].flags & VS_FLAG(QUESTIONABLE));
-			assert_true(r.obs[0].value == 0);
-			*heard++ = '-';
-			continue;
-		}
-		if (r.obs[0].flags & VS_FLAG(QUESTIONABLE))
-			*heard++ = '?';
-		*heard++ = *story;
+		heard = told(&r, heard);
 	}
 	*heard = '\0';
 }
@@ -71,6 +93,18 @@ static void what_passes(void **ctx)
 		{ &strong, VS_SPO2, "7x7x7x7x7x7x8", "7777778", "a check of 16 bits is witness enough" },
 		{ &spot, VS_SPO2, "7x7x7x7x8", "7777?8", "a spot check comes once: it is marked and never lost" },
 		{ &unchecked, VS_NIBP_SYS, "7x7x8", "77?8", "so is a result of the cuff" },
+		{ &twice, VS_NIBP_SYS, "p789p8", "7898", "a clean line: every result at once, and a poll changes nothing" },
+		{ &twice, VS_NIBP_SYS, "p7x7x8", "77-", "a result that can be had again waits" },
+		{ &twice, VS_NIBP_SYS, "p7x7x88", "77-8", "the next answer says the same: one measurement" },
+		{ &twice, VS_NIBP_SYS, "p7x7x887", "77-8-", "and it bears no witness for another" },
+		{ &twice, VS_NIBP_SYS, "p7x7x8ppppp8pppppppp", "77-8", "until the last poll; then nothing more comes" },
+		{ &twice, VS_NIBP_SYS, "p7x7x8pppppppppp", "77-?8", "no witness: marked after six polls, once, never lost" },
+		{ &twice, VS_NIBP_SYS, "p7x7x988", "77--8", "what differs takes its place: 9 was damaged" },
+		{ &twice, VS_NIBP_SYS, "p7x7x8pppp9pp", "77--?9", "and has the time that is left" },
+		{ &twice, VS_NIBP_SYS, "p7x7x8l8", "77-?8-", "the line is lost: it comes now; what comes later is another one" },
+		{ &twice, VS_NIBP_SYS, "p7x7x8opppppp", "77-?8", "it outlives a line that is opened again" },
+		{ &twice, VS_NIBP_SYS, "7x7x8", "77?8", "nobody polls, a file for one: it does not wait" },
+		{ &twice, VS_SPO2, "p7x7x8pppppp", "77-", "only results of the cuff come late and marked" },
 		{ &unchecked, VS_SPO2, "9x9x87654", "99---?5?4", "a saturation that falls with every frame is late, and marked" },
 		{ &unchecked, VS_SPO2, "9x9x82716", "99-----", "leaps are no fall" },
 	};

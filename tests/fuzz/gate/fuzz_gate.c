@@ -1,9 +1,9 @@
 /* Fuzz target: any order of good frames, lost bytes, readings and closed lines through the gate for noisy lines.
  *
- * First byte: how the protocol is checked, and whether it is a spot check's.  Then two bytes a step: what happens, and with
+ * First byte: how the protocol is checked, whether it is a spot check's, whether results of its cuff can be had again.  Then two bytes a step: what happens, and with
  * which number.  Whatever comes: a clean line and a strong check change nothing; what is held becomes no value and is said to be
  * questionable; what passes unmarked from a noisy line was said before; nothing but numbers is touched; a line is clean again
- * after so many good bytes. */
+ * after so many good bytes; a result of the cuff that waits comes after so many polls, marked, and is the last one that was held. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -21,13 +21,23 @@ static void must(bool ok, const char *what)
 	abort();
 }
 
+static void again(void *state, bool wanted)
+{
+	(void)state, (void)wanted;
+}
+
 struct past {
+	double waits; /* the result of the cuff that was held last; 0: none waits */
+	unsigned polls; /* since the first of them */
+	bool polled;
 	double said[VS_METRIC_COUNT][VS_GATE_MEMORY];
 	unsigned len[VS_METRIC_COUNT];
 };
 
 static bool was_said(const struct past *p, const struct vs_obs *o)
 {
+	if (p->waits && vs_metric_is_nibp(o->metric) && p->waits == o->value)
+		return true;
 	for (unsigned i = 0; i < p->len[o->metric]; i++)
 		if (p->said[o->metric][i] == o->value)
 			return true;
@@ -73,9 +83,35 @@ static void check(const struct vs_gate *g, const struct vs_plugin *p, const stru
 	must(a->has_value || !b->has_value, "a number that nobody said");
 	must(g->noisy || same(a, b), "a clean line is not left alone");
 	must(!p->strong || same(a, b), "a strong check is not trusted");
-	must(!a->has_value || b->has_value || (marked && !p->spot && !vs_metric_is_nibp(a->metric)),
+	must(!a->has_value || b->has_value || (marked && !vs_metric_is_nibp(a->metric) && !p->spot) ||
+		     (marked && vs_metric_is_nibp(a->metric) && p->again && past->polled),
 	     "lost without a word");
 	must(!g->noisy || !b->has_value || marked || was_said(past, a), "a noisy line, and a number that came once");
+}
+
+/* A poll, or the line is lost: what waits comes in time, once, as it was. */
+static void wait_on(struct vs_gate *g, struct past *past, bool poll)
+{
+	struct vs_reading late = { 0 };
+	bool comes = poll ? vs_gate_poll(g, &late) : vs_gate_settle(g, &late);
+	past->polled |= poll;
+	past->polls += poll;
+	must(!comes || past->waits, "a result comes that did not wait");
+	must(comes || !past->waits || (poll && past->polls < VS_GATE_POLLS), "a result is lost");
+	if (!comes)
+		return;
+	must(late.len == 1 && late.obs[0].has_value && late.obs[0].metric == VS_NIBP_SYS && late.obs[0].value == past->waits &&
+		     late.obs[0].flags & VS_FLAG(QUESTIONABLE),
+	     "another result than the one that waited");
+	past->waits = 0;
+}
+
+static void follow(struct past *past, const struct vs_obs *was, const struct vs_obs *is)
+{
+	if (!was->has_value || !vs_metric_is_nibp(was->metric))
+		return;
+	past->polls = past->waits ? past->polls : 0;
+	past->waits = is->has_value ? 0 : was->value;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -87,7 +123,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint64_t in_a_row = 0;
 	if (!size)
 		return 0;
-	const struct vs_plugin p = { .checked = data[0] & 1, .strong = data[0] & 2, .spot = data[0] & 4 };
+	const struct vs_plugin p = { .checked = data[0] & 1, .strong = data[0] & 2, .spot = data[0] & 4,
+				     .again = data[0] & 8 ? again : NULL };
 	vs_gate_init(&g, &p);
 	for (size_t i = 1; i + 1 < size; i += 2) {
 		unsigned what = data[i] & 3, len = data[i] >> 2;
@@ -97,6 +134,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		} else if (what == 1 && len == 63) {
 			vs_gate_reset(&g);
 			memset(past.len, 0, sizeof past.len);
+		} else if (what == 1 && len >= 61) {
+			wait_on(&g, &past, len == 62);
 		} else {
 			vs_gate_frame(&g, 1 + len * (what == 3 ? 8 : 1));
 			in_a_row += 1 + len * (what == 3 ? 8 : 1);
@@ -110,6 +149,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		fill(&is, data[i + 1]);
 		vs_gate_reading(&g, &is);
 		check(&g, &p, &past, &was, &is);
+		follow(&past, &was.obs[0], &is.obs[0]);
 		if (was.obs[0].has_value)
 			say(&past, &was.obs[0]);
 	}
