@@ -160,6 +160,48 @@ def test_the_engine_starts_one_where_it_may_and_not_soon_after_a_connection(tmp_
         may_not.close()
 
 
+DONE, TALK = bytes.fromhex("3e044b73"), bytes.fromhex("3e050201ba")  # of a SunTech module: done; a pressure in its cuff
+RESULT = bytes.fromhex("3e1873004a001e01000000000000310755005800000000e9")  # 115/74, mean 88, pulse 85
+
+
+@pytest.mark.parametrize("answers, poll, marked", [
+    ([RESULT, RESULT], "2s", False),
+    ([RESULT, RESULT[:9] + b"\x55" + RESULT[10:], RESULT], "2s", False),  # the second is damaged
+    ([RESULT], "200ms", True),
+], ids=["the next answer", "a later answer", "no second answer"])
+def test_a_result_from_a_noisy_line_is_asked_for_again(tmp_path, answers, poll, marked):
+    """One measurement, not doubted: the module is asked until two answers say the same.  Where it says no more, the pressure
+    comes all the same, marked."""
+    m = Monitor("suntech-nibp")
+    asks_pressure, asks_result = vector(m.plugin, "cmd_cuff"), vector(m.plugin, "cmd_result")
+    d = Daemon(tmp_path / "d", [chair(m, poll=poll)])
+    d.start()
+    s = d.subscribe("vitals/")
+    try:
+        assert wait_for(lambda: s.messages() or m.say(TALK) or time.sleep(0.1), 10)
+        d.ctl("cuff", "start", "--chair", m.plugin, "--operator", "kim")
+        assert wait_for(lambda: asks_pressure in m.heard, 10)
+        m.say((4 * TALK + b"\0") * 5 + TALK)
+        assert wait_for(lambda: "line noisy" in d.ask({"op": "snapshot"})["chairs"][0]["devices"][0]["detail"], 10)
+        m.say(DONE)
+        for i, answer in enumerate(answers):
+            assert wait_for(lambda: m.heard.count(asks_result) > i, 10)
+            m.say(answer)
+        assert wait_for(lambda: any("nibp_sys" in b["values"] for b in s.bodies("vitals")), 10)
+        came = len(s.bodies("vitals"))
+        m.say(TALK)  # what comes before this has come
+        assert wait_for(lambda: len(s.bodies("vitals")) > came, 10)
+        waited = [b for b in s.bodies("vitals") if "nibp_sys:questionable" in b["flags"] and "nibp_sys" not in b["values"]]
+        results = [b for b in s.bodies("vitals") if "nibp_sys" in b["values"]]
+        assert len(waited) == 1
+        assert [(b["values"]["nibp_sys"], b["values"]["nibp_map"]) for b in results] == [(115, 88)]
+        assert ("questionable" in results[0]["flags"]) == marked
+    finally:
+        s.stop()
+        d.stop()
+        m.close()
+
+
 def test_a_device_that_cannot_is_said(tmp_path):
     master, slave = os.openpty()
     tty.setraw(slave)
