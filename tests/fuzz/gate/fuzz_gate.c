@@ -27,16 +27,16 @@ static void again(void *state, bool wanted)
 }
 
 struct past {
-	double waits; /* the result of the cuff that was held last; 0: none waits */
+	bool waits, polled;
+	double result;  /* waits: the result of the cuff that was held last */
 	unsigned polls; /* since the first of them */
-	bool polled;
 	double said[VS_METRIC_COUNT][VS_GATE_MEMORY];
 	unsigned len[VS_METRIC_COUNT];
 };
 
 static bool was_said(const struct past *p, const struct vs_obs *o)
 {
-	if (p->waits && vs_metric_is_nibp(o->metric) && p->waits == o->value)
+	if (p->waits && vs_metric_is_nibp(o->metric) && p->result == o->value)
 		return true;
 	for (unsigned i = 0; i < p->len[o->metric]; i++)
 		if (p->said[o->metric][i] == o->value)
@@ -100,10 +100,10 @@ static void wait_on(struct vs_gate *g, struct past *past, bool poll)
 	must(comes || !past->waits || (poll && past->polls < VS_GATE_POLLS), "a result is lost");
 	if (!comes)
 		return;
-	must(late.len == 1 && late.obs[0].has_value && late.obs[0].metric == VS_NIBP_SYS && late.obs[0].value == past->waits &&
+	must(late.len == 1 && late.obs[0].has_value && late.obs[0].metric == VS_NIBP_SYS && late.obs[0].value == past->result &&
 		     late.obs[0].flags & VS_FLAG(QUESTIONABLE),
 	     "another result than the one that waited");
-	past->waits = 0;
+	past->waits = false;
 }
 
 static void follow(struct past *past, const struct vs_obs *was, const struct vs_obs *is)
@@ -111,7 +111,8 @@ static void follow(struct past *past, const struct vs_obs *was, const struct vs_
 	if (!was->has_value || !vs_metric_is_nibp(was->metric))
 		return;
 	past->polls = past->waits ? past->polls : 0;
-	past->waits = is->has_value ? 0 : was->value;
+	past->waits = !is->has_value;
+	past->result = was->value;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
