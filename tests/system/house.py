@@ -95,16 +95,17 @@ class Daemon:
         notify = self.folder / f"notify-{time.monotonic_ns()}"
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
             s.bind(str(notify))
-            s.settimeout(seconds)
+            s.settimeout(0.2)
             self.process = subprocess.Popen(
                 [*wrap, VITALSD, "--config", self.config], stderr=open(self.stderr, "ab"), stdin=subprocess.DEVNULL,
                 env={**os.environ, "NOTIFY_SOCKET": str(notify), **(env or {})})
-            self.notified = ""
+            self.notified, end = "", time.monotonic() + seconds
             while "READY=1" not in self.notified:
                 try:
                     self.notified = s.recv(4096).decode()
                 except socket.timeout:
-                    raise AssertionError("no READY=1 within %s s: %s" % (seconds, self.said())) from None
+                    assert self.process.poll() is None, f"it ended with {self.process.returncode}: {self.said()}"
+                    assert time.monotonic() < end, f"no READY=1 within {seconds} s: {self.said()}"
         return self
 
     def said(self):
