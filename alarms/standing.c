@@ -129,12 +129,30 @@ static int decimals_of(const struct vs_rule *r, double v)
 	return fabs(shown - round(shown)) > 1e-6 ? d + 1 : d;
 }
 
+/* Of a rule without a `text` of its own: what is measured, rather than the name that a file gave the rule. */
+static const char *words_of(const struct vs_rule *r, char *plain, size_t cap)
+{
+	static const char *const said[VS_METRIC_COUNT] = {
+		[VS_HR] = "Heart rate", [VS_PR] = "Pulse rate", [VS_SPO2] = "Oxygen saturation",
+		[VS_NIBP_SYS] = "Systolic pressure", [VS_NIBP_DIA] = "Diastolic pressure", [VS_NIBP_MAP] = "Mean pressure",
+		[VS_NIBP_PR] = "Pulse rate (cuff)", [VS_RR] = "Breathing rate", [VS_TEMP] = "Temperature",
+		[VS_PI] = "Perfusion index", [VS_RPP] = "Rate-pressure product",
+	};
+	if (r->text[0])
+		return r->text;
+	if (r->type != VS_RULE_THRESHOLD || r->metric >= VS_METRIC_COUNT || !said[r->metric])
+		return r->id;
+	snprintf(plain, cap, "%s {value}, limit {limit}", said[r->metric]);
+	return plain;
+}
+
 static void alarm_text(const struct vs_engine *e, const struct vs_standing *a, char *to, size_t cap)
 {
 	const struct vs_rule *r = rule_of(e, a);
+	char plain[80];
 	size_t len = put_text(to, cap, 0, vs_signal_pattern(a->priority)->mark);
 	len = put_text(to, cap, len, " ");
-	for (const char *s = r->text[0] ? r->text : r->id; *s;) {
+	for (const char *s = words_of(r, plain, sizeof plain); *s;) {
 		if (strncmp(s, "{value}", 7) == 0) {
 			len = put_value(to, cap, len, a->value, decimals_of(r, a->value));
 			s += 7;

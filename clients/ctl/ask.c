@@ -87,6 +87,22 @@ static bool is_utf8(const char *text)
 	return string != NULL;
 }
 
+/* The socket that --config names. */
+static int take_config(struct vs_ask *a)
+{
+	struct vs_config *config = NULL;
+	struct vs_findings findings = { 0 };
+	int r = vs_config_load(a->config, &config, &findings);
+	vs_findings_print(&findings, stderr);
+	vs_findings_clear(&findings);
+	if (r < 0)
+		return r == -EINVAL ? VS_EXIT_CONFIG : vs_ctl_fail("%s: %s", a->config, strerror(-r));
+	snprintf(a->named, sizeof a->named, "%s", config->control);
+	a->control = a->named;
+	vs_config_free(config);
+	return VS_EXIT_DONE;
+}
+
 int vs_ask_options(struct vs_ask *a, int argc, char **argv, const char *const *own)
 {
 	memset(a, 0, sizeof *a);
@@ -110,7 +126,7 @@ int vs_ask_options(struct vs_ask *a, int argc, char **argv, const char *const *o
 	}
 	if (!a->operator_name)
 		a->operator_name = vs_ask_login();
-	return VS_EXIT_DONE;
+	return a->config && !a->control ? take_config(a) : VS_EXIT_DONE;
 }
 
 static void __attribute__((format(printf, 2, 3))) complain(const struct vs_ask *a, const char *format, ...)
@@ -129,26 +145,15 @@ static void __attribute__((format(printf, 2, 3))) complain(const struct vs_ask *
 bool vs_ask_socket(const struct vs_ask *a, char *to, size_t cap)
 {
 	const char *path = a->control;
-	struct vs_config *config = NULL;
-	if (!path && a->config) {
-		struct vs_findings findings = { 0 };
-		if (vs_config_load(a->config, &config, &findings) < 0) {
-			vs_findings_print(&findings, stderr);
-			vs_findings_clear(&findings);
-			return false;
-		}
-		path = config->control;
-	}
 	if (!path)
 		path = getenv("VITALSD_CONTROL");
-	if (!path)
+	if (!path || !*path) /* an empty variable is none */
 		path = DEFAULT_CONTROL;
 	bool fits = strlen(path) < cap;
 	if (fits)
 		strcpy(to, path);
 	else
 		complain(a, "control socket %s: the path is too long", path);
-	vs_config_free(config);
 	return fits;
 }
 

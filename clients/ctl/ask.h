@@ -17,12 +17,13 @@ struct vs_ask {
 	int n_words;                  /* what stands without an option */
 	char *words[256];
 	unsigned patience_ms; /* how long an answer may take; 0: 10 s */
+	char named[128];      /* what `control` points at where --config named it */
 	char *trouble;        /* not NULL: why there is no answer is written here, not on stderr */
 	size_t trouble_cap;
 };
 
 /* Reads argv[1..].  own: names of the command's own options, "reason" takes a value, "confirm!" is a switch (its value
- * is then "yes"); ends with NULL.  Returns VS_EXIT_DONE, or VS_EXIT_USAGE after saying why. */
+ * is then "yes"); ends with NULL.  Returns VS_EXIT_DONE, or VS_EXIT_USAGE or (--config) VS_EXIT_CONFIG after saying why. */
 int vs_ask_options(struct vs_ask *a, int argc, char **argv, const char *const *own);
 
 /* Writes the path of the control socket, as above; false after saying why. */

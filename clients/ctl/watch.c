@@ -54,6 +54,7 @@ struct chair {
 
 struct source {
 	const char *events;
+	char named[256]; /* what `events` points at where --config named it */
 	char query[256]; /* "": unknown */
 	int sub, req;
 	struct vs_follow follow;
@@ -562,7 +563,8 @@ static int add_config(struct watch *w, const char *file)
 		return VS_EXIT_CONFIG;
 	}
 	struct source *s = &w->sources[w->n_sources++];
-	s->events = config->n_events ? strdup(config->events[0]) : NULL; /* for as long as the program runs */
+	if (config->n_events)
+		s->events = s->named, snprintf(s->named, sizeof s->named, "%s", config->events[0]);
 	if (config->n_queries)
 		snprintf(s->query, sizeof s->query, "%s", config->queries[0]);
 	vs_config_free(config);

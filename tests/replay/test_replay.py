@@ -97,7 +97,7 @@ def a_sample_of_ten_seconds_ago_is_live():
 def a_command_may_quote_its_words():
     """A reason of several words beside another option, a semicolon in a note; an apostrophe is no quote."""
     cell = '"entry note ""lies down; pale"" now; entry note don\'t; entry note \'as is\'; limit sbp-hi 160 \'of old\' hypertension"'
-    found = [e.get("note", e["value"]) for e in events(f"t_s,hr,command\n1,72,{cell}\n", kind="entry")]
+    found = [e["note"] or e["value"] for e in events(f"t_s,hr,command\n1,72,{cell}\n", kind="entry")]
     assert found == ["lies down; pale now", "don't", "as is", "of old hypertension"], found
 
 

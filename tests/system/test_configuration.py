@@ -8,7 +8,7 @@ import time
 import jsonschema
 import pytest
 
-from house import PATIENCE, ROOT, VITALSD, free_port, wait_for
+from house import PATIENCE, ROOT, VITALSCTL, VITALSD, free_port, wait_for
 from monitors import ModbusMonitor, bp_device, cuff, oximeter_device
 
 TEN_WAYS_WRONG = """\
@@ -65,6 +65,14 @@ def test_no_such_file_and_no_file_at_all(tmp_path):
     assert run("--config", tmp_path / "nowhere.yaml", "--check").returncode == 78
     assert run("--config", tmp_path, "--check").returncode == 78
     assert run("--check").returncode == 2
+
+
+def test_every_program_that_reads_a_configuration_says_what_is_wrong_with_it(tmp_path):
+    file = tmp_path / "vitalsd.yaml"
+    file.write_text((ROOT / "packaging/vitalsd.yaml").read_text().replace("site:", "sitte:"))
+    for words in (["status"], ["entry", "--chair", "chair-1", "note", "x"], ["alarm", "list"], ["watch"], ["audit", "verify"]):
+        p = subprocess.run([VITALSCTL, *words, "--config", file], capture_output=True, text=True, timeout=PATIENCE)
+        assert p.returncode == 78 and "unknown key `sitte`; did you mean `site`?" in p.stderr, (words, p)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ static const struct text {
 	{ "and may end with them", "so far {limit} {value}", VS_RASS, VS_WHEN_GE, 3, 4, "* so far 3 4" },
 	{ "one letter is a text", "!", VS_RASS, VS_WHEN_GE, 3, 4, "* !" },
 	{ "a rule without words says its name", "", VS_RASS, VS_WHEN_GE, 3, 4, "* rule" },
+	{ "... or what is measured, for whoever does not know the file", "", VS_SPO2, VS_WHEN_LT, 90, 80, "* Oxygen saturation 80, limit 90" },
 	{ "other braces are letters", "{value {limits} {devic}", VS_RASS, VS_WHEN_GE, 3, 4, "* {value {limits} {devic}" },
 	{ "the device by its name", "{device}, {device}!", VS_SPO2, VS_WHEN_LT, 90, 80, "* " DEVICE ", " DEVICE "!" },
 	{ "a score has no device", "{device}", VS_RASS, VS_WHEN_GE, 3, 4, "* the monitor" },
