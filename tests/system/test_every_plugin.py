@@ -310,7 +310,7 @@ def test_from_unknown_ports_to_values(tmp_path, player):
         for name in UNKNOWN:
             wanted = readings(decode(name, good_stream(name)[0]))
             want = {m for unit in wanted for m, (v, _) in unit.items() if v is not None and not m.startswith("nibp")}
-            wait_for(lambda: any(want & set(e["values"]) for e in s.bodies("vitals", chair=name)))
+            assert wait_for(lambda: any(want & set(e["values"]) for e in s.bodies("vitals", chair=name)))
             assert all(e["values"][m] in {u[m][0] for u in wanted if m in u} for e in s.bodies("vitals", chair=name)
                        for m in want & set(e["values"]))
         s.stop()

@@ -39,7 +39,7 @@ def kept(daemon, years):
         if start:
             d.start()
             assert wait_for(lambda: (d.folder / "vitals-2017.db").exists()), "the year was over long ago"
-            wait_for(lambda: log(d, "retention", "--json").returncode == 0)
+            assert wait_for(lambda: log(d, "retention", "--json").returncode == 0)
         return d
     return make
 
@@ -205,7 +205,7 @@ def test_a_policy_that_changes_is_recorded(kept):
     d.process.send_signal(1)
     told = s.wait("entry", entry="retention-policy")
     assert (told["value"], told["note"]) == ("2y", "applied by hand; shorter because: site policy 12")
-    wait_for(lambda: seen(d)["policy"] == "2y")
+    assert wait_for(lambda: seen(d)["policy"] == "2y")
     assert states(d) == ["due", "due", "young"]
     config["log"] = {"path": config["log"]["path"]}
     d.config.write_text(json.dumps(config))

@@ -422,7 +422,7 @@ def test_a_service_manager_that_reads_nothing_holds_nothing_up(daemon, monitor, 
     d = daemon([chair(monitor)])
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as n:
         n.bind(str(tmp_path / "notify"))
-        n.settimeout(20)
+        n.settimeout(PATIENCE)
         d.process = subprocess.Popen([VITALSD, "--config", d.config], stderr=open(d.stderr, "ab"), env={
             **os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify")})
         while "READY=1" not in n.recv(4096).decode():
@@ -440,7 +440,7 @@ def test_a_service_manager_that_reads_nothing_holds_nothing_up(daemon, monitor, 
         assert "RELOADING=1" in said and "STATUS=watching with the new configuration" in said
         fill(tmp_path / "notify")
         d.process.send_signal(signal.SIGTERM)
-        assert d.process.wait(20) == 0
+        assert d.process.wait(PATIENCE) == 0
 
 
 def test_a_reload_makes_nothing_ready_that_is_not(daemon, monitor, tmp_path):
@@ -451,7 +451,7 @@ def test_a_reload_makes_nothing_ready_that_is_not(daemon, monitor, tmp_path):
     d.configure([chair(monitor)], publish={"events": [f"tcp://127.0.0.1:{port}"], "query": [d.query]})
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as n, socket.create_server(("127.0.0.1", port)) as other:
         n.bind(str(tmp_path / "notify"))
-        n.settimeout(20)
+        n.settimeout(PATIENCE)
         d.process = subprocess.Popen([VITALSD, "--config", d.config], stderr=open(d.stderr, "ab"), env={
             **os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify")})
         assert wait_for(lambda: f"tcp://127.0.0.1:{port}" in d.said())
@@ -488,10 +488,10 @@ def test_a_socket_takes_the_place_of_a_dead_socket_and_of_nothing_else(daemon, m
     file.write_text("not ours")
     folder.mkdir()
     d.configure([chair(monitor)], control=str(file))
-    p = subprocess.run([VITALSD, "--config", d.config], capture_output=True, text=True, timeout=20)
+    p = subprocess.run([VITALSD, "--config", d.config], capture_output=True, text=True, timeout=PATIENCE)
     assert p.returncode == 1 and f"{file}: something that is no socket stands there; move it away" in p.stderr
     d.configure([chair(monitor)], control=str(d.folder / "nowhere" / "c.sock"))
-    p = subprocess.run([VITALSD, "--config", d.config], capture_output=True, text=True, timeout=20)
+    p = subprocess.run([VITALSD, "--config", d.config], capture_output=True, text=True, timeout=PATIENCE)
     assert p.returncode == 1 and "there is no such folder; make it" in p.stderr
     for place in (file, folder):
         d.configure([chair(monitor)], publish={"events": [f"ipc://{place}"], "query": [d.query]})
@@ -517,4 +517,4 @@ def test_what_is_asked_for_before_there_is_a_loop_is_done_by_it(daemon, monitor)
     assert d.stop() == 0
     d.process = subprocess.Popen([VITALSD, "--config", d.config], stderr=open(d.stderr, "ab"),
                                  preexec_fn=lambda: pending(signal.SIGTERM))
-    assert d.process.wait(20) == 0
+    assert d.process.wait(PATIENCE) == 0

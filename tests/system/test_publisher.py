@@ -277,9 +277,11 @@ def test_what_was_published_is_in_the_log_after_kill_9(synthetic):
         heard = s.subscribe()
         connected(s, heard)
         end = time.monotonic() + 0.2 + noise.random() * 0.4
-        while time.monotonic() < end or len(heard.bodies("alarm", epoch=epoch)) < 20:
+        while time.monotonic() < end:
             s.commit("alarm", noise.randint(1, 20))
             s.commit("vitals", noise.randint(1, 20))
+        assert wait_for(lambda: s.commit("alarm") and len(heard.bodies("alarm", epoch=epoch)) > 20, step=0.1)
+        s.commit("alarm", 20), s.commit("vitals", 20)
         s.kill()
         time.sleep(0.1)
         for topic, body in heard.messages():
@@ -304,7 +306,7 @@ def test_what_was_published_is_in_the_log_after_kill_9(synthetic):
 def test_a_subscriber_that_stalls_loses_nothing(synthetic):
     s = synthetic()
     heard = s.subscribe("alarm/", url=s.tcp)
-    wait_for(lambda: (s.commit("alarm"), time.sleep(0.05), heard.messages())[-1])
+    assert wait_for(lambda: (s.commit("alarm"), time.sleep(0.05), heard.messages())[-1])
     heard.process.send_signal(signal.SIGSTOP)
     last = s.commit("alarm", 5000)  # 5 s at 1,000 messages/s
     time.sleep(0.5)
@@ -317,7 +319,7 @@ def test_a_subscriber_that_stalls_loses_nothing(synthetic):
 def test_what_cannot_be_kept_is_not_published_until_it_can(synthetic):
     s = synthetic(log=False)  # nobody drains the ring: a full disk, for hours
     heard = s.subscribe("alarm/", url=s.tcp)
-    wait_for(lambda: (s.commit("alarm"), time.sleep(0.05), heard.messages())[-1])
+    assert wait_for(lambda: (s.commit("alarm"), time.sleep(0.05), heard.messages())[-1])
     readings = s.commit("vitals", 80000)
     assert readings < 80000 and s.commit("vitals") == readings  # given up first, and no number is spent on them
     last = s.commit("alarm", 9000)

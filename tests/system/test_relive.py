@@ -37,7 +37,7 @@ def chairs(sim, folder):
 def night(tmp_path_factory):
     """A daemon's log with one session, and the alarms that a subscriber of the time saw."""
     folder = tmp_path_factory.mktemp("night")
-    sim = Sim("--chair", "chair-1", "--scenario", "surge", "--seed", "5", "--at", "6min", "--lead", "8min", "--cuff", "2min",
+    sim = Sim("--chair", "chair-1", "--scenario", "normal", "--seed", "5", "--lead", "24h", "--cuff", "2min",
               "--speed", "60", "--commands", "--baseline", "nibp_sys=128,nibp_dia=80,hr=72,spo2=98", "--response", "0.8",
               "--modbus-tcp", "127.0.0.1:0", "--nonin", str(folder / "oximeter"), stdin=subprocess.PIPE)
     d = Daemon(folder / "d", chairs(sim, folder)).start()
@@ -54,7 +54,9 @@ def night(tmp_path_factory):
         does("session", "phase", "baseline")
         does("entry", "moaas", "5")
         time.sleep(5)
-        does("session", "phase", "infusion", "--confirm", "--override", "training", "--second", "ben")
+        infusion = ("session", "phase", "infusion", "--confirm", "--override", "training", "--second", "ben")
+        assert wait_for(lambda: does(*infusion, check=False).returncode == 0, step=1), "a rate and a saturation are there within seconds"
+        sim.process.stdin.write(b"infuse\nscenario surge\n")
         assert wait_for(lambda: alarmed(change="raised"))
         time.sleep(4)
         does("alarm", "pause", "--for", "5s")

@@ -455,7 +455,7 @@ def test_what_a_nurse_may_say_besides(daemon, monitor):
         ("acetylsalicylic acid", 500, "mg", "po")]
 
     def shown(*words):
-        return subprocess.run([VITALSCTL, *words, "--log", d.log], capture_output=True, text=True, check=True, timeout=30).stdout
+        return subprocess.run([VITALSCTL, *words, "--log", d.log], capture_output=True, text=True, check=True, timeout=PATIENCE).stdout
     for words in (("audit", "entries"), ("session", "report", said[-1]["session"]), ("session", "report", said[-1]["session"], "--format", "html")):
         assert "=1+1  [31mred and on" in shown(*words), f"{words}: a note cannot speak to the terminal, nor break a line"
     assert "\"'=1+1 \x1b[31mred\nand on\"" in shown("audit", "entries", "--csv"), "a spreadsheet would compute it"

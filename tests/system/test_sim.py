@@ -386,7 +386,7 @@ def test_wrong_usage_is_2_and_says_what_is_wrong(words, tmp_path):
 
 
 def test_a_wrong_value_is_told_what_would_be_right():
-    p = subprocess.run([VITALS_SIM, "--nonin", "x", "--cuff", "6s"], capture_output=True, text=True, timeout=5)
+    p = subprocess.run([VITALS_SIM, "--nonin", "x", "--cuff", "6s"], capture_output=True, text=True, timeout=PATIENCE)
     assert "--cuff: '6s'" in p.stderr and "50s or more" in p.stderr, p.stderr
 
 

@@ -17,7 +17,7 @@ def judged(tmp_path, scenario, seed, *more):
     path = tmp_path / "session.csv"
     with open(path, "w") as f:
         subprocess.run([VITALS_SIM, "--emit", "csv", "--seed", str(seed), "--scenario", scenario, "--at", "12min", "--baseline",
-                        "nibp_sys=118,nibp_dia=74,hr=72,spo2=98", *more], stdout=f, check=True, timeout=20)
+                        "nibp_sys=118,nibp_dia=74,hr=72,spo2=98", *more], stdout=f, check=True, timeout=60)
     p = subprocess.run([VITALSCTL, "replay", "--csv", path, "--json"], capture_output=True, text=True, check=True, timeout=60)
     return [json.loads(line) for line in p.stdout.splitlines()]
 
