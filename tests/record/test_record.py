@@ -1,12 +1,13 @@
 """The record from outside: what was published is in the log, once, in order, and nobody changes it unseen."""
 import json
 import os
+import pathlib
 import random
 import shutil
 import sqlite3
 import signal
 import subprocess
-import time
+import tempfile
 
 import pytest
 
@@ -362,27 +363,34 @@ def test_what_is_no_log_is_refused(tmp_path):
 
 # ---- Reading it ----
 
-def test_reading_takes_no_right_to_write(log, tmp_path):
+@pytest.fixture
+def public():
+    """A folder that other users can reach.  Below pytest's own they could not for long: each pytest that starts shuts it again."""
+    folder = tempfile.mkdtemp(prefix="vitalsd-test-")
+    os.chmod(folder, 0o755)
+    yield pathlib.Path(folder)
+    shutil.rmtree(folder)
+
+
+def test_reading_takes_no_right_to_write(log, tmp_path, public):
     """As a user who owns nothing: the log as it stands, and a copy of log and WAL taken while the daemon writes."""
     if os.geteuid() != 0:
         pytest.skip("becoming somebody else takes root")
-    place = tmp_path / "shown"
+    place = public / "shown"
     place.mkdir()
     w = Writer(tmp_path / "running", "--readings", 100000, "--rate", 300)
     assert wait_for(lambda: rows_in(tmp_path / "running/vitals.db", "reading") > 50)
     for name in ("vitals.db", "vitals.db-wal"):
         shutil.copy(tmp_path / "running" / name, place / name)
     shutil.copy(log[0], place / "ended.db")
-    tool = tmp_path / "vitalsctl"
+    tool = public / "vitalsctl"
     from record import CTL
     shutil.copy(CTL, tool)
-    for p in [*tmp_path.parents][:3] + [tmp_path]:
-        os.chmod(p, 0o755)
     os.chmod(tool, 0o755)
     for p in place.iterdir():
         os.chmod(p, 0o444)
     os.chmod(place, 0o555)
-    scratch = tmp_path / "scratch"
+    scratch = public / "scratch"
     scratch.mkdir()
     os.chmod(scratch, 0o777)
     nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "env", f"TMPDIR={scratch}"]
@@ -401,24 +409,23 @@ def size_of(file):
         return 0
 
 
-def test_a_copy_in_whose_midst_the_wal_begins_anew_is_made_again(tmp_path):
+def test_a_copy_in_whose_midst_the_wal_begins_anew_is_made_again(public):
     """Who may only read gets database and WAL one after the other; a checkpoint between must not cost him pages."""
-    write(tmp_path / "log", "--readings", 2000)
-    log = tmp_path / "log/vitals.db"
+    write(public / "log", "--readings", 2000)
+    log = public / "log/vitals.db"
     db = sqlite3.connect(log, isolation_level=None, timeout=60)
     db.executescript("CREATE TABLE big(x); INSERT INTO big VALUES(zeroblob(40000000)); DROP TABLE big; PRAGMA wal_checkpoint(TRUNCATE)")
-    w = Writer(tmp_path / "log", "--readings", 800, "--wait")
+    w = Writer(public / "log", "--readings", 800, "--wait")
     assert wait_for(lambda: rows_in(log, "reading") >= 2700)
-    for p in [*tmp_path.parents][:3] + [tmp_path, tmp_path / "log"]:
-        os.chmod(p, 0o755)
-    tool, scratch = tmp_path / "vitalsctl", tmp_path / "scratch"
+    os.chmod(public / "log", 0o755)
+    tool, scratch = public / "vitalsctl", public / "scratch"
     from record import CTL
     shutil.copy(CTL, tool)
     scratch.mkdir()
     os.chmod(scratch, 0o777)
     for name in ("vitals.db", "vitals.db-wal"):
-        os.chmod(tmp_path / "log" / name, 0o644)
-    os.chmod(tmp_path / "log/vitals.db-shm", 0o600)
+        os.chmod(public / "log" / name, 0o644)
+    os.chmod(public / "log/vitals.db-shm", 0o600)
     reader = subprocess.Popen(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "env", f"TMPDIR={scratch}", tool, "audit", "verify",
                                "--log", log, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while reader.poll() is None and not any(size_of(f) for f in scratch.glob("*/log")):

@@ -1,5 +1,8 @@
 import os
+import pathlib
+import shutil
 import sqlite3
+import tempfile
 
 import pytest
 
@@ -16,6 +19,15 @@ def sessions_in(log):
                               " AND (SELECT max(event) FROM event) < 5000").fetchone()[0]
     except sqlite3.Error:
         return 0
+
+
+@pytest.fixture
+def public():
+    """A folder that other users can reach.  Below pytest's own they could not for long: each pytest that starts shuts it again."""
+    folder = tempfile.mkdtemp(prefix="vitalsd-test-")
+    os.chmod(folder, 0o755)
+    yield pathlib.Path(folder)
+    shutil.rmtree(folder)
 
 
 @pytest.fixture

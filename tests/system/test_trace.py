@@ -25,11 +25,11 @@ def monitor():
 
 
 @pytest.fixture
-def running(daemon, monitor):
+def running(daemon, monitor, public):
     """A daemon that wants to know who reads, with a session that is over and one that runs."""
     d = daemon([{"id": "chair-1", "limits": "ketamine-adult", "devices": [bp_device(monitor.port)]},
                 {"id": "chair-2", "limits": "ketamine-adult", "devices": [oximeter_device(monitor.port)]}],
-               audit={"trace": True}).start()
+               name=public / "d", audit={"trace": True}).start()
     s = d.subscribe()
     s.wait("vitals", device="bp")
     sessions = []
@@ -135,8 +135,6 @@ def test_a_group_that_may_read_is_enough_while_the_daemon_writes(running):
     d, s, (old, now) = running
     if os.geteuid() != 0:
         pytest.skip("becoming somebody else takes root")
-    for p in [*d.folder.parents][:3]:
-        os.chmod(p, 0o755)
     os.chown(d.folder, -1, GROUP)
     os.chmod(d.folder, 0o750)
     for f in d.folder.iterdir():
