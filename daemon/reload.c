@@ -52,6 +52,16 @@ static void keep_fixed(struct vs_config *old, struct vs_config *new)
 	memcpy(new->site, old->site, sizeof new->site);
 }
 
+static void say_findings(const struct vs_findings *f)
+{
+	for (unsigned i = 0; i < f->len; i++)
+		vs_say(VS_SAY_FINDING, "%s:%u: %s", f->at[i].file, f->at[i].line, f->at[i].text);
+	if (f->omitted)
+		vs_say(VS_SAY_FINDING, "... and %u more", f->omitted);
+	if (f->failed)
+		vs_say(VS_SAY_FINDING, "out of memory: there may be more findings than these");
+}
+
 static int read_all(struct vs_daemon *d, struct vs_config **config, struct vs_limit_sets **sets, struct vs_session_data **data)
 {
 	struct vs_findings findings = { 0 };
@@ -61,7 +71,7 @@ static int read_all(struct vs_daemon *d, struct vs_config **config, struct vs_li
 	if (r == 0)
 		r = vs_presets_load((const char *const *)(*config)->preset_files, (*config)->n_preset_files, data, &findings);
 	if (r < 0) {
-		vs_findings_print(&findings, stderr);
+		say_findings(&findings);
 		vs_say(VS_SAY_ERROR, "%s: the new configuration is refused, the old one stays in force", d->config->file);
 		vs_limits_free(*sets);
 		vs_config_free(*config);

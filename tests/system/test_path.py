@@ -443,6 +443,34 @@ def test_a_service_manager_that_reads_nothing_holds_nothing_up(daemon, monitor, 
         assert d.process.wait(PATIENCE) == 0
 
 
+def test_a_reader_of_stderr_who_is_stuck_holds_nothing_up(daemon, monitor):
+    d = daemon([chair(monitor)])
+    reader, writer = os.pipe()
+    try:
+        d.process = subprocess.Popen([VITALSD, "--config", d.config], stderr=writer)
+        s = d.subscribe()
+        s.wait("alive")
+        os.set_blocking(writer, False)  # only to find out when it is full; the daemon's end is the same pipe
+        full = 0
+        try:
+            while True:
+                full += os.write(writer, b"x" * 4096)
+        except BlockingIOError:
+            os.set_blocking(writer, True)
+        for _ in range(3):
+            d.config.write_text("chairs: 5\n")
+            d.process.send_signal(signal.SIGHUP)
+            before = len(s.bodies("alive"))
+            assert wait_for(lambda: len(s.bodies("alive")) > before + 1)
+        while full > 0:
+            full -= len(os.read(reader, 4096))
+    finally:
+        os.close(writer)
+        d.stop()
+    rest = os.fdopen(reader, "rb").read().decode()
+    assert "found no room here and are lost\n" in rest, rest
+
+
 def test_a_reload_makes_nothing_ready_that_is_not(daemon, monitor, tmp_path):
     """READY=1 says that every endpoint is bound; a configuration that is read again binds none."""
     import socket
