@@ -271,8 +271,8 @@ static void gate_live(const struct vs_session_facts *f, const struct vs_gate_rul
 	if (!last)
 		vs_gate_add(out, VS_GATE_G6, VS_HARD, "no cuff reading; start the cuff");
 	else if (minutes_since(last->at_ms, now_ms) > r->g6_nibp_min)
-		vs_gate_add(out, VS_GATE_G6, VS_HARD, "the newest cuff reading is %.0f min old, at most %g; start the cuff",
-			minutes_since(last->at_ms, now_ms), r->g6_nibp_min);
+		vs_gate_add(out, VS_GATE_G6, VS_HARD, "the newest cuff reading is older than %g min (%.0f s); start the cuff",
+			r->g6_nibp_min, minutes_since(last->at_ms, now_ms) * 60);
 	if (f->station_known && !f->station_up)
 		vs_gate_add(out, VS_GATE_G6, VS_WARN, "the nursing station does not answer: alarms are heard at the chair only");
 	if (f->self_test_known && minutes_since(f->self_test_ms, now_ms) > r->g6_self_test_h * 60)

@@ -598,6 +598,16 @@ const char *vs_limits_name(const struct vs_limit_sets *sets, unsigned i)
 	return i < sets->n ? sets->at[i].set->name : NULL;
 }
 
+const char *vs_limits_names(const struct vs_limit_sets *sets, char *buf, size_t cap)
+{
+	const char *name;
+	size_t len = 0;
+	buf[0] = '\0';
+	for (unsigned i = 0; (name = vs_limits_name(sets, i)) && len + strlen(name) + 3 < cap; i++)
+		len += (size_t)snprintf(buf + len, cap - len, "%s%s", len ? ", " : "", name);
+	return buf;
+}
+
 const char *vs_limits_hash(const struct vs_limit_sets *sets, const char *name)
 {
 	const struct entry *e = find(sets, name);

@@ -41,6 +41,8 @@ void vs_limits_free(struct vs_limit_sets *sets);
 const struct vs_limit_set *vs_limits_find(const struct vs_limit_sets *sets, const char *name);
 /* Names, those that ship first; NULL beyond the last. */
 const char *vs_limits_name(const struct vs_limit_sets *sets, unsigned i);
+/* All names, "a, b", in buf; as many as it holds. */
+const char *vs_limits_names(const struct vs_limit_sets *sets, char *buf, size_t cap);
 /* SHA-256, 64 hex digits: of the file a set is from, after the files of what it extends (`cat BASE OWN | sha256sum`).
  * NULL: no such set. */
 const char *vs_limits_hash(const struct vs_limit_sets *sets, const char *name);

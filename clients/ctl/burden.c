@@ -322,6 +322,7 @@ static int picture(struct burden *b)
 
 static int load(struct burden *b)
 {
+	char names[400];
 	struct vs_findings findings = { 0 };
 	if (!b->limits)
 		return VS_EXIT_DONE;
@@ -333,7 +334,8 @@ static int load(struct burden *b)
 	if (r < 0)
 		return r == -EINVAL ? VS_EXIT_CONFIG : vs_ctl_fail("%s", strerror(-r));
 	b->set = vs_limits_find(b->sets, b->limits);
-	return b->set ? VS_EXIT_DONE : vs_ctl_usage("there is no limit set '%s'", b->limits);
+	return b->set ? VS_EXIT_DONE : vs_ctl_usage("there is no limit set '%s'; there are: %s (--limit-file FILE brings more)",
+		b->limits, vs_limits_names(b->sets, names, sizeof names));
 }
 
 /* Takes the options of its own out of argv; the rest is what every command on the log takes. */

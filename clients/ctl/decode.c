@@ -299,7 +299,9 @@ static int run(struct decode *d)
 	if (!state || !f)
 		vs_ctl_fail("out of memory");
 	else if (vs_feed_init(f, d->plugin, state, d->settings) != 0)
-		status = vs_ctl_usage("plugin %s refuses these options", d->plugin->name);
+		status = vs_ctl_usage("plugin %s refuses these options%s", d->plugin->name, strcmp(d->plugin->name, "modbus") ?
+			"; 'vitalsctl plugins' says what each may be" :
+			": it needs --option profile=NAME, or --option registers='spo2 holding 6 u8hi invalid=0; pr holding 7 u32'");
 	else if ((status = use_profile(d, state)) != VS_EXIT_DONE)
 		; /* said */
 	else if ((status = is_line ? listen_to(d, f, fd) : read_all(d, f, fd)) == VS_EXIT_DONE) {

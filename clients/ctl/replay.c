@@ -706,7 +706,7 @@ static int parse_baseline(struct replay *p)
 		double v = equals ? strtod(equals + 1, &end) : 0;
 		enum vs_metric m = vs_metric_by_name(one, equals ? (size_t)(equals - one) : strlen(one));
 		if (!equals || end == equals + 1 || *end || m >= VS_RPP || v < vs_metrics[m].lowest || v > vs_metrics[m].highest)
-			return vs_ctl_usage("--baseline: '%s' is not METRIC=VALUE, like nibp_sys=120", one);
+			return vs_ctl_usage("--baseline: '%s' is not METRIC=VALUE, like nibp_sys=120, of a metric that is measured", one);
 		if (p->given.len == VS_BASELINE_MAX)
 			return vs_ctl_usage("--baseline: at most %d metrics", VS_BASELINE_MAX);
 		p->given.at[p->given.len].metric = m;
@@ -717,6 +717,7 @@ static int parse_baseline(struct replay *p)
 
 static int load(struct replay *p)
 {
+	char names[400];
 	struct vs_findings findings = { 0 };
 	int r = vs_limits_load(p->limit_files, p->n_limit_files, &p->sets, &findings);
 	if (r == 0)
@@ -727,7 +728,8 @@ static int load(struct replay *p)
 		return r == -EINVAL ? VS_EXIT_CONFIG : vs_ctl_fail("%s", strerror(-r));
 	p->config.set = vs_limits_find(p->sets, p->limits);
 	if (!p->config.set)
-		return vs_ctl_usage("there is no limit set '%s'", p->limits);
+		return vs_ctl_usage("there is no limit set '%s'; there are: %s (--limit-file FILE brings more)", p->limits,
+			vs_limits_names(p->sets, names, sizeof names));
 	p->config.n_devices = 1;
 	p->config.devices[0].id = "recording";
 	p->config.next_alarm = &p->next_alarm;
@@ -778,7 +780,8 @@ static int parse(struct replay *p, int argc, char **argv)
 	if (p->log && (p->phase || p->baseline || p->gates))
 		return vs_ctl_usage("replay: phase, baseline and gates are in the log; --phase, --baseline, --gates go with --csv");
 	if (p->phase && vs_phase_by_name(p->phase, strlen(p->phase)) == VS_PHASE_COUNT)
-		return vs_ctl_usage("there is no phase '%s'", p->phase);
+		return vs_ctl_usage("there is no phase '%s'; it is one of none, screening, baseline, infusion, paused, recovery, "
+			"discharged, aborted", p->phase);
 	return parse_baseline(p);
 }
 

@@ -147,6 +147,8 @@ def usage():
     for words, code in [(["--phase", "asleep"], 2), (["--baseline", "hr=red"], 2), (["--limits", "nobody"], 2),
                         (["--limit-file", str(bad)], 78), (["more"], 2), (["--help"], 0)]:
         assert run("t_s,hr\n0,70\n", *words).returncode == code, words
+    for option, value, known in (("--phase", "asleep", "recovery"), ("--limits", "nobody", "ketamine-adult")):
+        assert known in run("t_s,hr\n0,70\n", option, value).stderr, "what would be right is said"
     assert subprocess.run([VITALSCTL, "replay"], capture_output=True).returncode == 2
     assert subprocess.run([VITALSCTL, "replay", "--csv", str(FOLDER / "none")], capture_output=True).returncode == 1
 

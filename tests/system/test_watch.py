@@ -1,4 +1,5 @@
 """vitalsctl watch: a live view without holes."""
+import json
 import os
 import signal
 import subprocess
@@ -105,6 +106,20 @@ def test_a_lost_chair_is_said_and_so_is_its_return(synthetic):
         ("lost", "chair-1"), ("returned", "chair-1")]
     assert wait_for(lambda: any(line.startswith("chair-1: back") for line in person.lines()))
     assert machine.stop() == 0 and person.stop() == 0
+
+
+def test_the_configuration_names_where_to_listen_and_ask(synthetic):
+    s = synthetic
+    device = {"id": "bp", "plugin": "modbus", "tcp": {"host": "127.0.0.1"}, "unit": 1, "profile": "dfrobot-sen0344"}
+    config = {"site": "x", "log": {"path": "l"}, "publish": {"events": [s.events], "query": [s.query]}, "control": "c",
+              "chairs": [{"id": "chair-1", "limits": "ketamine-adult", "devices": [device]}]}
+    (s.folder / "c.yaml").write_text(json.dumps(config))
+    watch = Watch(s.folder, "--config", s.folder / "c.yaml", "--json").connected()
+    assert watch.stop() == 0
+    (s.folder / "c.yaml").write_text("")
+    for words in (["watch"], ["status"], ["alarm", "list"], ["session", "checks"]):
+        p = subprocess.run([VITALSCTL, *words, "--config", s.folder / "c.yaml"], capture_output=True, text=True, timeout=PATIENCE)
+        assert p.returncode == 78 and "c.yaml:1: " in p.stderr, (words, p.stderr)
 
 
 def test_it_ends_when_told_and_says_when_nobody_is_there(tmp_path):
