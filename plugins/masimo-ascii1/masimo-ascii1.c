@@ -27,6 +27,7 @@ static const struct {
 	{ 0x080, VS_FLAG(PROBE_ERROR) },  /* unrecognised sensor */
 	{ 0x400, VS_FLAG(LOW_SIGNAL) },
 }, alarm_bits[] = {
+	{ 0x01, VS_FLAG(SPO2_HIGH) },
 	{ 0x02, VS_FLAG(SPO2_LOW) },
 	{ 0x04, VS_FLAG(PULSE_HIGH) },
 	{ 0x08, VS_FLAG(PULSE_LOW) },

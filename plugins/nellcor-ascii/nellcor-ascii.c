@@ -30,7 +30,7 @@ static const struct {
 	{ "PL", VS_FLAG(PULSE_LOW) },
 	{ "PS", VS_FLAG(SEARCHING) },
 	{ "SD", VS_FLAG(SENSOR_DISCONNECTED) },
-	{ "SH", VS_FLAG(OUT_OF_LIMITS) }, /* saturation above its limit */
+	{ "SH", VS_FLAG(SPO2_HIGH) }, /* saturation above its limit */
 	{ "SL", VS_FLAG(SPO2_LOW) },
 	{ "SO", VS_FLAG(SENSOR_OFF) },
 };
