@@ -144,7 +144,10 @@ static void __attribute__((format(printf, 2, 3))) complain(const struct vs_ask *
 
 bool vs_ask_socket(const struct vs_ask *a, char *to, size_t cap)
 {
-	const char *path = a->control;
+	struct vs_ask of = *a; /* what was not read from the command line still has its --config */
+	if (!of.control && of.config && take_config(&of) != VS_EXIT_DONE)
+		return false;
+	const char *path = of.control;
 	if (!path)
 		path = getenv("VITALSD_CONTROL");
 	if (!path || !*path) /* an empty variable is none */

@@ -101,7 +101,10 @@ def test_holds_keep_and_who_may_do_what(kept):
         p = log(d, *words)
         assert p.returncode in (1, 2) and why in p.stderr, (words, p.stderr)
     assert len(s.bodies("entry", entry="refused")) == 2, "a refusal by role is part of the record"
-    placed = json.loads(log(d, "hold", session["session"], "--operator", "ada", "--reason", "a letter", "--json").stdout)["hold"]
+    named = [VITALSCTL, "log", "hold", session["session"], "--operator", "ada", "--reason", "a letter", "--json", "--config", d.config]
+    p = subprocess.run(named, capture_output=True, text=True, timeout=60)
+    assert p.returncode == 0, f"the configuration alone names log and socket: {p.stderr}"
+    placed = json.loads(p.stdout)["hold"]
     by_patient = json.loads(log(d, "hold", "--patient", "P-009", "--operator", "paul", "--reason", "a study", "--json").stdout)["hold"]
     assert s.wait("entry", entry="legal-hold", value=placed)["of"] == {"session": session["session"]}
     assert states(d) == ["held", "due", "young"] and [h["hold"] for h in seen(d)["holds"]] == [placed, by_patient]
