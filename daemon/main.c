@@ -1,10 +1,12 @@
 /* vitalsd: the command line, start and end, and the tick of the second. */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "config/presets.h"
 #include "daemon/chair.h"
@@ -347,7 +349,6 @@ static void open_handles(struct vs_daemon *d)
 	uv_signal_start(&d->on_int, on_signal, SIGINT);
 	uv_signal_start(&d->on_hup, on_signal, SIGHUP);
 	hold_signals(SIG_UNBLOCK);
-	signal(SIGPIPE, SIG_IGN);
 	d->wall_offset_ms = vs_wall_ms() - (int64_t)vs_boottime_ms();
 	d->tick_due_ms = vs_boottime_ms();
 	d->watchdog_ms = vs_notify_watchdog_ms();
@@ -415,8 +416,22 @@ static int load_and_run(const char *file)
 	return r == -EINVAL ? 78 : 1;
 }
 
+/* Who starts us without one of the three standard files would have the next one that is opened take its place. */
+static void fill_standard_files(void)
+{
+	int fd;
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
+	fill_standard_files();
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files is an error of that write, like a full disk */
 	if (argc > 1 && strcmp(argv[1], VS_PUBLISHER_ARG) == 0)
 		return vs_publisher_main(argc, argv);
 	static const struct option options[] = { { "config", required_argument, NULL, 'c' },

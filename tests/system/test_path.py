@@ -457,11 +457,10 @@ def test_a_reader_of_stderr_who_is_stuck_holds_nothing_up(daemon, monitor):
                 full += os.write(writer, b"x" * 4096)
         except BlockingIOError:
             os.set_blocking(writer, True)
-        for _ in range(3):
-            d.config.write_text("chairs: 5\n")
-            d.process.send_signal(signal.SIGHUP)
-            before = len(s.bodies("alive"))
-            assert wait_for(lambda: len(s.bodies("alive")) > before + 1)
+        d.config.write_text("chairs: 5\n")
+        d.process.send_signal(signal.SIGHUP)
+        before = len(s.bodies("alive"))
+        assert wait_for(lambda: len(s.bodies("alive")) > before + 2)
         while full > 0:
             full -= len(os.read(reader, 4096))
     finally:
@@ -546,3 +545,18 @@ def test_what_is_asked_for_before_there_is_a_loop_is_done_by_it(daemon, monitor)
     d.process = subprocess.Popen([VITALSD, "--config", d.config], stderr=open(d.stderr, "ab"),
                                  preexec_fn=lambda: pending(signal.SIGTERM))
     assert d.process.wait(PATIENCE) == 0
+
+
+@pytest.mark.parametrize("closed", ["0<&-", "2>&-", "0<&- 1>&- 2>&-"])
+def test_it_runs_without_the_three_standard_files(daemon, monitor, closed):
+    """The first files that it opens would be 0, 1 and 2: what is said would be written into them, and closing them aborts."""
+    d = daemon([chair(monitor)]).start(wrap=["sh", "-c", f'exec "$@" {closed}', "sh"])
+    d.subscribe().wait("vitals", device="bp")
+    assert d.stop() == 0
+
+
+def test_a_limit_on_the_size_of_files_is_said_and_kills_nobody(daemon, monitor):
+    d = daemon([chair(monitor)])
+    p = subprocess.run(["sh", "-c", 'ulimit -f 100; exec "$@"', "sh", VITALSD, "--config", d.config], capture_output=True, text=True,
+                       timeout=PATIENCE)
+    assert p.returncode == 1 and "cannot be opened: File too large" in p.stderr
