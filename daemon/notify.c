@@ -10,7 +10,6 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <systemd/sd-daemon.h>
-#include <unistd.h>
 
 #include "daemon/clock.h"
 
@@ -20,8 +19,18 @@ static struct {
 	char words[256];
 } owed;
 
+static int from = -1;
+
+/* Once, at the start, and kept: later the devices may have taken every descriptor there is. */
+static bool open_socket(void)
+{
+	if (from < 0)
+		from = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	return from >= 0;
+}
+
 /* sd_notify() waits while the manager's queue is full (net.unix.max_dgram_qlen, 10 messages on a plain kernel), and the
- * loop would wait with it, alarms and all: so the sending is our own.  0, or -EAGAIN: full, say it again later; a manager
+ * loop would wait with it, alarms and all: so the sending is our own.  0, or -EAGAIN: no room, say it again later; a manager
  * that cannot be reached is given up, as the library does. */
 static int send_now(const char *text)
 {
@@ -33,14 +42,11 @@ static int send_now(const char *text)
 	memcpy(to.sun_path, path, len);
 	if (path[0] == '@') /* an abstract name */
 		to.sun_path[0] = '\0';
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return 0;
-	ssize_t n = sendto(fd, text, strlen(text), MSG_NOSIGNAL, (const struct sockaddr *)&to,
+	if (!open_socket())
+		return -EAGAIN; /* READY=1 must not be lost for that */
+	ssize_t n = sendto(from, text, strlen(text), MSG_NOSIGNAL, (const struct sockaddr *)&to,
 			   (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));
-	int r = n < 0 && (errno == EAGAIN || errno == ENOBUFS) ? -EAGAIN : 0;
-	close(fd);
-	return r;
+	return n < 0 && (errno == EAGAIN || errno == ENOBUFS) ? -EAGAIN : 0;
 }
 
 static bool say_reloading(void)
@@ -99,5 +105,6 @@ void vs_notify_reloading(void)
 uint64_t vs_notify_watchdog_ms(void)
 {
 	uint64_t usec = 0;
+	open_socket();
 	return sd_watchdog_enabled(0, &usec) > 0 ? usec / 1000 : 0;
 }

@@ -12,5 +12,5 @@ void vs_notify_stopping(void);
 void vs_notify_reloading(void);
 /* Once a second: what could not be said before. */
 void vs_notify_again(void);
-/* How often WATCHDOG=1 is due, ms; 0: no watchdog is set. */
+/* The first of all calls.  How often WATCHDOG=1 is due, ms; 0: no watchdog is set. */
 uint64_t vs_notify_watchdog_ms(void);
