@@ -70,7 +70,7 @@ class Ward:
         self.told = folder / "sim.json"
         self.sim = subprocess.Popen([VITALS_SIM, "--commands", "--json", "--lead", "900h", *words], stdin=subprocess.PIPE,
                                     stdout=open(self.told, "w"), env=self.env, text=True)
-        assert wait_for(lambda: '"ready"' in self.told.read_text())
+        assert wait_for(lambda: "\n" in self.told.read_text()), "it says where its devices are, in one line"
         ready = json.loads(self.told.read_text().splitlines()[0])
         self.daemon = Daemon(folder / "d", [self._chair(e) for e in ready["chairs"]])
         self.daemon.start(env=self.clock.env(TZ=zone))

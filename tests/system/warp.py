@@ -37,7 +37,7 @@ class Clock:
     def now(self):
         return struct.unpack_from("q", self.memory, NOW)[0] / NS
 
-    def run_until(self, t, patience=300):
+    def run_until(self, t, patience=900):
         """Lets time pass; returns when the moment has come and everybody stands still there."""
         self._put("q", HOLD, round(t * NS))
         end = time.monotonic() + patience
@@ -46,7 +46,7 @@ class Clock:
                 raise AssertionError(f"the clock did not get from {self.now()} to {t} within {patience} s")
             time.sleep(0.001)
 
-    def run(self, seconds, patience=300):
+    def run(self, seconds, patience=900):
         self.run_until(self.now() + seconds, patience)
 
     def run_free(self):
