@@ -69,10 +69,24 @@ static int bind_url(struct publisher *p, const char *entry)
 	bool query = entry[0] == 'q';
 	const char *url = strchr(entry, '=') + 1;
 	int s = query ? p->rep : p->pub;
+	char plain[300];
+	if (strncmp(url, "tcp://localhost:", 16) == 0) { /* nanomsg binds addresses and interfaces, no names */
+		snprintf(plain, sizeof plain, "tcp://127.0.0.1:%s", url + 16);
+		url = plain;
+	}
 	int ipv4_only = strchr(url, '[') == NULL;
 	nn_setsockopt(s, NN_SOL_SOCKET, NN_IPV4ONLY, &ipv4_only, sizeof ipv4_only);
 	int r = strncmp(url, "ipc://", 6) == 0 ? vs_socket_file_free(url + 6) : 0;
 	return r < 0 ? r : nn_bind(s, url) < 0 ? -nn_errno() : 0;
+}
+
+static const char *why_not(const char *url, int r)
+{
+	if (strncmp(url, "ipc://", 6) == 0)
+		return vs_socket_file_words(r);
+	return r == -ENODEV || r == -EADDRNOTAVAIL
+		       ? "that is no address of this machine; write 127.0.0.1, the address of a card, its name like eth0, or * for all"
+		       : nn_strerror(-r);
 }
 
 /* Tries for ever: the address may belong to a predecessor that is still going, or to something that a person stops. */
@@ -90,8 +104,7 @@ static void bind_all(struct publisher *p)
 		if (!said && (r != -EADDRINUSE || vs_boottime_ms() >= next_words_ms)) {
 			char why[512];
 			const char *url = strchr(p->urls[i], '=') + 1;
-			snprintf(why, sizeof why, "cannot bind %s: %s", url,
-				 strncmp(url, "ipc://", 6) == 0 ? vs_socket_file_words(r) : nn_strerror(-r));
+			snprintf(why, sizeof why, "cannot bind %s: %s", url, why_not(url, r));
 			tell(VS_WIRE_FAILED, 0, why);
 			said = true;
 		}

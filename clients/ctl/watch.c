@@ -553,6 +553,13 @@ static void close_source(struct source *s)
 	free(s->chairs);
 }
 
+/* An endpoint as it is bound, as one connects to it from this machine. */
+static void as_seen_from_here(const char *bound, char *ret, size_t cap)
+{
+	bool all = strncmp(bound, "tcp://*:", 8) == 0;
+	snprintf(ret, cap, "%s%s", all ? "tcp://127.0.0.1:" : bound, all ? bound + 8 : "");
+}
+
 static int add_config(struct watch *w, const char *file)
 {
 	struct vs_config *config;
@@ -564,9 +571,9 @@ static int add_config(struct watch *w, const char *file)
 	}
 	struct source *s = &w->sources[w->n_sources++];
 	if (config->n_events)
-		s->events = s->named, snprintf(s->named, sizeof s->named, "%s", config->events[0]);
+		s->events = s->named, as_seen_from_here(config->events[0], s->named, sizeof s->named);
 	if (config->n_queries)
-		snprintf(s->query, sizeof s->query, "%s", config->queries[0]);
+		as_seen_from_here(config->queries[0], s->query, sizeof s->query);
 	vs_config_free(config);
 	return s->events ? VS_EXIT_DONE : vs_ctl_fail("'%s' names no events URL", file);
 }

@@ -560,3 +560,28 @@ def test_a_limit_on_the_size_of_files_is_said_and_kills_nobody(daemon, monitor):
     p = subprocess.run(["sh", "-c", 'ulimit -f 100; exec "$@"', "sh", VITALSD, "--config", d.config], capture_output=True, text=True,
                        timeout=PATIENCE)
     assert p.returncode == 1 and "cannot be opened: File too large" in p.stderr
+
+
+def test_localhost_is_an_address_to_bind_and_another_name_is_told(daemon, monitor):
+    """nanomsg binds addresses and interfaces, and says 'No such device' of a name."""
+    import socket
+    d = daemon([chair(monitor)])
+    port = free_port()
+    d.configure([chair(monitor)], publish={"events": [f"tcp://localhost:{port}"], "query": [d.query]})
+    d.start()
+    socket.create_connection(("127.0.0.1", port)).close()
+    d.stop()
+    d.configure([chair(monitor)], publish={"events": [f"tcp://station.invalid:{port}"], "query": [d.query]})
+    d.process = subprocess.Popen([VITALSD, "--config", d.config], stderr=open(d.stderr, "ab"))
+    assert wait_for(lambda: f"cannot bind tcp://station.invalid:{port}: that is no address of this machine; write 127.0.0.1" in d.said())
+    assert d.stop() == 0
+
+
+def test_whoever_watches_by_the_configuration_finds_what_is_bound_on_every_card(daemon, monitor):
+    d = daemon([chair(monitor)])
+    d.configure([chair(monitor)], publish={"events": [f"tcp://*:{free_port()}"], "query": [f"tcp://*:{free_port()}"]})
+    d.start()
+    with subprocess.Popen([VITALSCTL, "watch", "--config", d.config, "--json"], stdout=subprocess.PIPE, text=True) as watch:
+        first = watch.stdout.readline()
+        watch.terminate()
+    assert json.loads(first)["chair"] == "chair-1"
