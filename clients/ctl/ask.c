@@ -239,7 +239,7 @@ json_t *vs_ask_daemon(const struct vs_ask *a, json_t *request)
 	if (!answer)
 		complain(a, "vitalsd gave no answer");
 	if (!a->json)
-		vs_show_calm(answer);
+		vs_show_calm(answer, "");
 	return answer;
 }
 

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "clients/ctl/show.h"
 #include "core/timetext.h"
 
 /* Names are told apart by their site and session, so that bundles can be put together. */
@@ -28,6 +29,7 @@ void vs_fhir_urn(const struct vs_fhir *b, const char *kind, const char *name, ch
 void vs_fhir_add(struct vs_fhir *b, const char *urn, json_t *resource)
 {
 	json_object_set_new(resource, "id", json_string(urn + strlen("urn:uuid:")));
+	vs_show_calm(resource, "\t\r\n"); /* no other may stand in a FHIR string */
 	json_array_append_new(b->entries, json_pack("{s:s,s:o}", "fullUrl", urn, "resource", resource));
 }
 

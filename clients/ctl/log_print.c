@@ -193,7 +193,7 @@ static char *cell(sqlite3_stmt *st, int i)
 		text = (const char *)sqlite3_column_text(st, i);
 	char *copy = strdup(text ? text : "");
 	if (copy)
-		vs_show_calm_text(copy);
+		vs_show_calm_text(copy, "");
 	return copy;
 }
 

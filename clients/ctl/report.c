@@ -179,7 +179,7 @@ static int take_event(struct gathering *g, const struct vs_log_item *item)
 	json_t *event = json_loadb(item->json, item->json_len, 0, NULL);
 	if (!event)
 		return 0; /* `audit verify` speaks of damaged rows */
-	vs_show_calm(event);
+	vs_show_calm(event, "");
 	copy(r->chair, sizeof r->chair, vs_report_text_of(event, "chair"));
 	copy(r->site, sizeof r->site, vs_report_text_of(event, "site"));
 	char clock[16];

@@ -21,36 +21,36 @@ static const char *text_of(const json_t *o, const char *key)
 	return s ? s : "";
 }
 
-void vs_show_calm_text(char *text)
+void vs_show_calm_text(char *text, const char *keep)
 {
 	for (unsigned char *p = (unsigned char *)text; *p; p++)
-		if (*p < 0x20 || *p == 0x7f)
+		if ((*p < 0x20 && !strchr(keep, *p)) || *p == 0x7f)
 			*p = ' ';
 		else if (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0) /* U+0080 to U+009F */
 			p[0] = p[1] = ' ';
 }
 
-static void calm_string(json_t *string)
+static void calm_string(json_t *string, const char *keep)
 {
 	char *text = strdup(json_string_value(string));
 	if (!text)
 		return;
-	vs_show_calm_text(text);
+	vs_show_calm_text(text, keep);
 	json_string_set(string, text);
 	free(text);
 }
 
-void vs_show_calm(json_t *value)
+void vs_show_calm(json_t *value, const char *keep)
 {
 	const char *key;
 	json_t *of;
 	size_t i;
 	if (json_is_string(value))
-		calm_string(value);
+		calm_string(value, keep);
 	json_object_foreach(value, key, of)
-		vs_show_calm(of);
+		vs_show_calm(of, keep);
 	json_array_foreach(value, i, of)
-		vs_show_calm(of);
+		vs_show_calm(of, keep);
 }
 
 static const char *colour(const struct vs_show *s, const char *code)

@@ -9,10 +9,10 @@ struct vs_show {
 	bool all;    /* every reading, not only what a person can follow */
 };
 
-/* Blanks for the control characters in the words of people, wherever they stand in it: they are no business of the
- * terminal, and a line stays a line. */
-void vs_show_calm(json_t *value);
-void vs_show_calm_text(char *text);
+/* Blanks for the control characters in the words of people, wherever they stand in it, but those of `keep`: they are no
+ * business of the terminal, a line stays a line, and no format that is exported may have them. */
+void vs_show_calm(json_t *value, const char *keep);
+void vs_show_calm_text(char *text, const char *keep);
 
 /* One event (the JSON object of a message) as a line on stdout; note: "" or why it is shown late.
  * Unless `all`: a cuff reading always, the readings of a signal once in 10 s for each device, and when a device begins or

@@ -191,7 +191,7 @@ static json_t *ask_replay(struct source *s, const struct vs_stream *of, uint64_t
 static void show(const struct watch *w, const json_t *event, const char *text, const char *note)
 {
 	if (!w->json) {
-		vs_show_calm((json_t *)(uintptr_t)event);
+		vs_show_calm((json_t *)(uintptr_t)event, "");
 		vs_show_event(&w->show, event, note);
 		return;
 	}

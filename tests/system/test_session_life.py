@@ -459,6 +459,8 @@ def test_what_a_nurse_may_say_besides(daemon, monitor):
     for words in (("audit", "entries"), ("session", "report", said[-1]["session"]), ("session", "report", said[-1]["session"], "--format", "html")):
         assert "=1+1  [31mred and on" in shown(*words), f"{words}: a note cannot speak to the terminal, nor break a line"
     assert "\"'=1+1 \x1b[31mred\nand on\"" in shown("audit", "entries", "--csv"), "a spreadsheet would compute it"
+    bundle = shown("audit", "export", said[-1]["session"], "--format", "fhir")
+    assert "=1+1  [31mred\\nand on" in bundle and "u001b" not in bundle, "a FHIR string has no control character but these three"
     assert any(e["value"] == "=1+1 \x1b[31mred\nand on" for e in json.loads(shown("audit", "entries", "--json")))
     rows = wait_for(lambda: d.sql("select phase, outcome from audit_session where outcome is not null"))
     assert rows == [{"phase": "discharged", "outcome": "transferred"}]
