@@ -34,6 +34,16 @@ static int text(struct reader *r, const char *option, const char *word, char *to
 	return 0;
 }
 
+/* Without the blanks around it: a reason of blanks is none, and "anna " is nobody else than "anna". */
+static int trimmed(struct reader *r, const char *option, const char *word, char *to, size_t cap)
+{
+	int e = text(r, option, word + strspn(word, " \t\r\n"), to, cap);
+	size_t len = strlen(to);
+	while (e == 0 && len > 0 && strchr(" \t\r\n", to[len - 1]))
+		to[--len] = '\0';
+	return e;
+}
+
 static int number(struct reader *r, const char *option, const char *word, double lowest, double *ret)
 {
 	size_t used;
@@ -75,19 +85,20 @@ static int append_value(struct reader *r, const char *word)
 
 #define IS(name) (!strcmp(o, name))
 #define INTO(member) text(r, o, v, r->c->member, sizeof r->c->member)
+#define TRIMMED(member) trimmed(r, o, v, r->c->member, sizeof r->c->member)
 
 /* An option with its value: for every command, then for opening, then for entries. */
 static int option(struct reader *r, const char *o, const char *v)
 {
 	struct vs_session_command *c = r->c;
 	if (IS("--reason"))
-		return INTO(reason);
+		return TRIMMED(reason);
 	if (IS("--override"))
-		return INTO(override);
+		return TRIMMED(override);
 	if (IS("--second"))
-		return INTO(second);
+		return TRIMMED(second);
 	if (IS("--operator"))
-		return INTO(operator);
+		return TRIMMED(operator);
 	if (IS("--patient"))
 		return INTO(patient);
 	if (IS("--protocol"))

@@ -590,14 +590,22 @@ static const struct {
 
 static const char *const role_names[VS_ROLE_COUNT] = { "nurse", "prescriber", "engineer", "auditor" };
 
-/* The name of who asks: what the client says, with the kernel's uid beside it where they are not the same person's. */
-static void name_operator(struct request *q)
+/* The name of who asks: what the client says, with the kernel's uid beside it where they are not the same person's.  False:
+ * it is too long.  Cut short it could be somebody else's; with blanks around it one person would be two. */
+static bool name_operator(struct request *q)
 {
 	const char *said = text_of(q, "operator");
-	if (said && *said)
-		snprintf(q->operator, sizeof q->operator, "%s", said);
+	said = said ? said + strspn(said, " \t\r\n") : "";
+	size_t len = strlen(said);
+	while (len > 0 && strchr(" \t\r\n", said[len - 1]))
+		len--;
+	if (len >= sizeof q->operator)
+		return false;
+	if (len)
+		snprintf(q->operator, sizeof q->operator, "%.*s", (int)len, said);
 	else
 		snprintf(q->operator, sizeof q->operator, "uid:%u", (unsigned)q->peer->uid);
+	return true;
 }
 
 /* By the name given, else by the kernel's uid; NULL: nobody of the list. */
@@ -666,7 +674,9 @@ static char *answer_request(struct request *q)
 	q->op = text_of(q, "op");
 	if (!q->op)
 		return vs_daemon_error("a request is an object with a text member \"op\"");
-	name_operator(q);
+	if (!name_operator(q))
+		return vs_daemon_error("an operator's name has at most %zu characters (an accented letter counts as two)",
+			sizeof q->operator - 1);
 	for (size_t i = 0; i < sizeof operations / sizeof *operations; i++) {
 		if (strcmp(operations[i].op, q->op) != 0)
 			continue;

@@ -287,7 +287,7 @@ int vs_ask_and_tell(const struct vs_ask *a, json_t *request, json_t **ret)
 		return VS_EXIT_FAILED;
 	bool ok = json_is_true(json_object_get(answer, "ok"));
 	if (a->json) {
-		json_dumpf(answer, stdout, JSON_COMPACT);
+		json_dumpf(answer, stdout, JSON_COMPACT | JSON_REAL_PRECISION(12)); /* 70.55, not 70.549999999999997 */
 		putchar('\n');
 	}
 	if (!ok)

@@ -176,7 +176,7 @@ static int explain_from(struct vs_log *l, const struct vs_log_options *o, const 
 	if (!body)
 		return vs_ctl_fail("alarm explain: %s has no alarm %s; 'vitalsctl audit alarms' shows what it has", vs_log_file(l), alarm);
 	if (o->json) {
-		json_dumpf(body, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
+		json_dumpf(body, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(12));
 		putchar('\n');
 	} else {
 		vs_audit_explanation(body);

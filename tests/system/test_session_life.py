@@ -445,11 +445,15 @@ def test_what_a_nurse_may_say_besides(daemon, monitor):
                   ("session", "phase", "paused", "--confirm=no")):
         p = n._run(words, False)
         assert p.returncode == 2 and p.stderr, f"{words}: not UTF-8, or a value where none belongs: nothing is left out in silence"
+    for name, why in (("a" * 33, "at most 32"), (" anna", None)):
+        p = d.ctl("entry", "--chair", "chair-1", "--operator", name, "moaas", "5", check=False)
+        assert (why in p.stderr) if why else p.returncode == 0, f"{name}: a name is neither cut nor another one for its blanks"
     assert n.phase() == "infusion"
     n.does("entry", "note", "=1+1 \x1b[31mred\nand on")
     n.does("session", "transfer", "intensive", "care")
     assert wait_for(lambda: d.sql("select 1 from audit_session where outcome is not null")), "all that was said before is in the log"
     said = [json.loads(r["body"]) for r in d.sql("select body from audit_event where kind = 'entry'")]
+    assert {e["operator"] for e in said} == {"anna"}
     assert [e["note"] for e in said if (e.get("note") or "").startswith("She says")] == [story.strip()] * 2
     assert [(e["item"], e["value"], e["unit"], e["route"]) for e in said if e["entry"] == "med"] == [
         ("acetylsalicylic acid", 500, "mg", "po")]

@@ -606,7 +606,10 @@ static void bodies(void **state)
 	room_init(&r, *state);
 	room_baseline(&r, "P1");
 	room_signals(&r, 112, 97);
-	room_must(&r, "phase infusion --override 'calm now' --second bert");
+	if (room_say(&r, "phase infusion --override ' ' --second bert") ||
+	    room_say(&r, "phase infusion --override calm --second ' Anna '"))
+		fail_msg("blanks are no reason, and make nobody somebody else");
+	room_must(&r, "phase infusion --override ' calm now ' --second bert");
 	struct vs_json w = vs_json_into(buf, sizeof buf);
 	vs_json_open(&w, '{');
 	vs_session_body(&w, &r.s, &r.a, r.now);
