@@ -53,6 +53,7 @@ struct vs_stream {
 	uint64_t bytes;     /* bytes since then */
 	uint64_t read_ms;   /* boottime of the bytes that are being decoded */
 	bool told_noisy;    /* that the line is noisy was said */
+	char lost[128];     /* why the link was lost last */
 };
 
 struct vs_device {

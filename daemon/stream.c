@@ -119,8 +119,10 @@ static void settle(struct vs_device *d)
 
 static void on_lost(void *ctx, const char *why)
 {
-	(void)why; /* it is opened again at once: either that fails, or the silence shows */
-	settle(ctx);
+	struct vs_device *d = ctx;
+	/* It is opened again at once: either that fails, or the silence shows. */
+	snprintf(d->stream.lost, sizeof d->stream.lost, "%s", why);
+	settle(d);
 }
 
 static void on_failed(void *ctx, const char *why)
@@ -150,8 +152,11 @@ static void silent(struct vs_device *d)
 			 s->silence_ms);
 	s->heard_ms = now_of(d);
 	s->bytes = 0;
-	if (!vs_link_is_up(s->link))
+	if (!vs_link_is_up(s->link)) { /* whoever opens and closes again and again sends nothing either */
+		if (d->status == VS_DEVICE_ONLINE)
+			vs_device_tell(d, VS_DEVICE_OFFLINE, s->lost, false);
 		return;
+	}
 	start_over(d);
 	vs_device_tell(d, VS_DEVICE_NO_SIGNAL, text, false);
 	transmit(d, VS_TX_CONNECT);

@@ -149,3 +149,37 @@ def test_behind_a_device_server(probe):
     server.close()
     c.close()
     assert "refused" in p.status("offline")["detail"]
+
+
+def test_a_server_that_accepts_and_closes_is_not_online(daemon):
+    """A device server whose line is taken by another accepts each time and closes at once: nothing comes."""
+    good = threading.Event()
+    good.set()
+    frame = [bytes([1, 0x81 if i == 0 else 0x80, 64, {1: 72, 2: 97}.get(i, 0)]) for i in range(25)]
+    packet = b"".join(f + bytes([sum(f) & 255]) for f in frame)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        def serve():
+            while True:
+                try:
+                    c, _ = server.accept()
+                except OSError:
+                    return
+                with c:
+                    try:
+                        while good.is_set():
+                            c.sendall(packet)
+                            time.sleep(0.3)
+                    except OSError:
+                        pass
+        threading.Thread(target=serve, daemon=True).start()
+        d = daemon([{"id": "chair-1", "limits": "ketamine-adult", "devices": [
+            {"id": "oximeter", "plugin": "nonin-df2", "tcp": {"host": "127.0.0.1", "port": server.getsockname()[1]}}]}]).start()
+        s = d.subscribe()
+        s.wait("vitals", values={"pr": 72, "spo2": 97})
+        good.clear()
+        # offline, and no-signal where the moment that is looked at falls into one of the short connections
+        assert wait_for(lambda: [b for b in s.bodies("device") if b["status"] in ("offline", "no-signal")])
+        good.set()
+        assert wait_for(lambda: s.bodies("device")[-1]["status"] == "online")
+        server.shutdown(socket.SHUT_RDWR)
+    assert d.stop() == 0
