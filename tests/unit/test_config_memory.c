@@ -5,42 +5,7 @@
 #include <errno.h>
 
 #include "config/config.h"
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t size);
-char *__real_strdup(const char *s);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t size);
-char *__wrap_strdup(const char *s);
-
-static long until_failure = -1; /* negative: never */
-
-static bool fails_now(void)
-{
-	return until_failure >= 0 && until_failure-- == 0;
-}
-
-void *__wrap_malloc(size_t size)
-{
-	return fails_now() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-	return fails_now() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *p, size_t size)
-{
-	return fails_now() ? NULL : __real_realloc(p, size);
-}
-
-char *__wrap_strdup(const char *s)
-{
-	return fails_now() ? NULL : __real_strdup(s);
-}
+#include "no_memory.h"
 
 static const char right[] =
 	"site: s\nlog: { path: /l }\nlimit_files: [ limits.yaml ]\n"
@@ -65,10 +30,10 @@ static void story(const char *text, int without_failure)
 	for (bool failed = true; failed; n += 1 + n / 50) {
 		struct vs_findings f = { 0 };
 		struct vs_config *c = NULL;
-		until_failure = n;
+		out_of_memory_at(n);
 		int r = vs_config_load(file, &c, &f);
-		failed = until_failure < 0;
-		until_failure = -1;
+		failed = allocations > n;
+		out_of_memory_at(-1);
 		vs_findings_clear(&f);
 		assert_true(!r == !!c);
 		vs_config_free(c);

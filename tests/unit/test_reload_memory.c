@@ -7,35 +7,7 @@
 #include "chair_alone.h"
 #include "config/presets.h"
 #include "daemon/retention.h"
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t size);
-
-static long allocations, failing = -1; /* failing: the number of the one that fails; negative: none */
-
-static bool fails_now(void)
-{
-	return allocations++ == failing;
-}
-
-void *__wrap_malloc(size_t size)
-{
-	return fails_now() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-	return fails_now() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *p, size_t size)
-{
-	return fails_now() ? NULL : __real_realloc(p, size);
-}
+#include "no_memory.h"
 
 int vs_store_limits(struct vs_store *s, const struct vs_store_set *sets, unsigned n)
 {
@@ -141,11 +113,10 @@ static long reload(long n)
 	struct vs_limit_sets *old_sets = d.sets;
 	struct vs_session_data *old_data = d.session_data;
 	unsigned said = chair_alone_errors;
-	allocations = 0;
-	failing = n;
+	out_of_memory_at(n);
 	int r = vs_daemon_reload(&d);
 	long made = allocations;
-	failing = -1;
+	out_of_memory_at(-1);
 	if (r < 0)
 		assert_true(chair_alone_errors > said);
 	else
