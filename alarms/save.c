@@ -189,6 +189,8 @@ static void session(struct pack *p, struct vs_engine *e)
 	when(p, &e->phase_ms);
 	when(p, &e->infusion_ms);
 	when(p, &e->paused_ms);
+	if (p->from && e->paused_ms > e->now_ms && e->paused_ms - e->now_ms > UINT32_MAX)
+		p->failed = true; /* no pause is as long as that */
 	when(p, &e->asked_ms);
 	when(p, &e->trend_cuff_ms);
 	u32(p, &e->own_interval_ms);
