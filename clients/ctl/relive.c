@@ -805,9 +805,9 @@ int vs_relive_why(const struct vs_relive *r, const struct vs_limit_set *const *s
 
 /* ---- comparing --------------------------------------------------------------------------------------------------- */
 
-static bool same_number(double a, double b)
+static bool same_number(double a, double b, double within)
 {
-	return (isnan(a) && isnan(b)) || fabs(a - b) < 1e-6;
+	return (isnan(a) && isnan(b)) || fabs(a - b) < within;
 }
 
 int vs_relive_compare(const struct vs_relive_alarms *then, const struct vs_relive_alarms *now,
@@ -834,7 +834,8 @@ int vs_relive_compare(const struct vs_relive_alarms *then, const struct vs_reliv
 			tell(ctx, VS_RELIVE_MISSING, &then->at[i++], NULL);
 			n++;
 		} else {
-			if (!same_number(then->at[i].value, match[i]->value) || !same_number(then->at[i].limit, match[i]->limit)) {
+			if (!same_number(then->at[i].value, match[i]->value, VS_RELIVE_SAME_VALUE) ||
+			    !same_number(then->at[i].limit, match[i]->limit, 1e-6)) {
 				tell(ctx, VS_RELIVE_OTHER_NUMBERS, &then->at[i], match[i]);
 				n++;
 			}

@@ -55,9 +55,12 @@ int vs_relive_run(const struct vs_relive *r, const struct vs_limit_set *const *s
 int vs_relive_why(const struct vs_relive *r, const struct vs_limit_set *const *sets, unsigned n, const struct vs_session_data *data,
 	int64_t at_ms, struct vs_json *j);
 
-/* Where two courses of alarms differ: in rule, device, change, value, limit, or in time by more than this.  The log's
- * clock reads in ms, and the daemon looks at it up to a few ms after an input came. */
+/* Where two courses of alarms differ: in rule, device, change, limit, or in time or value by more than this.  The log's
+ * clock reads in ms, and the daemon looks at it up to a few ms after an input came; between two rows of `clock` it may have moved by
+ * 20 ms.  So the slope of a trend, and the value that it arrives at, is known to some 1/1000; no monitor sends finer steps than
+ * 1/100. */
 #define VS_RELIVE_SAME_MS 250
+#define VS_RELIVE_SAME_VALUE 0.005
 enum vs_relive_difference { VS_RELIVE_MISSING, VS_RELIVE_EXTRA, VS_RELIVE_OTHER_NUMBERS };
 /* Tells each difference, earliest first; `then` NULL for EXTRA, `now` NULL for MISSING.  Returns how many; -ENOMEM. */
 int vs_relive_compare(const struct vs_relive_alarms *then, const struct vs_relive_alarms *now,
