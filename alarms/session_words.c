@@ -1,5 +1,7 @@
 /* Words to a command: what a person types after `vitalsctl session` or `entry`, or writes into the command column. */
 #include <errno.h>
+#include <limits.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -62,7 +64,7 @@ static int whole(struct reader *r, const char *option, const char *word, unsigne
 	int e = number(r, option, word, 1, &v);
 	if (e < 0)
 		return e;
-	if (v != (double)(unsigned)v)
+	if (v > UINT_MAX || v != floor(v))
 		return wrong(r, "%s wants a whole number, not '%.32s'", option, word);
 	*ret = (unsigned)v;
 	return 0;
