@@ -25,6 +25,14 @@ static bool known(const struct vs_findings *f, const char *file, unsigned line, 
 	return false;
 }
 
+/* What is quoted from a file may hold anything; a finding is one line on somebody's terminal. */
+static void make_plain(char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+			*text = '?';
+}
+
 void vs_findings_add(struct vs_findings *f, const char *file, unsigned line, const char *format, ...)
 {
 	char text[1024];
@@ -32,6 +40,7 @@ void vs_findings_add(struct vs_findings *f, const char *file, unsigned line, con
 	va_start(args, format);
 	vsnprintf(text, sizeof text, format, args);
 	va_end(args);
+	make_plain(text);
 	if (known(f, file, line, text))
 		return;
 	if (f->len >= VS_FINDINGS_MAX) {

@@ -19,6 +19,7 @@ struct vs_findings {
 	bool failed; /* a finding could not be kept: out of memory */
 };
 
+/* One finding, kept once; what is quoted of a file may hold anything: a control character becomes '?'. */
 void vs_findings_add(struct vs_findings *f, const char *file, unsigned line, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 /* By line within each file, files in the order in which they were first named. */
