@@ -10,6 +10,8 @@
 #include "config/embed.h"
 #include "config/words.h"
 
+#define SERIES_MAX 100
+
 extern const struct vs_embedded vs_preset_files[];
 
 /* ---- the file as it is written ---- */
@@ -214,23 +216,42 @@ static void take_rates(struct loader *l, struct raw_preset *raw, vs_place at, st
 		p->concentration.v = q.v[0];
 }
 
+/* A time, or a range of times; a finding where it is not from 1 min to 168 h. */
+static bool take_time(struct loader *l, char *words, vs_place at, const char *key, enum many many, struct quantity *q)
+{
+	if (!take(l, words, at, key, "min|h", many, q))
+		return false;
+	if (minutes(q, 0) < 1 || minutes(q, q->n - 1) > 7 * 24 * 60)
+		vs_yaml_find(l->y, vs_yaml_key(l->y, at, key), "`%s` is \"%s\"; it must be from 1 min to 168 h", key, words);
+	return true;
+}
+
 static void take_times(struct loader *l, struct raw_preset *raw, vs_place at, struct vs_preset *p)
 {
 	struct quantity q;
-	if (take(l, raw->over, at, "over", "min|h", RANGE, &q)) {
+	if (take_time(l, raw->over, at, "over", RANGE, &q)) {
 		p->over_low.v = minutes(&q, 0);
 		p->over_high.v = minutes(&q, q.n - 1);
-		if (p->over_high.v > 7 * 24 * 60 || p->over_low.v < 1)
-			vs_yaml_find(l->y, vs_yaml_key(l->y, at, "over"), "`over` is \"%s\"; it must be from 1 min to 168 h", raw->over);
 	}
-	if (take(l, raw->recovery, at, "recovery", "min|h", ONE, &q))
+	if (take_time(l, raw->recovery, at, "recovery", ONE, &q))
 		p->recovery.v = minutes(&q, 0);
-	if (take(l, raw->cuff_at, at, "cuff_at", "min|h", ONE, &q))
+	if (take_time(l, raw->cuff_at, at, "cuff_at", ONE, &q))
 		p->cuff_at.v = minutes(&q, 0);
-	if (take(l, raw->series, at, "series", "", RANGE, &q)) {
-		p->series_low = (unsigned)q.v[0];
-		p->series_high = (unsigned)q.v[q.n - 1];
+}
+
+static void take_series(struct loader *l, struct raw_preset *raw, vs_place at, struct vs_preset *p)
+{
+	struct quantity q;
+	if (!take(l, raw->series, at, "series", "", RANGE, &q))
+		return;
+	double low = q.v[0], high = q.v[q.n - 1];
+	if (low != floor(low) || high != floor(high) || high > SERIES_MAX) {
+		vs_yaml_find(l->y, vs_yaml_key(l->y, at, "series"), "`series` is \"%s\"; it must be a whole number of infusions, or "
+			     "`LOW to HIGH`, up to %d", raw->series, SERIES_MAX);
+		return;
 	}
+	p->series_low = (unsigned)low;
+	p->series_high = (unsigned)high;
 }
 
 /* ---- what one preset means as a whole ---- */
@@ -306,6 +327,7 @@ static void take_preset(struct loader *l, struct raw_preset *raw, vs_place at)
 	take_dose(l, raw, at, &p);
 	take_rates(l, raw, at, &p);
 	take_times(l, raw, at, &p);
+	take_series(l, raw, at, &p);
 	check_shape(l, at, &p);
 	struct vs_preset *to = slot(l, &p, at);
 	if (to)

@@ -44,6 +44,16 @@ static const struct {
 	  "`dose` is" },
 	{ "presets:\n  - id: X1\n    name: x\n    title: t\n    dose: 0.5 mg/kg\n    recovery: 30 min\n", 2, "no `over`" },
 	{ "presets:\n  - id: X1\n    name: x\n    title: t\n    dose: 0.5 mg/kg\n    over: 40 min\n", 2, "no `recovery`" },
+	{ "presets:\n  - id: X1\n    name: x\n    title: t\n    dose: 0.5 mg/kg\n    over: 200 h\n    recovery: 30 min\n", 6,
+	  "`over` is \"200 h\"; it must be from 1 min to 168 h" },
+	{ "presets:\n  - id: X1\n    name: x\n    title: t\n    dose: 0.5 mg/kg\n    over: 1 h\n    recovery: 9999999999999999999 h\n", 7,
+	  "`recovery` is" },
+	{ "presets:\n  - id: X1\n    name: x\n    title: t\n    dose: 0.5 mg/kg\n    over: 1 h\n    recovery: 30 min\n"
+	  "    cuff_at: 0.5 min\n", 8, "`cuff_at` is" },
+	{ "presets:\n  - id: X1\n    name: x\n    title: t\n    dose: 0.5 mg/kg\n    over: 1 h\n    recovery: 30 min\n"
+	  "    series: 66666666663\n", 8, "`series` is" },
+	{ "presets:\n  - id: X1\n    name: x\n    title: t\n    dose: 0.5 mg/kg\n    over: 1 h\n    recovery: 30 min\n"
+	  "    series: 2.5\n", 8, "`series` is" },
 	{ "presets:\n  - id: X1\n    name: x\n    title: t\n    recovery: 30 min\n", 2, "neither `dose` nor `rate`" },
 	{ "presets:\n  - id: X1\n    name: x\n    title: t\n    no_pump: true\n    dose: 1 mg/kg\n    over: 1 h\n"
 	  "    recovery: 30 min\n", 2, "`no_pump: true` and a dose" },
