@@ -403,6 +403,14 @@ static const struct vs_device_ops device_ops = { .reading = on_reading, .status 
 
 /* ---- life ---- */
 
+struct vs_chair *vs_daemon_chair(struct vs_daemon *d, const char *id)
+{
+	for (unsigned i = 0; i < d->n_chairs; i++)
+		if (strcmp(d->chairs[i]->id, id) == 0)
+			return d->chairs[i];
+	return NULL;
+}
+
 /* What the engine is told of set and devices; NULL: no memory. */
 static struct vs_engine_config *engine_config(struct vs_daemon *d, const struct vs_chair_config *cfg,
 					      const struct vs_limit_set *set)

@@ -66,7 +66,7 @@ struct vs_daemon {
 	bool ready, ending;
 };
 
-/* Finds a chair by its id; NULL: there is none. */
+/* chair.c: finds a chair by its id; NULL: there is none. */
 struct vs_chair *vs_daemon_chair(struct vs_daemon *d, const char *id);
 /* A new session id for today, "s-20261121-3"; buf holds at least VS_WHO_CAP. */
 void vs_daemon_session_id(struct vs_daemon *d, int64_t wall_ms, char *buf);

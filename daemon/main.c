@@ -133,14 +133,6 @@ static void tick_arm(struct vs_daemon *d)
 
 /* ---- start ---- */
 
-struct vs_chair *vs_daemon_chair(struct vs_daemon *d, const char *id)
-{
-	for (unsigned i = 0; i < d->n_chairs; i++)
-		if (strcmp(d->chairs[i]->id, id) == 0)
-			return d->chairs[i];
-	return NULL;
-}
-
 void vs_daemon_session_id(struct vs_daemon *d, int64_t wall_ms, char *buf)
 {
 	char text[VS_TIME_TEXT_CAP], day[9];

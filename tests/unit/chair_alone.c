@@ -136,14 +136,6 @@ const char *vs_device_status_name(enum vs_device_status st)
 	return st == VS_DEVICE_ONLINE ? "online" : "offline";
 }
 
-struct vs_chair *vs_daemon_chair(struct vs_daemon *d, const char *id)
-{
-	for (unsigned i = 0; i < d->n_chairs; i++)
-		if (strcmp(d->chairs[i]->id, id) == 0)
-			return d->chairs[i];
-	return NULL;
-}
-
 void vs_daemon_session_id(struct vs_daemon *d, int64_t wall_ms, char *buf)
 {
 	(void)d, (void)wall_ms;
