@@ -45,13 +45,17 @@ def seal_hash(previous, seal, at_ms, rows, parts):
     return hashlib.sha256(text.encode()).digest()
 
 
+def write_pem(path, kind, frame, key):
+    """`frame`: what RFC 8410 puts before the 32 bytes of a key."""
+    der = base64.b64encode(bytes.fromhex(frame) + key).decode()
+    path.write_text(f"-----BEGIN {kind} KEY-----\n{der}\n-----END {kind} KEY-----\n")
+
+
 def signed_by(key, signature, text):
-    """With OpenSSL; the frame before the key's 32 bytes is that of RFC 8410."""
-    der = bytes.fromhex("302a300506032b6570032100") + key
+    """With OpenSSL."""
     with tempfile.TemporaryDirectory() as t:
         folder = pathlib.Path(t)
-        (folder / "key.pem").write_text(
-            f"-----BEGIN PUBLIC KEY-----\n{base64.b64encode(der).decode()}\n-----END PUBLIC KEY-----\n")
+        write_pem(folder / "key.pem", "PUBLIC", "302a300506032b6570032100", key)
         (folder / "text").write_bytes(text)
         (folder / "signature").write_bytes(signature)
         return subprocess.run(["openssl", "pkeyutl", "-verify", "-pubin", "-inkey", folder / "key.pem", "-rawin", "-in",
@@ -59,12 +63,10 @@ def signed_by(key, signature, text):
 
 
 def sign(seed, text):
-    """With OpenSSL; the frame before the key's 32 bytes is that of RFC 8410."""
-    der = bytes.fromhex("302e020100300506032b657004220420") + seed
+    """With OpenSSL."""
     with tempfile.TemporaryDirectory() as t:
         folder = pathlib.Path(t)
-        (folder / "key.pem").write_text(
-            f"-----BEGIN PRIVATE KEY-----\n{base64.b64encode(der).decode()}\n-----END PRIVATE KEY-----\n")
+        write_pem(folder / "key.pem", "PRIVATE", "302e020100300506032b657004220420", seed)
         (folder / "text").write_bytes(text)
         return subprocess.run(["openssl", "pkeyutl", "-sign", "-inkey", folder / "key.pem", "-rawin", "-in", folder / "text"],
                               capture_output=True, check=True).stdout

@@ -10,8 +10,8 @@ import subprocess
 import pytest
 
 import seals
-from record import BUILD, Writer, asan, ctl, rows_in, sql, tamper, verify, wait_for
-from test_retention import DAY, NOW, OLD, asked, at, enter, hold, removal, rows
+from record import BUILD, Writer, asan, asked, ctl, rows_in, sql, tamper, verify, wait_for
+from test_retention import DAY, NOW, OLD, at, enter, hold, removal, rows
 from test_survive import RING, spoil_pages
 from test_years import FROM, YEAR, decade, sessions
 
@@ -61,7 +61,7 @@ def test_damaged_when_it_starts(log, tables):
     decade(log, "--years", 1, "--sessions", 1, "--seconds", 60, "--from", NOW)
     verdict = check_gone_on(log, told)
     kept = damaged(log)
-    link = asked(log, f"SELECT * FROM link WHERE name = '{kept.name}'")[0]
+    link = asked(log / "vitals.db", f"SELECT * FROM link WHERE name = '{kept.name}'")[0]
     assert (link["seal"], link["rows"], link["hash"]) == end, "the chain goes on behind its last seal"
     assert any(n["place"].startswith(kept.name) and "damaged" in n["what"] for n in verdict["notes"])
     r = subprocess.run([BUILD / "clients/vitalsctl", "audit", "sessions", "--log", log], capture_output=True, text=True)
@@ -71,16 +71,8 @@ def test_damaged_when_it_starts(log, tables):
     # Later files know of it too.
     decade(log, "--years", 2, "--sessions", 2, "--seconds", 60, "--from", NOW + YEAR)
     check_gone_on(log, told)
-    ids = [r["event"] for f in sorted(log.glob("vitals*.db")) for r in asked_of(f, "SELECT event FROM event")]
+    ids = [r["event"] for f in sorted(log.glob("vitals*.db")) for r in asked(f, "SELECT event FROM event")]
     assert len(ids) == len(set(ids)), "a number is given once"
-
-
-def asked_of(path, statement):
-    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-    db.row_factory = sqlite3.Row
-    found = [dict(r) for r in db.execute(statement)]
-    db.close()
-    return found
 
 
 def test_where_holds_cannot_be_read_everything_is_on_hold(log):
@@ -118,12 +110,12 @@ def test_gone_while_it_is_written(tmp_path, how):
     assert wait_for(lambda: log.exists() and rows_in(log, "reading") > 20)
     w.end()
     assert w.process.returncode == 0 and "moved or deleted" in w.err
-    link, = asked(tmp_path, "SELECT * FROM link")
+    link, = asked(tmp_path / "vitals.db", "SELECT * FROM link")
     assert link["name"].startswith("vitals.db.lost-") and link["seal"] >= before[0]
     assert sql(log, "SELECT min(seal) FROM seal") == str(link["seal"] + 1)
     if how == "moved":
         os.rename(tmp_path / "elsewhere.db", tmp_path / link["name"])  # where its WAL waits for it
-        assert asked_of(tmp_path / link["name"], f"SELECT hash FROM seal WHERE seal = {link['seal']}")[0]["hash"] == link["hash"]
+        assert asked(tmp_path / link["name"], f"SELECT hash FROM seal WHERE seal = {link['seal']}")[0]["hash"] == link["hash"]
     verdict = verify(log)
     assert verdict["ok"] and any("moved or deleted" in n["what"] for n in verdict["notes"]), verdict["findings"]
     assert seals.check(log) == []
@@ -167,7 +159,7 @@ def test_a_damaged_file_is_no_excuse_for_another(log):
 
 def test_a_removal_goes_along(log):
     enter(log, removal(log, name="vitals-2027.db", **{k: v for k, v in asked(
-        log, "SELECT seal, rows, lower(hex(hash)) AS head FROM link WHERE name = 'vitals-2027.db'")[0].items()}))
+        log / "vitals.db", "SELECT seal, rows, lower(hex(hash)) AS head FROM link WHERE name = 'vitals-2027.db'")[0].items()}))
     spoil_pages(log / "vitals.db", "reading")
     enter(log, at=NOW + DAY)
     verdict = verify(log)

@@ -11,7 +11,7 @@ import sys
 import pytest
 
 import seals
-from record import BUILD, CTL, ROOT, asan, ctl, sql, tamper, verify
+from record import BUILD, CTL, ROOT, asan, asked, ctl, sql, tamper, verify
 from test_years import FROM, YEAR, decade, sessions
 
 sys.path.insert(0, str(ROOT / "tests/system"))
@@ -36,15 +36,7 @@ def log(years, tmp_path):
 
 
 def link_of(folder, name=OLD):
-    return asked(folder, f"SELECT *, lower(hex(hash)) AS head FROM link WHERE name = '{name}'")[0]
-
-
-def asked(folder, statement):
-    db = sqlite3.connect(f"file:{folder / 'vitals.db'}?mode=ro", uri=True)
-    db.row_factory = sqlite3.Row
-    found = [dict(r) for r in db.execute(statement)]
-    db.close()
-    return found
+    return asked(folder / "vitals.db", f"SELECT *, lower(hex(hash)) AS head FROM link WHERE name = '{name}'")[0]
 
 
 def removal(folder, name=OLD, **over):
@@ -76,7 +68,7 @@ def enter(folder, *bodies, at=NOW, **more):
 
 
 def rows(folder, table):
-    return asked(folder, f"SELECT * FROM {table}")
+    return asked(folder / "vitals.db", f"SELECT * FROM {table}")
 
 
 # ---- Recorded, then removed ----
