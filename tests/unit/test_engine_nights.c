@@ -901,16 +901,11 @@ static void the_same_sample_twice(void **state)
 	free(r);
 }
 
-/* Everything that can stand stands at once: 64 rules and 16 silent devices.  No alarm gives way to another; all of it is
- * told, kept over a restart, and answered by one acknowledgement. */
-static void everything_at_once(void **state)
+/* As many rules and devices as there are places for, all with the longest names. */
+static void fill_all_places(struct story_run *r)
 {
-	(void)state;
 	static struct vs_limit_set many;
 	static char ids[VS_ENGINE_DEVICES][VS_RULE_ID_CAP];
-	static uint8_t saved[VS_ENGINE_SAVED_MAX];
-	static struct vs_engine back;
-	struct story_run *r = quiet_run();
 	vs_limit_set_blank(&many, "many");
 	for (unsigned i = 0; i < VS_RULES_MAX; i++) {
 		struct vs_rule *rule = &many.rules[many.n_rules++];
@@ -935,6 +930,17 @@ static void everything_at_once(void **state)
 		snprintf(ids[d], sizeof ids[d], "a-device-whose-name-is-long-%04u", d);
 		r->config.devices[d].id = ids[d];
 	}
+}
+
+/* Everything that can stand stands at once: 64 rules and 16 silent devices.  No alarm gives way to another; all of it is
+ * told, kept over a restart, and answered by one acknowledgement. */
+static void everything_at_once(void **state)
+{
+	(void)state;
+	static uint8_t saved[VS_ENGINE_SAVED_MAX];
+	static struct vs_engine back;
+	struct story_run *r = quiet_run();
+	fill_all_places(r);
 	vs_engine_init(&r->engine, &r->config, EPOCH);
 	struct vs_reading reading = { .len = 0 };
 	vs_reading_add(&reading, VS_NIBP_SYS, 180, 0);

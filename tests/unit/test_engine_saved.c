@@ -480,7 +480,7 @@ static void counts_in_the_bytes(void **state)
 	(void)state;
 	struct room *r = open_room(1, 5000000);
 	size_t len = one_alarm(r, VS_CUFFS);
-	static uint8_t whole[VS_ENGINE_SAVED_MAX], one[256];
+	static uint8_t whole[VS_ENGINE_SAVED_MAX];
 	const struct places p = walk(bytes);
 	assert_true(p.alarms < len && bytes[p.alarms] == 1 && bytes[p.cuffs] == VS_CUFFS && bytes[p.baseline] == VS_BASELINE_MAX);
 	memcpy(whole, bytes, len);
@@ -509,7 +509,18 @@ static void counts_in_the_bytes(void **state)
 	assert_true(taken(r, n));
 	bytes[p.alarms] = VS_ENGINE_ALARMS + 1;
 	assert_false(taken(r, insert(n, p.alarms + 1, alarm, whole + p.alarms + 1)));
-	/* rules and devices that are not there any more */
+	free(r);
+}
+
+/* Rules and devices that are not there any more. */
+static void counts_of_what_is_gone(void **state)
+{
+	(void)state;
+	struct room *r = open_room(1, 5000000);
+	size_t len = one_alarm(r, VS_CUFFS), n;
+	static uint8_t whole[VS_ENGINE_SAVED_MAX], one[256];
+	const struct places p = walk(bytes);
+	memcpy(whole, bytes, len);
 	for (unsigned more = 0; more < 2; more++) {
 		memcpy(bytes, whole, len);
 		unsigned rules = VS_RULES_MAX + more - whole[20];
@@ -526,8 +537,17 @@ static void counts_in_the_bytes(void **state)
 		bytes[21] = (uint8_t)(VS_ENGINE_DEVICES + more);
 		assert_int_equal(taken(r, n), !more);
 	}
-	/* names */
-	memcpy(bytes, whole, len);
+	free(r);
+}
+
+static void longest_names(void **state)
+{
+	(void)state;
+	struct room *r = open_room(1, 5000000);
+	size_t len = one_alarm(r, VS_CUFFS), n;
+	static uint8_t whole[VS_ENGINE_SAVED_MAX], one[256];
+	const struct places p = walk(bytes);
+	memcpy(whole, bytes, len);
 	for (unsigned letters = VS_RULE_ID_CAP - 1; letters <= VS_RULE_ID_CAP; letters++) {
 		memcpy(bytes, whole, len);
 		memset(one, 'x', sizeof one);
@@ -950,6 +970,8 @@ int main(void)
 		cmocka_unit_test(what_is_left_behind),
 		cmocka_unit_test(fields_of_an_alarm),
 		cmocka_unit_test(counts_in_the_bytes),
+		cmocka_unit_test(counts_of_what_is_gone),
+		cmocka_unit_test(longest_names),
 		cmocka_unit_test(a_condition_without_its_alarm),
 		cmocka_unit_test(clocks_beyond_any),
 		cmocka_unit_test(no_wall_clock),
